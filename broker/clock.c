@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/clock.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "broker/duty.h"
+#include "broker/observe.h"
+#include "store/partition.h"
+#include "store/rescue.h"
+
+#define PARTITIONS_US (INT64_C(3600) * USEC_PER_SEC)
+#define PARTITIONS_AGAIN_US (60 * USEC_PER_SEC)
+
+struct clock {
+    struct duty duty;
+    struct observe *observe;
+    int64_t next_partitions_us;
+};
+
+/* --- Partitions --- */
+
+/* A refusal (a lock that was not to be had) can wait a minute: they are made days ahead. */
+static int make_partitions(struct clock *c, struct err *reterr)
+{
+    int made = 0;
+    if (clock_mono_us() < c->next_partitions_us)
+        return 0;
+    int r = partition_create(c->duty.db, c->duty.config->broker.partitions_ahead, &made, reterr);
+    c->next_partitions_us = clock_mono_us() + (r ? PARTITIONS_AGAIN_US : PARTITIONS_US);
+    if (made > 0)
+        log_info("clock: %d partitions made", made);
+    if (r == STORE_REFUSED)
+        log_error("clock: partitions: %s", reterr->text);
+    return r == STORE_REFUSED ? 0 : r;
+}
+
+/* --- Rescue --- */
+
+static int observe_beats(struct clock *c, const struct rows *workers, int64_t asked_us)
+{
+    size_t n = rows_count(workers);
+    _cleanup_free_ struct observe_beat *beats = calloc(n + 1, sizeof(*beats));
+    if (!beats) {
+        observe_reset(c->observe);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct rescue_worker worker;
+        rescue_get_worker(workers, i, &worker);
+        beats[i] = (struct observe_beat){ worker.id, worker.beat_at_us };
+    }
+    return observe_answer(c->observe, asked_us, clock_mono_us(), beats, n);
+}
+
+static int rescue_from(struct clock *c, const struct observe_beat *lost, struct err *reterr)
+{
+    int n_jobs = 0;
+    int r = rescue_jobs(c->duty.db, lost->worker, lost->beat_at_us, &n_jobs, reterr);
+    if (r == STORE_REFUSED)
+        log_error("clock: rescue of worker %s: %s", lost->worker, reterr->text);
+    else if (r == 0 && n_jobs >= 0)
+        log_warning("clock: worker %s is gone, %d jobs rescued", lost->worker, n_jobs);
+    return r == STORE_REFUSED ? 0 : r;
+}
+
+static int rescue(struct clock *c, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *workers = NULL;
+    int64_t asked_us = clock_mono_us();
+    int r = rescue_list_workers(c->duty.db, &workers, reterr);
+    if (r == 0)
+        r = observe_beats(c, workers, asked_us);
+    for (size_t i = 0; r == 0; i++) {
+        const struct observe_beat *lost = observe_get_lost(c->observe, i);
+        if (!lost)
+            break;
+        r = rescue_from(c, lost, reterr);
+    }
+    return r;
+}
+
+/* --- The thread --- */
+
+static int tick(struct clock *c, struct err *reterr)
+{
+    int r = make_partitions(c, reterr);
+    if (r == 0 && c->duty.config->broker.rescue)
+        r = rescue(c, reterr);
+    return r;
+}
+
+/* After a failure nothing that was seen before counts: while we could not ask, workers could not beat either. */
+static void fail(struct clock *c, int r, const struct err *err)
+{
+    observe_reset(c->observe);
+    if (r)
+        duty_lost(&c->duty, r, err);
+    duty_retry(&c->duty);
+}
+
+static void work(struct clock *c)
+{
+    while (!duty_is_stopping(&c->duty)) {
+        bool is_new;
+        struct err err = { 0 };
+        if (duty_connect(&c->duty, &is_new)) {
+            fail(c, 0, &err);
+            continue;
+        }
+        if (is_new)
+            observe_reset(c->observe);
+        int r = tick(c, &err);
+        if (r) {
+            fail(c, r, &err);
+            continue;
+        }
+        duty_enter(&c->duty, DUTY_READY, NULL);
+        duty_succeeded(&c->duty);
+        duty_pause(&c->duty, observe_interval_us(c->observe));
+    }
+}
+
+int clock_run(const struct job_config *config, int stop_fd)
+{
+    struct clock c = { 0 };
+    int r = duty_init(&c.duty, "clock", config, stop_fd, 0);
+    if (r == 0)
+        r = observe_new(&c.observe, config->broker.lease_timeout_us);
+    if (r == 0)
+        work(&c);
+    else
+        log_error("clock: %s", strerror(-r));
+    observe_free(c.observe);
+    duty_done(&c.duty);
+    return r;
+}

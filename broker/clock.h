@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker's clock: what is done because time has passed. Rescue of lost workers' jobs, and tables made ahead.
+ *
+ * Whether a worker is lost is judged by broker/observe.h; job.rescue() checks the beat once more under lock. If we die
+ * anywhere, the next broker observes afresh and does the same.
+ */
+#pragma once
+
+#include "libjob/config.h"
+
+/* Runs until @stop_fd is readable; the thread's whole life. Return: 0; negative errno when it could not start. */
+int clock_run(const struct job_config *config, int stop_fd);

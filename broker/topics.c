@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/topics.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "libjob/names.h"
+
+#define REPLICATION_DEFAULT (-1)
+
+int topics_init(struct topics *t, const struct job_config *config)
+{
+    *t = (struct topics){ .config = config, .said = calloc(config->n_queues + 1, sizeof(bool)) };
+    return t->said ? 0 : -ENOMEM;
+}
+
+void topics_done(struct topics *t)
+{
+    free(t->said);
+    t->said = NULL;
+}
+
+static int create(struct topics *t, struct admin *admin, size_t queue, const char *topic, struct err *reterr)
+{
+    int n_partitions = t->config->queues[queue].partitions;
+    int r = admin_create_topic(admin, topic, n_partitions, REPLICATION_DEFAULT, reterr);
+    if (r == 0)
+        log_info("topic %s made with %d partitions", topic, n_partitions);
+    if (r == ADMIN_REFUSED && !t->said[queue]) {
+        t->said[queue] = true;
+        log_error("topic %s is missing and cannot be made: %s", topic, reterr->text);
+    }
+    return r;
+}
+
+static int inspect(struct topics *t, struct admin *admin, size_t queue, const char *topic, struct err *reterr)
+{
+    struct admin_setting settings[ADMIN_N_SETTINGS];
+    int r = admin_describe_topic(admin, topic, settings, reterr);
+    if (r || t->said[queue])
+        return r;
+    for (size_t i = 0; i < ADMIN_N_SETTINGS; i++) {
+        if (settings[i].right)
+            continue;
+        t->said[queue] = true;
+        log_warning("topic %s has %s = %s, a queue needs %s", topic, settings[i].name,
+                    *settings[i].value ? settings[i].value : "(not reported)", settings[i].wanted);
+    }
+    return 0;
+}
+
+static bool is_there(const struct admin_topics *there, const char *topic)
+{
+    for (size_t i = 0; i < there->n; i++)
+        if (strcmp(there->topics[i].name, topic) == 0)
+            return true;
+    return false;
+}
+
+int topics_apply(struct topics *t, struct admin *admin, struct err *reterr)
+{
+    char topic[NAME_TOPIC_MAX + 1];
+    _cleanup_(admin_topics_done) struct admin_topics there = { 0 };
+    int r = admin_list_topics(admin, t->config->prefix, &there, reterr);
+    for (size_t i = 0; i < t->config->n_queues && r == 0; i++) {
+        name_topic(t->config->prefix, t->config->queues[i].name, topic);
+        int one = is_there(&there, topic) ? inspect(t, admin, i, topic, reterr) : create(t, admin, i, topic, reterr);
+        if (one == ADMIN_AWAY || one < 0)
+            r = one;
+    }
+    return r;
+}

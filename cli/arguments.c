@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/arguments.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/span.h"
+#include "base/suggest.h"
+#include "base/timefmt.h"
+#include "libjob/names.h"
+
+/* --- Did you mean --- */
+
+static int refuse_option(const struct command *command, const char *word, size_t size, struct err *reterr)
+{
+    char name[80];
+    snprintf(name, sizeof(name), "%.*s", (int)size, word);
+    struct suggest s = { .word = name };
+    const struct command_option *lists[] = { command ? command->options : NULL, command_global_options };
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        for (const struct command_option *o = lists[i]; o && o->name; o++)
+            suggest_consider(&s, o->name);
+    if (suggest_is_close(&s))
+        return err_set(reterr, ARGUMENTS_INVALID, "unknown option --%s; did you mean --%s?", name, s.nearest);
+    if (command)
+        return err_set(reterr, ARGUMENTS_INVALID, "unknown option --%s; `jobctl %s --help` lists them", name,
+                       command->path);
+    return err_set(reterr, ARGUMENTS_INVALID, "unknown option --%s; see `jobctl --help`", name);
+}
+
+static int refuse_word(const char *what, const char *word, const char *const *words, struct err *reterr)
+{
+    struct suggest s = { .word = word };
+    char list[256] = "";
+    for (size_t i = 0; words[i]; i++) {
+        suggest_consider(&s, words[i]);
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", words[i]);
+    }
+    if (suggest_is_close(&s))
+        return err_set(reterr, ARGUMENTS_INVALID, "%s: unknown value \"%s\"; did you mean \"%s\"?", what, word,
+                       s.nearest);
+    return err_set(reterr, ARGUMENTS_INVALID, "%s: unknown value \"%s\"; it is one of %s", what, word, list);
+}
+
+static int refuse_command(const char *first, const char *second, struct err *reterr)
+{
+    char wanted[128], hint[128] = "";
+    snprintf(wanted, sizeof(wanted), "%s%s%s", first, second ? " " : "", second ? second : "");
+    struct suggest s = { .word = wanted }, s_first = { .word = first };
+    for (const struct command *c = commands; c->path; c++) {
+        suggest_consider(&s, c->path);
+        suggest_consider(&s_first, c->path);
+    }
+    for (const struct command_group *g = command_groups; g->name; g++)
+        suggest_consider(&s_first, g->name);
+    if (second && suggest_is_close(&s))
+        snprintf(hint, sizeof(hint), "; did you mean `jobctl %s`?", s.nearest);
+    else if (suggest_is_close(&s_first) && s_first.distance > 0)
+        snprintf(hint, sizeof(hint), "; did you mean `jobctl %s`?", s_first.nearest);
+    else
+        snprintf(hint, sizeof(hint), "; `jobctl %s%shelp` lists what there is",
+                 command_find_group(first) ? first : "", command_find_group(first) ? " " : "");
+    return err_set(reterr, ARGUMENTS_INVALID, "unknown command \"%s\"%s", command_find_group(first) ? wanted : first,
+                   hint);
+}
+
+/* --- Values --- */
+
+static int check_count(const struct command_option *option, const char *what, const char *text, struct err *reterr)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < option->min || value > option->max)
+        return err_set(reterr, ARGUMENTS_INVALID, "%s: expected a whole number from %ld to %ld, found \"%s\"", what,
+                       option->min, option->max, text);
+    return 0;
+}
+
+static int check_pair(const char *what, const char *text, struct err *reterr)
+{
+    if (strchr(text, '=') && text[0] != '=')
+        return 0;
+    return err_set(reterr, ARGUMENTS_INVALID, "%s: expected NAME=VALUE, found \"%s\"", what, text);
+}
+
+static int check_name(enum value_kind kind, const char *what, const char *text, struct err *reterr)
+{
+    if (kind == VALUE_QUEUE && !name_is_queue(span_from_string(text)))
+        return err_set(reterr, ARGUMENTS_INVALID,
+                       "%s: \"%s\" is no queue name: [a-z0-9][a-z0-9-]{0,62}, and not \"later\" or \"dead\"", what,
+                       text);
+    if (kind == VALUE_TYPE && !name_is_type(span_from_string(text)))
+        return err_set(reterr, ARGUMENTS_INVALID, "%s: \"%s\" is no job type: [A-Za-z][A-Za-z0-9_.-]{0,127}", what,
+                       text);
+    return 0;
+}
+
+static int check_moment(enum value_kind kind, const char *what, const char *text, struct err *reterr)
+{
+    int64_t us;
+    if (kind == VALUE_DURATION && (duration_parse(text, &us) || us < 0))
+        return err_set(reterr, ARGUMENTS_INVALID,
+                       "%s: expected a duration like \"90s\", \"10m\" or \"2h30m\" (units us ms s m h d w), found \"%s\"",
+                       what, text);
+    if (kind == VALUE_TIME && rfc3339_parse(text, strlen(text), &us))
+        return err_set(reterr, ARGUMENTS_INVALID,
+                       "%s: expected a time as RFC 3339 has it, like \"2030-01-31T18:00:00Z\", found \"%s\"", what,
+                       text);
+    return 0;
+}
+
+/* @option: NULL for an argument of the command. */
+static int check_value(enum value_kind kind, const struct command_option *option, const char *what, const char *text,
+                       struct err *reterr)
+{
+    struct uuid id;
+    switch (kind) {
+    case VALUE_COUNT:
+        return check_count(option, what, text, reterr);
+    case VALUE_WORD:
+        for (size_t i = 0; option->words[i]; i++)
+            if (strcmp(option->words[i], text) == 0)
+                return 0;
+        return refuse_word(what, text, option->words, reterr);
+    case VALUE_PAIR:
+        return check_pair(what, text, reterr);
+    case VALUE_ID:
+        if (uuid_parse(text, strlen(text), &id))
+            return err_set(reterr, ARGUMENTS_INVALID,
+                           "%s: \"%s\" is no job id: expected a UUID, 36 characters like "
+                           "0190a6c2-7d3e-7f00-8000-000000000000", what, text);
+        return 0;
+    case VALUE_QUEUE:
+    case VALUE_TYPE:
+        return check_name(kind, what, text, reterr);
+    case VALUE_DURATION:
+    case VALUE_TIME:
+        return check_moment(kind, what, text, reterr);
+    default:
+        return 0;
+    }
+}
+
+/* --- First pass: words and options apart --- */
+
+/* An option as it was written, before it is known which command it belongs to. */
+struct raw {
+    const char *name; /* long; not NUL-terminated */
+    size_t size;
+    char letter;      /* 0: it was the long form */
+    const char *text;
+};
+
+struct scan {
+    const char **words;
+    size_t n_words;
+    struct raw *raws;
+    size_t n_raws;
+};
+
+/* Any command's option of that name or letter: it decides whether an argument follows. */
+static const struct command_option *find_anywhere(const char *name, size_t size, char letter)
+{
+    const struct command_option *lists[1] = { command_global_options };
+    for (const struct command_option *o = lists[0]; o->name; o++)
+        if (letter ? o->letter == letter : strlen(o->name) == size && memcmp(o->name, name, size) == 0)
+            return o;
+    for (const struct command *c = commands; c->path; c++)
+        for (const struct command_option *o = c->options; o && o->name; o++)
+            if (letter ? o->letter == letter : strlen(o->name) == size && memcmp(o->name, name, size) == 0)
+                return o;
+    return NULL;
+}
+
+static int scan_long(struct scan *scan, const char *word, const char *next, bool *took_next, struct err *reterr)
+{
+    struct raw raw = { .name = word, .size = strcspn(word, "="), .text = strchr(word, '=') };
+    const struct command_option *option = find_anywhere(raw.name, raw.size, 0);
+    if (raw.text)
+        raw.text++;
+    if (option && option->kind == VALUE_NONE && raw.text)
+        return err_set(reterr, ARGUMENTS_INVALID, "--%s takes no argument", option->name);
+    if (option && option->kind != VALUE_NONE && !raw.text) {
+        if (!next)
+            return err_set(reterr, ARGUMENTS_INVALID, "--%s needs an argument: %s", option->name, option->argument);
+        raw.text = next;
+        *took_next = true;
+    }
+    scan->raws[scan->n_raws++] = raw;
+    return 0;
+}
+
+/* "-y", "-yo json", "-ojson". */
+static int scan_short(struct scan *scan, const char *word, const char *next, bool *took_next, struct err *reterr)
+{
+    for (; *word; word++) {
+        const struct command_option *option = find_anywhere(NULL, 0, *word);
+        if (!option)
+            return err_set(reterr, ARGUMENTS_INVALID, "unknown option -%c; see `jobctl --help`", *word);
+        struct raw raw = { .name = option->name, .size = strlen(option->name), .letter = *word };
+        if (option->kind != VALUE_NONE) {
+            raw.text = word[1] ? word + 1 + (word[1] == '=') : next;
+            if (!raw.text)
+                return err_set(reterr, ARGUMENTS_INVALID, "-%c needs an argument: %s", *word, option->argument);
+            *took_next = !word[1];
+        }
+        scan->raws[scan->n_raws++] = raw;
+        if (raw.text)
+            break;
+    }
+    return 0;
+}
+
+static int scan_all(struct scan *scan, int argc, char **argv, struct err *reterr)
+{
+    bool only_words = false;
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL;
+        bool took_next = false;
+        int r = 0;
+        if (only_words || word[0] != '-' || !word[1])
+            scan->words[scan->n_words++] = word;
+        else if (strcmp(word, "--") == 0)
+            only_words = true;
+        else if (word[1] == '-')
+            r = scan_long(scan, word + 2, next, &took_next, reterr);
+        else
+            r = scan_short(scan, word + 1, next, &took_next, reterr);
+        if (r)
+            return r;
+        i += took_next;
+    }
+    return 0;
+}
+
+/* --- Second pass: which command, and is everything its own? --- */
+
+/* "help", "help job", "job help", "help job show". */
+static bool take_help_words(struct arguments *a, const struct scan *scan)
+{
+    size_t n = scan->n_words;
+    if (n == 0)
+        return a->help;
+    bool leads = strcmp(scan->words[0], "help") == 0;
+    bool ends = n == 2 && command_find_group(scan->words[0]) && strcmp(scan->words[1], "help") == 0;
+    if (!leads && !ends)
+        return false;
+    a->help = true;
+    if (ends)
+        snprintf(a->topic, sizeof(a->topic), "%s", scan->words[0]);
+    else if (n > 1)
+        snprintf(a->topic, sizeof(a->topic), "%s%s%s", scan->words[1], n > 2 ? " " : "", n > 2 ? scan->words[2] : "");
+    return true;
+}
+
+static int check_topic(const struct arguments *a, struct err *reterr)
+{
+    if (!a->topic[0] || command_find(a->topic) || command_find_group(a->topic))
+        return 0;
+    char first[sizeof(a->topic)], *space;
+    snprintf(first, sizeof(first), "%s", a->topic);
+    space = strchr(first, ' ');
+    if (space)
+        *space = 0;
+    return refuse_command(first, space ? space + 1 : NULL, reterr);
+}
+
+static int find_command(struct arguments *a, const struct scan *scan, struct err *reterr)
+{
+    char path[128];
+    const char *first = scan->words[0], *second = scan->n_words > 1 ? scan->words[1] : NULL;
+    size_t used = 1;
+    a->command = command_find(first);
+    if (!a->command && second) {
+        snprintf(path, sizeof(path), "%s %s", first, second);
+        a->command = command_find(path);
+        used = 2;
+    }
+    if (!a->command && !second && command_find_group(first)) {
+        snprintf(a->topic, sizeof(a->topic), "%s", first);
+        if (a->help)
+            return 0;
+        return err_set(reterr, ARGUMENTS_INVALID, "`jobctl %s` needs a second word; `jobctl %s help` lists them",
+                       first, first);
+    }
+    if (!a->command)
+        return refuse_command(first, second, reterr);
+    snprintf(a->topic, sizeof(a->topic), "%s", a->command->path);
+    a->n_words = scan->n_words - used;
+    memcpy(a->words, scan->words + used, a->n_words * sizeof(a->words[0]));
+    return 0;
+}
+
+static int take_option(struct arguments *a, const struct raw *raw, struct err *reterr)
+{
+    char what[80];
+    const struct command_option *option = command_find_option(command_global_options, raw->name, raw->size);
+    if (!option && a->command)
+        option = command_find_option(a->command->options, raw->name, raw->size);
+    if (!option)
+        return refuse_option(a->command, raw->name, raw->size, reterr);
+    if (strcmp(option->name, "help") == 0)
+        a->help = true;
+    if (strcmp(option->name, "version") == 0)
+        a->version = true;
+    a->values[a->n_values++] = (struct argument_value){ option, raw->text };
+    if (option->kind == VALUE_NONE)
+        return 0;
+    snprintf(what, sizeof(what), "--%s", option->name);
+    return check_value(option->kind, option, what, raw->text, reterr);
+}
+
+static int check_words(const struct arguments *a, struct err *reterr)
+{
+    const struct command *c = a->command;
+    if (a->n_words < (size_t)c->min_arguments)
+        return err_set(reterr, ARGUMENTS_INVALID, "`jobctl %s` needs %s; see `jobctl %s --help`", c->path,
+                       c->arguments, c->path);
+    if (c->max_arguments >= 0 && a->n_words > (size_t)c->max_arguments)
+        return err_set(reterr, ARGUMENTS_INVALID, "`jobctl %s` has no use for \"%s\"; see `jobctl %s --help`", c->path,
+                       a->words[c->max_arguments], c->path);
+    for (size_t i = 0; i < a->n_words; i++) {
+        int r = check_value(c->argument_kind, NULL, c->path, a->words[i], reterr);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static void notice_help(struct arguments *a, const struct scan *scan)
+{
+    for (size_t i = 0; i < scan->n_raws; i++)
+        if (scan->raws[i].size == 4 && memcmp(scan->raws[i].name, "help", 4) == 0)
+            a->help = true;
+}
+
+static int interpret(struct arguments *a, const struct scan *scan, struct err *reterr)
+{
+    int r = 0;
+    notice_help(a, scan);
+    if (!take_help_words(a, scan) && scan->n_words > 0)
+        r = find_command(a, scan, reterr);
+    else
+        r = check_topic(a, reterr);
+    for (size_t i = 0; r == 0 && i < scan->n_raws; i++)
+        r = take_option(a, &scan->raws[i], reterr);
+    if (r == 0 && a->command && !a->help)
+        r = check_words(a, reterr);
+    return r;
+}
+
+/* One cluster of short options may hold as many as it has characters. */
+static size_t count_options(int argc, char **argv)
+{
+    size_t n = 0;
+    for (int i = 1; i < argc; i++)
+        n += argv[i][0] == '-' ? strlen(argv[i]) : 0;
+    return n + 1;
+}
+
+int arguments_parse(struct arguments *ret, int argc, char **argv, struct err *reterr)
+{
+    size_t n_options = count_options(argc, argv);
+    *ret = (struct arguments){ 0 };
+    _cleanup_free_ const char **words = calloc((size_t)argc + 1, sizeof(*words));
+    _cleanup_free_ struct raw *raws = calloc(n_options, sizeof(*raws));
+    ret->words = calloc((size_t)argc + 1, sizeof(*ret->words));
+    ret->values = calloc(n_options, sizeof(*ret->values));
+    if (!words || !raws || !ret->words || !ret->values)
+        return err_set(reterr, -ENOMEM, "out of memory");
+    struct scan scan = { .words = words, .raws = raws };
+    int r = scan_all(&scan, argc, argv, reterr);
+    return r ? r : interpret(ret, &scan, reterr);
+}
+
+void arguments_done(struct arguments *a)
+{
+    free(a->words);
+    free(a->values);
+    *a = (struct arguments){ 0 };
+}
+
+/* --- Reading --- */
+
+const char *arguments_next(const struct arguments *a, const char *option, size_t *at)
+{
+    while (*at < a->n_values) {
+        const struct argument_value *v = &a->values[(*at)++];
+        if (strcmp(v->option->name, option) == 0)
+            return v->text ? v->text : "";
+    }
+    return NULL;
+}
+
+const char *arguments_get(const struct arguments *a, const char *option)
+{
+    const char *last = NULL, *text;
+    for (size_t at = 0; (text = arguments_next(a, option, &at));)
+        last = text;
+    return last;
+}
+
+bool arguments_has(const struct arguments *a, const char *option)
+{
+    return arguments_get(a, option) != NULL;
+}
+
+long arguments_get_count(const struct arguments *a, const char *option, long otherwise)
+{
+    const char *text = arguments_get(a, option);
+    return text ? strtol(text, NULL, 10) : otherwise;
+}
+
+int64_t arguments_get_duration(const struct arguments *a, const char *option)
+{
+    const char *text = arguments_get(a, option);
+    int64_t us = -1;
+    if (text)
+        duration_parse(text, &us);
+    return us;
+}
+
+int64_t arguments_get_time(const struct arguments *a, const char *option)
+{
+    const char *text = arguments_get(a, option);
+    int64_t us = -1;
+    if (text)
+        rfc3339_parse(text, strlen(text), &us);
+    return us;
+}

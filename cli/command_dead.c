@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jobctl dead: dead letters. */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/dialog.h"
+#include "cli/present.h"
+#include "store/dead.h"
+
+#define BATCH 1000
+
+/* As dead_find() has them; dead_list() has the first LIST_N. */
+static const struct output_column columns[] = {
+    { "id", CELL_ID },
+    { "queue", CELL_TEXT },
+    { "type", CELL_TEXT, OUTPUT_CUTTABLE },
+    { "reason", CELL_TEXT },
+    { "delivery", CELL_INT },
+    { "attempt", CELL_INT },
+    { "error", CELL_TEXT, OUTPUT_CUTTABLE },
+    { "enqueued_at", CELL_TIME },
+    { "died_at", CELL_TIME },
+    { "topic", CELL_TEXT, OUTPUT_CUTTABLE },
+    { "partition", CELL_INT },
+    { "offset", CELL_INT },
+    { "headers", CELL_JSON },
+    { "key", CELL_BYTES },
+    { "payload", CELL_PAYLOAD },
+};
+#define LIST_N 12
+
+static struct dead_filter read_filter(const struct arguments *a)
+{
+    return (struct dead_filter){
+        .queue = arguments_get(a, "queue"),
+        .type = arguments_get(a, "type"),
+        .reason = arguments_get(a, "reason"),
+        .limit = (int)arguments_get_count(a, "limit", 50),
+    };
+}
+
+int command_dead_list(struct invocation *in, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    struct dead_filter filter = read_filter(&in->arguments);
+    int r = invocation_connect(in, reterr);
+    if (r)
+        return r;
+    r = dead_list(in->db, &filter, &rows, reterr);
+    if (r)
+        return invocation_judge_store(in, r, reterr);
+    if (rows_count(rows) == 0) {
+        dialog_remark_queue(in, filter.queue);
+        dialog_remark_type(in, filter.type);
+    }
+    return present_rows(in, columns, LIST_N, rows, reterr);
+}
+
+int command_dead_show(struct invocation *in, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    struct cell cells[ARRAY_SIZE(columns)];
+    const char *text = in->arguments.words[0];
+    struct uuid id;
+    uuid_parse(text, strlen(text), &id);
+    int r = invocation_connect(in, reterr);
+    if (r)
+        return r;
+    r = dead_find(in->db, &id, &rows, reterr);
+    if (r)
+        return invocation_judge_store(in, r, reterr);
+    if (rows_count(rows) == 0)
+        return err_set(reterr, STATUS_NOT_FOUND, "no dead letter has the id %s; `jobctl job show %s` tells what became of it",
+                       text, text);
+    present_fill(columns, ARRAY_SIZE(columns), rows, 0, cells);
+    return present_one(in, columns, ARRAY_SIZE(columns), cells, reterr);
+}
+
+/* --- Changing: the same steps for replay and purge --- */
+
+struct change {
+    const char *name;     /* what is done, e.g. "replay" */
+    const char *done;     /* and when it is done */
+    const char *consequence; /* part of the question */
+    bool only_replayable; /* malformed ones are left alone */
+    bool asks;
+    int (*apply)(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
+};
+
+static const struct change replay = { .name = "replay", .done = "replayed", .only_replayable = true, .apply = dead_replay };
+static const struct change purge = {
+    .name = "purge", .done = "purged", .consequence = "Their payloads are gone then.", .asks = true, .apply = dead_purge,
+};
+
+static const struct output_column changed_columns[] = { { "id", CELL_ID }, { "action", CELL_TEXT } };
+
+struct changing {
+    struct invocation *in;
+    const struct change *change;
+    bool dry_run;
+    struct output *out;
+    size_t n_done;
+};
+
+/* One batch. @n: at most BATCH. Return: an enum status. */
+static int apply_batch(struct changing *c, const struct uuid *ids, size_t n, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    char would[32];
+    struct uuid id;
+    snprintf(would, sizeof(would), "would be %s", c->change->done);
+    int r = c->dry_run ? dead_list_these(c->in->db, ids, n, &rows, reterr)
+                       : c->change->apply(c->in->db, ids, n, &rows, reterr);
+    if (r)
+        return invocation_judge_store(c->in, r, reterr);
+    for (size_t i = 0; i < rows_count(rows); i++) {
+        rows_uuid(rows, i, 0, &id);
+        struct cell cells[] = { cell_id(&id), cell_text(c->dry_run ? would : c->change->done) };
+        output_add(c->out, cells);
+    }
+    c->n_done += rows_count(rows);
+    return STATUS_DONE;
+}
+
+/* Oldest first, until none that was there at the beginning is left. */
+static int apply_filtered(struct changing *c, struct dead_filter filter, struct err *reterr)
+{
+    struct uuid ids[BATCH];
+    const struct uuid *after = NULL;
+    struct uuid last;
+    filter.limit = BATCH;
+    for (;;) {
+        _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+        int r = dead_list_ids(c->in->db, &filter, c->change->only_replayable, after, &rows, reterr);
+        size_t n = r ? 0 : rows_count(rows);
+        if (r || n == 0)
+            return invocation_judge_store(c->in, r, reterr);
+        for (size_t i = 0; i < n; i++)
+            rows_uuid(rows, i, 0, &ids[i]);
+        last = ids[n - 1];
+        after = &last;
+        r = apply_batch(c, ids, n, reterr);
+        if (r)
+            return r;
+    }
+}
+
+/* Says what --all leaves alone; nothing to do is no failure. */
+static int change_filtered(struct changing *c, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    struct dead_filter filter = read_filter(&c->in->arguments);
+    char question[256];
+    int r = dead_count(c->in->db, &filter, &rows, reterr);
+    if (r)
+        return invocation_judge_store(c->in, r, reterr);
+    int64_t total = rows_bigint(rows, 0, 0), malformed = rows_bigint(rows, 0, 1);
+    if (total == 0)
+        dialog_remark_queue(c->in, filter.queue);
+    snprintf(question, sizeof(question), "%s %lld dead letters? %s", "Purge", (long long)total,
+             c->change->consequence ? c->change->consequence : "");
+    r = total > 0 && c->change->asks && !c->dry_run ? dialog_confirm(c->in, question, reterr) : STATUS_DONE;
+    if (r == STATUS_DONE)
+        r = apply_filtered(c, filter, reterr);
+    if (r == STATUS_DONE && c->change->only_replayable && malformed > 0)
+        dialog_say("%lld malformed dead letters were left: a message that cannot be read cannot run", (long long)malformed);
+    return r;
+}
+
+/* --- Those that were named --- */
+
+/* Says what is wrong with each id. Return: the worst status. */
+static int check_named(const struct changing *c, const struct uuid *ids, size_t n, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    char text[UUID_TEXT_SIZE];
+    int worst = STATUS_DONE;
+    int r = dead_list_these(c->in->db, ids, n, &rows, reterr);
+    if (r)
+        return invocation_judge_store(c->in, r, reterr);
+    for (size_t i = 0; i < n; i++) {
+        const char *reason = NULL;
+        struct uuid id;
+        for (size_t row = 0; row < rows_count(rows) && !reason; row++) {
+            rows_uuid(rows, row, 0, &id);
+            reason = uuid_equal(&id, &ids[i]) ? rows_text(rows, row, 1) : NULL;
+        }
+        if (!reason) {
+            dialog_say("no dead letter has the id %s", uuid_format(&ids[i], text));
+            worst = STATUS_NOT_FOUND;
+        } else if (c->change->only_replayable && strcmp(reason, "malformed") == 0) {
+            dialog_say("%s is malformed: a message that cannot be read cannot run; enqueue a right one, then purge it",
+                       uuid_format(&ids[i], text));
+            worst = worst ? worst : STATUS_FAILED;
+        }
+    }
+    return worst;
+}
+
+static int change_batch(struct changing *c, const struct uuid *ids, size_t n, int *worst, struct err *reterr)
+{
+    int checked = check_named(c, ids, n, reterr);
+    if (checked == STATUS_AWAY || checked == STATUS_USAGE)
+        return checked;
+    *worst = *worst ? *worst : checked;
+    return apply_batch(c, ids, n, reterr);
+}
+
+static int change_named(struct changing *c, struct err *reterr)
+{
+    size_t n = c->in->arguments.n_words;
+    struct uuid ids[BATCH];
+    char question[256];
+    int worst = STATUS_DONE;
+    snprintf(question, sizeof(question), "Purge %zu dead letters? %s", n, c->change->consequence ? c->change->consequence : "");
+    int r = c->change->asks && !c->dry_run ? dialog_confirm(c->in, question, reterr) : STATUS_DONE;
+    for (size_t from = 0; r == STATUS_DONE && from < n; from += BATCH) {
+        size_t count = n - from < BATCH ? n - from : BATCH;
+        for (size_t i = 0; i < count; i++) {
+            const char *text = c->in->arguments.words[from + i];
+            uuid_parse(text, strlen(text), &ids[i]);
+        }
+        r = change_batch(c, ids, count, &worst, reterr);
+    }
+    return r ? r : worst;
+}
+
+/* --- Which of the two --- */
+
+static int check_selection(const struct arguments *a, const struct change *change, struct err *reterr)
+{
+    bool filtered = arguments_has(a, "queue") || arguments_has(a, "type") || arguments_has(a, "reason");
+    bool all = arguments_has(a, "all");
+    if (a->n_words > 0 && (filtered || all))
+        return err_set(reterr, STATUS_USAGE, "name ids, or say --all with or without filters, not both");
+    if (a->n_words == 0 && !all)
+        return err_set(reterr, STATUS_USAGE, "which? Name ids, or say --all%s (--queue, --type and --reason narrow it)",
+                       filtered ? " besides the filters" : "");
+    if (change->only_replayable && arguments_has(a, "reason") && strcmp(arguments_get(a, "reason"), "malformed") == 0)
+        return err_set(reterr, STATUS_USAGE, "malformed dead letters cannot be replayed: a message that cannot be read cannot run");
+    return STATUS_DONE;
+}
+
+static int run_change(struct invocation *in, const struct change *change, struct err *reterr)
+{
+    struct changing c = { .in = in, .change = change, .dry_run = arguments_has(&in->arguments, "dry-run") };
+    int r = check_selection(&in->arguments, change, reterr);
+    if (r == STATUS_DONE)
+        r = invocation_connect(in, reterr);
+    if (r)
+        return r;
+    _cleanup_(output_free_cleanup) struct output *out =
+        output_new(&in->style, stdout, changed_columns, ARRAY_SIZE(changed_columns));
+    if (!out)
+        return err_set(reterr, STATUS_FAILED, "out of memory");
+    c.out = out;
+    r = in->arguments.n_words ? change_named(&c, reterr) : change_filtered(&c, reterr);
+    int written = present_judge(output_end(out), r ? NULL : reterr);
+    if (r == STATUS_DONE)
+        dialog_say("%zu dead letters %s%s", c.n_done, c.dry_run ? "would be " : "", change->done);
+    return r ? r : written;
+}
+
+int command_dead_replay(struct invocation *in, struct err *reterr)
+{
+    return run_change(in, &replay, reterr);
+}
+
+int command_dead_purge(struct invocation *in, struct err *reterr)
+{
+    return run_change(in, &purge, reterr);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * jobctl doctor: looks at everything that a job needs on its way, and says what is wrong, what it means, and what mends it.
+ *
+ * A check that depends on a server that is away is left out: one cause, one finding.
+ */
+#include "cli/commands.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/timefmt.h"
+#include "cli/dialog.h"
+#include "cli/finding.h"
+#include "cli/present.h"
+#include "libjob/names.h"
+#include "store/health.h"
+#include "store/migrate.h"
+#include "store/queues.h"
+
+struct doctor {
+    struct invocation *in;
+    struct findings findings;
+};
+
+static void __attribute__((format(printf, 3, 4))) well(struct doctor *d, const char *check, const char *format, ...)
+{
+    char found[512];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(found, sizeof(found), format, ap);
+    va_end(ap);
+    findings_add(&d->findings, FINDING_OK, check, found, NULL, NULL);
+}
+
+static void problem(struct doctor *d, const char *check, const char *found, const char *meaning, const char *cure)
+{
+    findings_add(&d->findings, FINDING_PROBLEM, check, found, meaning, cure);
+}
+
+static void warning(struct doctor *d, const char *check, const char *found, const char *meaning, const char *cure)
+{
+    findings_add(&d->findings, FINDING_WARNING, check, found, meaning, cure);
+}
+
+/* --- Configuration --- */
+
+static void check_configuration(struct doctor *d)
+{
+    const struct job_config *config = d->in->config;
+    if (config->path)
+        well(d, "configuration", "%s: %zu queues, %zu handlers", config->path, config->n_queues, config->n_handlers);
+    else
+        warning(d, "configuration", "no file: everything has its default",
+                "No handler is configured, so workers started the same way run nothing.",
+                "write " CONFIG_PATH_DEFAULT ", or name a file with -c or JOB_CONFIG");
+}
+
+/* --- PostgreSQL --- */
+
+static bool check_server(struct doctor *d)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    struct err err = { 0 };
+    char cure[512];
+    if (db_connect(d->in->db, &err) || health_check_server(d->in->db, &rows, &err)) {
+        snprintf(cure, sizeof(cure), "start PostgreSQL, or set JOB_DATABASE_URL or database.url in %.400s",
+                 invocation_config_path(d->in));
+        problem(d, "postgresql", err.text, "Nothing can be recorded: workers and brokers wait until it is back.", cure);
+        return false;
+    }
+    if (rows_int(rows, 0, 0) < HEALTH_SERVER_VERSION_MIN) {
+        problem(d, "postgresql", rows_text(rows, 0, 1), "The schema needs PostgreSQL 15 or later.", "upgrade PostgreSQL");
+        return false;
+    }
+    well(d, "postgresql", "version %s", rows_text(rows, 0, 1));
+    return true;
+}
+
+static bool check_schema_version(struct doctor *d)
+{
+    struct migrate_status status;
+    struct err err = { 0 };
+    char found[128];
+    if (migrate_status(d->in->db, &status, &err)) {
+        problem(d, "schema", err.text, "The schema cannot be read.", "grant the role of database.url access to the schema job");
+        return false;
+    }
+    snprintf(found, sizeof(found), "version %d, this jobctl has %d", status.version, status.latest);
+    if (status.version < status.latest)
+        problem(d, "schema", status.version ? found : "there is none", "Daemons of this version refuse to start.",
+                "jobctl db migrate");
+    else if (status.version > status.latest)
+        warning(d, "schema", found, "This jobctl is older than the daemons.", "use the newer jobctl");
+    else
+        well(d, "schema", "version %d is current", status.version);
+    return status.version >= status.latest;
+}
+
+static void check_partitions(struct doctor *d, const struct rows *rows)
+{
+    static const char cure[] = "start jobbrokerd: it makes them every day";
+    int days = rows_int(rows, 0, 0);
+    if (rows_is_null(rows, 0, 0))
+        problem(d, "partitions", "job.result and job.attempt have none for today",
+                "Records gather in the default partitions, and look-ups and retention become slow.", cure);
+    else if (days == 0)
+        warning(d, "partitions", "job.result and job.attempt have none for tomorrow",
+                "Records would gather in the default partitions.", cure);
+    else
+        well(d, "partitions", "made up to %d days ahead", days);
+}
+
+static void check_relay(struct doctor *d, const struct rows *rows)
+{
+    char found[160], oldest[RFC3339_SIZE];
+    int64_t overdue = rows_bigint(rows, 0, 1);
+    if (overdue == 0) {
+        well(d, "relay", "nothing in job.pending is overdue");
+        return;
+    }
+    snprintf(found, sizeof(found), "%" PRId64 " jobs in job.pending have been due for more than 30 s, the oldest since %s",
+             overdue, rfc3339_format(rows_time_us(rows, 0, 2), 0, oldest));
+    problem(d, "relay", found, "Delayed, retried and replayed jobs do not get to Kafka.",
+            "start jobbrokerd; if it runs, its log says what it cannot do");
+}
+
+static void check_dead(struct doctor *d, const struct rows *rows)
+{
+    char found[80];
+    int64_t dead = rows_bigint(rows, 0, 3), incidents = rows_bigint(rows, 0, 4);
+    if (dead > 0) {
+        snprintf(found, sizeof(found), "%" PRId64, dead);
+        warning(d, "dead letters", found, "These jobs have failed for good and wait for somebody.",
+                "jobctl dead list; then jobctl dead replay or purge");
+    } else {
+        well(d, "dead letters", "none");
+    }
+    if (incidents > 0) {
+        snprintf(found, sizeof(found), "%" PRId64 " rows in job.incident", incidents);
+        warning(d, "incidents", found, "Something happened to a topic that nobody should have done.",
+                "read job.incident: each row names its topic, partition and offsets");
+    }
+}
+
+static void check_workers(struct doctor *d)
+{
+    const struct job_config *config = d->in->config;
+    char check[80], found[128];
+    for (size_t i = 0; i < config->n_queues; i++) {
+        _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+        const char *queue = config->queues[i].name;
+        if (queues_count_workers(d->in->db, queue, &rows, NULL))
+            return;
+        snprintf(check, sizeof(check), "workers of %s", queue);
+        if (rows_bigint(rows, 0, 0) > 0) {
+            well(d, check, "%" PRId64, rows_bigint(rows, 0, 0));
+            continue;
+        }
+        snprintf(found, sizeof(found), "no live worker takes jobs of the queue %s", queue);
+        problem(d, check, found, "Its jobs wait.", "start jobworkerd; if one runs, look at worker.queues in its configuration");
+    }
+}
+
+static void check_store(struct doctor *d)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    struct err err = { 0 };
+    if (!check_server(d) || !check_schema_version(d))
+        return;
+    if (health_check_schema(d->in->db, &rows, &err)) {
+        problem(d, "schema", err.text, "The schema cannot be read.", "grant the role of database.url access to the schema job");
+        return;
+    }
+    check_partitions(d, rows);
+    check_relay(d, rows);
+    check_workers(d);
+    check_dead(d, rows);
+}
+
+/* --- Kafka --- */
+
+static void check_settings(struct doctor *d, const char *check, const char *topic)
+{
+    static const char meaning[] = "With these settings Kafka may drop jobs, or due times cannot be corrected.";
+    struct admin_setting settings[ADMIN_N_SETTINGS];
+    struct err err = { 0 };
+    char found[256], cure[512];
+    if (admin_describe_topic(d->in->admin, topic, settings, &err)) {
+        warning(d, check, err.text, "Its settings cannot be read.", "allow DESCRIBE_CONFIGS on the topic");
+        return;
+    }
+    for (size_t i = 0; i < ADMIN_N_SETTINGS; i++) {
+        const struct admin_setting *s = &settings[i];
+        if (s->right)
+            continue;
+        snprintf(found, sizeof(found), "%s is %s, should be %s", s->name, s->value[0] ? s->value : "unknown", s->wanted);
+        snprintf(cure, sizeof(cure),
+                 "kafka-configs.sh --bootstrap-server %.200s --alter --entity-type topics --entity-name %.200s --add-config %s=%s",
+                 d->in->config->kafka.brokers, topic, s->name, s->wanted);
+        problem(d, check, found, meaning, cure);
+    }
+}
+
+static void check_shape(struct doctor *d, const char *check, const struct config_queue *queue, const struct admin_topic *topic)
+{
+    char found[160];
+    if (topic->n_leaderless > 0) {
+        snprintf(found, sizeof(found), "%d of %d partitions have no leader", topic->n_leaderless, topic->n_partitions);
+        problem(d, check, found, "Their jobs wait, and enqueueing to them times out.", "bring the missing Kafka brokers back");
+    }
+    if (topic->n_partitions != queue->partitions) {
+        snprintf(found, sizeof(found), "it has %d partitions, declared are %d", topic->n_partitions, queue->partitions);
+        warning(d, check, found, "Configuration and Kafka disagree; jobs are run all the same.",
+                "declare what is there; more partitions change which one a key belongs to");
+    }
+}
+
+static void check_topic(struct doctor *d, const struct config_queue *queue)
+{
+    char topic[NAME_TOPIC_MAX + 1], check[80];
+    struct admin_topic found = { 0 };
+    struct err err = { 0 };
+    name_topic(d->in->config->prefix, queue->name, topic);
+    snprintf(check, sizeof(check), "topic %.70s", topic);
+    size_t before = d->findings.n;
+    int r = admin_find_topic(d->in->admin, topic, &found, &err);
+    if (r == ADMIN_NO_TOPIC)
+        problem(d, check, "missing", "Jobs of this queue cannot be enqueued.", "jobctl topic apply");
+    else if (r)
+        problem(d, check, err.text, "Kafka does not say what became of the topic.", "look at Kafka's log");
+    if (r)
+        return;
+    check_shape(d, check, queue, &found);
+    check_settings(d, check, topic);
+    if (d->findings.n == before)
+        well(d, check, "%d partitions", found.n_partitions);
+    free(found.name);
+}
+
+static void check_kafka(struct doctor *d)
+{
+    const struct job_config *config = d->in->config;
+    struct err err = { 0 };
+    char cure[512];
+    if (admin_probe(d->in->admin, &err)) {
+        snprintf(cure, sizeof(cure), "start Kafka, or set JOB_KAFKA or kafka.brokers in %.400s", invocation_config_path(d->in));
+        problem(d, "kafka", err.text, "No job can be enqueued or started; those that run are recorded.", cure);
+        return;
+    }
+    well(d, "kafka", "%s answers", config->kafka.brokers);
+    for (size_t i = 0; i < config->n_queues; i++)
+        check_topic(d, &config->queues[i]);
+}
+
+int command_doctor(struct invocation *in, struct err *reterr)
+{
+    struct doctor d = { .in = in };
+    struct err said_later = { 0 };
+    invocation_connect(in, &said_later);
+    if (!in->db)
+        return err_set(reterr, STATUS_FAILED, "out of memory");
+    int r = invocation_prepare_kafka(in, reterr);
+    if (r)
+        return r;
+    check_configuration(&d);
+    check_store(&d);
+    check_kafka(&d);
+    r = present_judge(findings_print(&d.findings, &in->style, stdout), reterr);
+    size_t n_problems = d.findings.n_problems, n_warnings = d.findings.n_warnings;
+    findings_done(&d.findings);
+    if (r == STATUS_DONE && n_problems)
+        return err_set(reterr, STATUS_FAILED, "%zu problems, %zu warnings", n_problems, n_warnings);
+    return r;
+}

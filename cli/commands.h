@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the table's rows run, each in the file of its group. Return: an enum status, with the reason in @reterr. */
+#pragma once
+
+#include "cli/invocation.h"
+
+int command_enqueue(struct invocation *in, struct err *reterr);
+
+int command_job_show(struct invocation *in, struct err *reterr);
+int command_job_list(struct invocation *in, struct err *reterr);
+int command_job_wait(struct invocation *in, struct err *reterr);
+
+int command_dead_list(struct invocation *in, struct err *reterr);
+int command_dead_show(struct invocation *in, struct err *reterr);
+int command_dead_replay(struct invocation *in, struct err *reterr);
+int command_dead_purge(struct invocation *in, struct err *reterr);
+
+int command_queue_list(struct invocation *in, struct err *reterr);
+
+int command_topic_list(struct invocation *in, struct err *reterr);
+int command_topic_apply(struct invocation *in, struct err *reterr);
+
+int command_db_migrate(struct invocation *in, struct err *reterr);
+int command_db_status(struct invocation *in, struct err *reterr);
+
+int command_doctor(struct invocation *in, struct err *reterr);
+int command_version(struct invocation *in, struct err *reterr);

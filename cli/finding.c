@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/finding.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "cli/printable.h"
+
+static const char *const state_names[] = {
+    [FINDING_OK] = "ok", [FINDING_WARNING] = "warning", [FINDING_PROBLEM] = "problem",
+};
+
+void findings_add(struct findings *f, enum finding_state state, const char *check, const char *found, const char *meaning,
+                  const char *cure)
+{
+    struct finding *list = reallocarray(f->list, f->n + 1, sizeof(*list));
+    if (!list) {
+        f->failed = true;
+        return;
+    }
+    f->list = list;
+    struct finding *new = &list[f->n++];
+    *new = (struct finding){ .state = state };
+    snprintf(new->check, sizeof(new->check), "%s", check);
+    snprintf(new->found, sizeof(new->found), "%s", found);
+    snprintf(new->meaning, sizeof(new->meaning), "%s", meaning ? meaning : "");
+    snprintf(new->cure, sizeof(new->cure), "%s", cure ? cure : "");
+    f->n_problems += state == FINDING_PROBLEM;
+    f->n_warnings += state == FINDING_WARNING;
+}
+
+void findings_done(struct findings *f)
+{
+    free(f->list);
+    *f = (struct findings){ 0 };
+}
+
+/* --- For people --- */
+
+static const char *paint(enum finding_state state, bool colours)
+{
+    static const char *const codes[] = {
+        [FINDING_OK] = "\033[32m", [FINDING_WARNING] = "\033[33m", [FINDING_PROBLEM] = "\033[31m",
+    };
+    return colours ? codes[state] : "";
+}
+
+static void append_indented(struct buf *b, const char *mark, const char *text)
+{
+    if (!text[0])
+        return;
+    buf_append_format(b, "         %s", mark);
+    printable_append(b, span_from_string(text));
+    buf_append_char(b, '\n');
+}
+
+static void append_finding(struct buf *b, const struct finding *f, bool colours)
+{
+    buf_append_format(b, "%s%-7s%s  ", paint(f->state, colours), state_names[f->state], colours ? "\033[0m" : "");
+    printable_append(b, span_from_string(f->check));
+    buf_append_string(b, ": ");
+    printable_append(b, span_from_string(f->found));
+    buf_append_char(b, '\n');
+    append_indented(b, "", f->meaning);
+    append_indented(b, "→ ", f->cure);
+}
+
+static int print_text(const struct findings *f, const struct output_style *style, FILE *to)
+{
+    _cleanup_buf_ struct buf text = { 0 };
+    for (size_t i = 0; i < f->n; i++)
+        append_finding(&text, &f->list[i], style->colours);
+    return text.failed || fputs(text.data, to) < 0;
+}
+
+/* --- For programs --- */
+
+static const struct output_column columns[] = {
+    { "check", CELL_TEXT }, { "state", CELL_TEXT }, { "found", CELL_TEXT }, { "meaning", CELL_TEXT }, { "cure", CELL_TEXT },
+};
+
+static struct cell cell_said(const char *text)
+{
+    return text[0] ? cell_text(text) : cell_null();
+}
+
+int findings_print(const struct findings *f, const struct output_style *style, FILE *to)
+{
+    if (f->failed)
+        return 1;
+    if (style->format == OUTPUT_TABLE)
+        return print_text(f, style, to);
+    _cleanup_(output_free_cleanup) struct output *o = output_new(style, to, columns, ARRAY_SIZE(columns));
+    if (!o)
+        return 1;
+    for (size_t i = 0; i < f->n; i++) {
+        const struct finding *at = &f->list[i];
+        struct cell cells[] = {
+            cell_text(at->check), cell_text(state_names[at->state]), cell_text(at->found), cell_said(at->meaning),
+            cell_said(at->cure),
+        };
+        output_add(o, cells);
+    }
+    return output_end(o);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `jobctl doctor` has found: collected check by check, printed at the end. */
+#pragma once
+
+#include "cli/output.h"
+
+enum finding_state {
+    FINDING_OK,
+    FINDING_WARNING, /* works, and somebody should look */
+    FINDING_PROBLEM, /* jobs do not get where they should */
+};
+
+struct finding {
+    enum finding_state state;
+    char check[80];
+    char found[512];
+    char meaning[256]; /* "" when all is well */
+    char cure[512];    /* the command or the change that mends it */
+};
+
+struct findings {
+    struct finding *list;
+    size_t n;
+    size_t n_problems, n_warnings;
+    bool failed; /* out of memory */
+};
+
+/* @meaning and @cure: NULL when all is well. */
+void findings_add(struct findings *f, enum finding_state state, const char *check, const char *found, const char *meaning,
+                  const char *cure);
+void findings_done(struct findings *f);
+
+/* Return: 0; 1 when it could not be written. */
+int findings_print(const struct findings *f, const struct output_style *style, FILE *to);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/invocation.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define KAFKA_TIMEOUT_US (5 * USEC_PER_SEC)
+
+static enum output_format find_format(const char *name)
+{
+    static const char *const names[] = {
+        [OUTPUT_TABLE] = "table", [OUTPUT_JSON] = "json", [OUTPUT_JSONL] = "jsonl", [OUTPUT_CSV] = "csv",
+    };
+    for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return (enum output_format)i;
+    return OUTPUT_TABLE;
+}
+
+int invocation_open(struct invocation *in, struct err *reterr)
+{
+    const char *format = arguments_get(&in->arguments, "output"), *level = arguments_get(&in->arguments, "log-level");
+    enum log_level log_level = LOG_LEVEL_WARNING;
+    if (level)
+        log_level_parse(level, &log_level);
+    log_init("jobctl", log_level);
+    in->format_given = format != NULL;
+    in->style = (struct output_style){
+        .format = find_format(format),
+        .terminal = isatty(STDOUT_FILENO),
+        .colours = output_wants_colours(stdout),
+    };
+    if (in->arguments.command && in->arguments.command->bare)
+        return STATUS_DONE;
+    int r = config_load(&in->config, arguments_get(&in->arguments, "config"), reterr);
+    return r == 0 ? STATUS_DONE : r == CONFIG_INVALID ? STATUS_USAGE : STATUS_FAILED;
+}
+
+void invocation_close(struct invocation *in)
+{
+    admin_free(in->admin);
+    db_free(in->db);
+    config_free(in->config);
+    arguments_done(&in->arguments);
+}
+
+const char *invocation_config_path(const struct invocation *in)
+{
+    return in->config->path ? in->config->path : CONFIG_PATH_DEFAULT;
+}
+
+int invocation_connect(struct invocation *in, struct err *reterr)
+{
+    struct db_options options = { .url = in->config->database.url, .name = "jobctl" };
+    int r = in->db ? 0 : db_new(&in->db, &options);
+    if (r)
+        return err_set(reterr, STATUS_FAILED, "out of memory");
+    return invocation_judge_store(in, db_connect(in->db, reterr), reterr);
+}
+
+int invocation_prepare_kafka(struct invocation *in, struct err *reterr)
+{
+    if (in->admin)
+        return STATUS_DONE;
+    struct admin_config config = {
+        .brokers = in->config->kafka.brokers,
+        .client_id = "jobctl",
+        .timeout_us = KAFKA_TIMEOUT_US,
+        .n_properties = in->config->kafka.n_properties,
+    };
+    _cleanup_free_ struct producer_property *properties = calloc(config.n_properties + 1, sizeof(*properties));
+    if (!properties)
+        return err_set(reterr, STATUS_FAILED, "out of memory");
+    for (size_t i = 0; i < config.n_properties; i++)
+        properties[i] = (struct producer_property){ in->config->kafka.properties[i].name, in->config->kafka.properties[i].value };
+    config.properties = properties;
+    return admin_new(&in->admin, &config, reterr) == 0 ? STATUS_DONE : STATUS_USAGE;
+}
+
+/* Puts @cure behind the text that is there. Return: @status. */
+static int add_cure(struct err *reterr, int status, const char *cure, const char *path)
+{
+    struct err was = *reterr;
+    if (path)
+        return err_set(reterr, status, "%.600s; %s, in %s", was.text, cure, path);
+    return err_set(reterr, status, "%.700s; %s", was.text, cure);
+}
+
+/* Something that the schema should have is not there. */
+static bool lacks_schema(const struct store_refusal *refusal)
+{
+    static const char *const states[] = { "3F000", "42P01", "42883", "42703" };
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        if (strcmp(refusal->sqlstate, states[i]) == 0)
+            return true;
+    return false;
+}
+
+int invocation_judge_store(const struct invocation *in, int r, struct err *reterr)
+{
+    switch (r) {
+    case 0:
+        return STATUS_DONE;
+    case STORE_AWAY:
+        return add_cure(reterr, STATUS_AWAY, "is it running? Its address is JOB_DATABASE_URL, or database.url",
+                        invocation_config_path(in));
+    case STORE_REFUSED:
+        if (lacks_schema(db_refusal(in->db)))
+            return add_cure(reterr, STATUS_FAILED, "the database has no schema, or an old one: run `jobctl db migrate`", NULL);
+        return STATUS_FAILED;
+    default:
+        return err_set(reterr, STATUS_FAILED, "%s", strerror(-r));
+    }
+}
+
+int invocation_judge_kafka(const struct invocation *in, int r, struct err *reterr)
+{
+    switch (r) {
+    case 0:
+        return STATUS_DONE;
+    case ADMIN_AWAY:
+        return add_cure(reterr, STATUS_AWAY, "is Kafka running? Its address is JOB_KAFKA, or kafka.brokers",
+                        invocation_config_path(in));
+    case ADMIN_NO_TOPIC:
+    case ADMIN_NOT_FOUND:
+        return STATUS_NOT_FOUND;
+    default:
+        return STATUS_FAILED;
+    }
+}

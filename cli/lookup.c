@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/lookup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "libjob/envelope.h"
+#include "libjob/names.h"
+#include "store/queues.h"
+
+#define BUDGET_US (2 * USEC_PER_SEC)
+/* Kafka's clock may be behind that of whoever made the id. */
+#define CLOCK_SKEW_MS 60000
+
+static void copy(struct lookup *l, const struct message *m, const struct envelope *e)
+{
+    size_t n_headers = m->n_headers < MESSAGE_MAX_HEADERS ? m->n_headers : MESSAGE_MAX_HEADERS;
+    buf_append(&l->type, e->type.data, e->type.size);
+    buf_append(&l->key, e->key.data, e->key.size);
+    buf_append(&l->payload, e->payload.data, e->payload.size);
+    envelope_headers_to_json(m->headers, n_headers, true, &l->headers);
+    l->has_key = e->key.data != NULL;
+    l->has_payload = e->payload.data != NULL;
+    l->parent = e->parent;
+    l->enqueued_us = e->time_us;
+    l->attempt = e->attempt;
+    l->delivery = e->delivery;
+    l->failed = l->type.failed || l->key.failed || l->payload.failed || l->headers.failed;
+}
+
+static bool is_it(const struct message *m, void *userdata)
+{
+    struct lookup *l = userdata;
+    struct envelope e = { 0 };
+    bool same = envelope_decode(m, &e, NULL) >= 0 && uuid_equal(&e.id, &l->id);
+    if (same)
+        copy(l, m, &e);
+    envelope_done(&e);
+    return same;
+}
+
+static int64_t start_time_ms(const struct uuid *id)
+{
+    int64_t now_ms = clock_wall_us() / 1000, id_ms = uuid_time_ms(id);
+    return (id_ms < now_ms ? id_ms : now_ms) - CLOCK_SKEW_MS;
+}
+
+/* Reads all topics that belong to a queue. @names: room for all. */
+static int search(struct invocation *in, const struct admin_topics *topics, const char **names, struct lookup *l,
+                  struct err *reterr)
+{
+    size_t n = 0;
+    struct admin_found found;
+    int64_t begun_us = clock_mono_us();
+    for (size_t i = 0; i < topics->n; i++)
+        if (name_queue_of_topic(in->config->prefix, topics->topics[i].name).data)
+            names[n++] = topics->topics[i].name;
+    if (n == 0)
+        return LOOKUP_NOT_FOUND;
+    int r = admin_find_message(in->admin, names, n, start_time_ms(&l->id), is_it, l, BUDGET_US, &found, reterr);
+    if (r == ADMIN_NOT_FOUND)
+        return clock_mono_us() - begun_us < BUDGET_US * 9 / 10 ? LOOKUP_NOT_FOUND : LOOKUP_TIMED_OUT;
+    if (r)
+        return invocation_judge_kafka(in, r, reterr);
+    l->topic = strdup(names[found.topic]);
+    l->partition = found.partition;
+    l->offset = found.offset;
+    return l->failed || !l->topic ? err_set(reterr, STATUS_FAILED, "out of memory") : STATUS_DONE;
+}
+
+/* Without a cursor nothing was done yet: all jobs since the log's start are ahead. */
+static int64_t count_ahead(struct invocation *in, const struct lookup *l)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    int32_t n = l->partition + 1;
+    if (queues_find_cursor(in->db, l->topic, l->partition, &rows, NULL) == 0 && rows_count(rows) > 0)
+        return l->offset - rows_bigint(rows, 0, 0);
+    _cleanup_free_ struct admin_range *ranges = calloc((size_t)n, sizeof(*ranges));
+    if (!ranges || admin_read_ranges(in->admin, l->topic, n, ranges, NULL) != 0)
+        return l->offset;
+    return l->offset - ranges[n - 1].start;
+}
+
+int lookup_find(struct invocation *in, const struct uuid *id, struct lookup *ret, struct err *reterr)
+{
+    _cleanup_(admin_topics_done) struct admin_topics topics = { 0 };
+    char prefix[NAME_TOPIC_MAX + 1];
+    *ret = (struct lookup){ .id = *id };
+    int r = invocation_prepare_kafka(in, reterr);
+    if (r)
+        return r;
+    snprintf(prefix, sizeof(prefix), "%s.", in->config->prefix);
+    r = admin_list_topics(in->admin, prefix, &topics, reterr);
+    if (r)
+        return invocation_judge_kafka(in, r, reterr);
+    _cleanup_free_ const char **names = calloc(topics.n + 1, sizeof(*names));
+    if (!names)
+        return err_set(reterr, STATUS_FAILED, "out of memory");
+    r = search(in, &topics, names, ret, reterr);
+    if (r == STATUS_DONE)
+        ret->ahead = count_ahead(in, ret);
+    return r;
+}
+
+void lookup_done(struct lookup *l)
+{
+    buf_done(&l->type);
+    buf_done(&l->key);
+    buf_done(&l->payload);
+    buf_done(&l->headers);
+    free(l->topic);
+    *l = (struct lookup){ 0 };
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/payload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/json_scan.h"
+#include "cli/status.h"
+#include "libjob/include/job.h"
+
+static int read_all(int fd, const char *name, struct buf *to, struct err *reterr)
+{
+    char chunk[16384];
+    ssize_t n;
+    while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_set(reterr, STATUS_FAILED, "--payload: cannot read %s: %s", name, strerror(errno));
+        buf_append(to, chunk, (size_t)n);
+        if (to->size > JOB_MAX_MESSAGE_SIZE)
+            return err_set(reterr, STATUS_USAGE, "--payload: %s has more than %d bytes", name, JOB_MAX_MESSAGE_SIZE);
+    }
+    return STATUS_DONE;
+}
+
+static int read_file(const char *path, struct buf *to, struct err *reterr)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(reterr, STATUS_USAGE, "--payload: cannot read %s: %s", path, strerror(errno));
+    return read_all(fd, path, to, reterr);
+}
+
+/* Points at the place with the characters around it. */
+static int refuse(const struct buf *payload, size_t at, struct err *reterr)
+{
+    size_t from = at > 20 ? at - 20 : 0;
+    if (at >= payload->size)
+        return err_set(reterr, STATUS_USAGE, "--payload: not JSON: it ends too early, after %zu bytes", payload->size);
+    return err_set(reterr, STATUS_USAGE,
+                   "--payload: not JSON at byte %zu: \"%.*s\" here → \"%.20s\" (a string needs double quotes: '\"text\"')",
+                   at + 1, (int)(at - from), payload->data + from, payload->data + at);
+}
+
+int payload_read(const char *argument, struct buf *ret, struct err *reterr)
+{
+    size_t at = 0;
+    int r = STATUS_DONE;
+    if (!argument)
+        return STATUS_DONE;
+    if (strcmp(argument, "-") == 0)
+        r = read_all(STDIN_FILENO, "standard input", ret, reterr);
+    else if (argument[0] == '@')
+        r = read_file(argument + 1, ret, reterr);
+    else
+        buf_append_string(ret, argument);
+    if (r)
+        return r;
+    if (ret->failed)
+        return err_set(reterr, STATUS_FAILED, "out of memory");
+    if (ret->size > JOB_MAX_MESSAGE_SIZE)
+        return err_set(reterr, STATUS_USAGE, "--payload: more than %d bytes", JOB_MAX_MESSAGE_SIZE);
+    if (ret->size == 0 || json_scan(ret->data, ret->size, &at) == JSON_INVALID)
+        return refuse(ret, at, reterr);
+    return STATUS_DONE;
+}

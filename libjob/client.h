@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of struct job_client: what the enqueueing threads and the delivery thread share.
+ *
+ * Model: an enqueueing thread checks and encodes a job on its stack and hands it to the producer with a ticket. The
+ * ticket comes back exactly once, in the delivery thread, and ends there: with a callback, or by waking the thread
+ * that waits for it.
+ *
+ * Locks: `lock` is held shared around every use of the producer by an enqueueing thread and exclusively while the
+ * delivery thread replaces the producer's handle. `mutex` guards what threads wait for. No callback runs under either.
+ *
+ * When the producer is lost (fatal error), nobody knows which of its messages are in the log. Each is kept, gets
+ * ce_claim so that a worker runs it only once, and is sent again through the next handle while its delivery time lasts.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "base/uuid.h"
+#include "libjob/include/job.h"
+#include "stream/producer.h"
+
+/* A thread in job_enqueue_wait(); lives on its stack. */
+struct waiter {
+    pthread_cond_t answered;
+    int error;
+    bool done;
+};
+
+/* One accepted job until its delivery is reported. */
+struct ticket {
+    struct uuid id;
+    void *cookie;
+    int64_t deadline_us;   /* monotonic; after this it is not sent again */
+    unsigned epoch;        /* which counter of n_waiting it is in */
+    bool waits;            /* job_enqueue_wait(): no callback */
+    struct waiter *waiter; /* guarded by mutex; NULL when that thread has given up */
+    struct list held;      /* in job_client.held */
+    struct message *kept;  /* to be sent again; one block */
+    int error;             /* held without `kept`: what to report */
+};
+
+struct job_client {
+    char *prefix, *source;
+    job_delivered_fn delivered;
+    void *userdata;
+    int64_t delivery_timeout_us;
+    struct producer *producer;
+    pthread_t thread;
+    atomic_bool closing;
+
+    pthread_rwlock_t lock;
+    unsigned generation; /* of the producer's handle; written under both locks, read under either */
+
+    /*
+     * job_flush() must not wait for jobs enqueued after it was called: tickets count in n_waiting[epoch], a flush turns
+     * the epoch over and waits for the other counter to drain.
+     */
+    atomic_size_t n_waiting[2];
+    atomic_uint epoch;
+    atomic_uint n_flushing;
+    pthread_mutex_t flush_mutex; /* one flush turns the epoch at a time */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* a counter drained, or generation grew */
+
+    /* the delivery thread's own */
+    struct list held; /* tickets to be sent again or to be reported outside of the lock */
+    bool renewing;
+    size_t n_closed;
+};
+
+void deadline_set(struct timespec *ret, int64_t timeout_ms);

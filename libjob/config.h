@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The project's configuration: one struct, filled once, passed as const.
+ *
+ * The rows are in config_table.c, what concerns several of them in config.c. After config_load() every value is in its
+ * range and every name resolves: a handler's queue is declared, module paths are absolute, worker.queues is not empty.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/option.h"
+#include "base/span.h"
+#include "libjob/backoff.h"
+
+#define CONFIG_PATH_DEFAULT "/etc/libjob/libjob.conf"
+
+enum config_outcome {
+    CONFIG_INVALID = 1, /* the text is ready to be printed; the program ends with exit status 2 */
+};
+
+enum config_transport { CONFIG_TRANSPORT_KAFKA };
+enum config_kind { CONFIG_KIND_MODULE };
+
+struct config_property {
+    char *name;
+    char *value;
+};
+
+struct config_queue {
+    char *name;
+    int partitions; /* when the topic is made */
+};
+
+struct config_worker_queue {
+    char *name;
+    int weight;
+};
+
+struct config_handler {
+    char *type; /* a type, or "prefix.*" */
+    int kind;   /* enum config_kind */
+    char *path; /* module: absolute */
+    char *queue;
+    int64_t timeout_us;
+    int max_attempts;
+    int max_crashes;
+    struct backoff backoff;
+};
+
+struct config_kafka {
+    char *brokers;
+    struct config_property *properties;
+    size_t n_properties;
+};
+
+struct config_database {
+    char *url; /* what PQconnectdb() takes */
+};
+
+struct config_worker {
+    struct config_worker_queue *queues; /* at least one */
+    size_t n_queues;
+    int executors_min, executors_max;
+    int64_t drain_timeout_us;
+    int64_t handover_after_us;
+    int window;  /* jobs in flight per partition */
+    char *group; /* Kafka's consumer group */
+    int64_t session_timeout_us;
+    int64_t heartbeat_interval_us;
+    int64_t beat_us;
+    int64_t unknown_type_grace_us;
+};
+
+struct config_broker {
+    bool relay;
+    bool rescue;
+    int64_t lease_timeout_us;
+    int partitions_ahead; /* days */
+    int relay_batch;
+};
+
+struct job_config {
+    char *path;    /* the file that was read; NULL: none, all defaults */
+    int transport; /* enum config_transport */
+    char *prefix;
+    struct config_kafka kafka;
+    struct config_database database;
+    struct config_worker worker;
+    struct config_broker broker;
+    struct config_handler *handlers;
+    size_t n_handlers;
+    struct config_queue *queues; /* "default" is always among them */
+    size_t n_queues;
+};
+
+/* The rows, for the reference and for comparing. */
+extern const struct option_table config_table;
+
+/**
+ * config_load() - read the configuration
+ * @ret:    set on success, config_free() it
+ * @path:   NULL: $JOB_CONFIG, else CONFIG_PATH_DEFAULT, which alone may be absent
+ * @reterr: with CONFIG_INVALID "<file>:<line>: <key>: …"
+ *
+ * $JOB_KAFKA and $JOB_DATABASE_URL, when set and not empty, replace kafka.brokers and database.url. Blocks as long as
+ * reading the file does. Two calls share nothing: a reload loads anew and swaps the pointers.
+ *
+ * Return: 0; CONFIG_INVALID; negative errno.
+ */
+int config_load(struct job_config **ret, const char *path, struct err *reterr);
+struct job_config *config_free(struct job_config *config);
+
+DEFINE_CLEANUP(struct job_config *, config_free)
+#define _cleanup_config_ _cleanup_(config_free_cleanup)
+
+/* The handler that names @type, else the one with the longest matching "prefix.*"; NULL when there is none. */
+const struct config_handler *config_find_handler(const struct job_config *config, struct span type);
+const struct config_queue *config_find_queue(const struct job_config *config, struct span name);
+
+/* After so long without a beat a worker stops itself, well before lease_timeout gives its jobs to others. */
+int64_t config_lease_stop_us(const struct job_config *config);

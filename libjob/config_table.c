@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every option of the configuration file, one row each. */
+#include "libjob/config.h"
+
+#include <limits.h>
+
+#include "base/clock.h"
+#include "libjob/names.h"
+
+#define MSEC USEC_PER_MSEC
+#define SECOND USEC_PER_SEC
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+/* --- Rules that a range cannot say ---------------------------------------------------------------------------------- */
+
+static const char *check_prefix(const char *text)
+{
+    return name_is_prefix(span_from_string(text))
+               ? NULL
+               : "expected a prefix of topics: letters, digits, \".\", \"_\" and \"-\"";
+}
+
+static const char *check_queue(const char *text)
+{
+    return name_is_queue(span_from_string(text))
+               ? NULL
+               : "expected the name of a queue: [a-z0-9][a-z0-9-]{0,62}, and neither \"later\" nor \"dead\"";
+}
+
+static const char *check_type(const char *text)
+{
+    struct span type = span_from_string(text);
+    if (type.size > 2 && strcmp(text + type.size - 2, ".*") == 0)
+        type.size -= 2;
+    return name_is_type(type)
+               ? NULL
+               : "expected a job type, [A-Za-z][A-Za-z0-9_.-]{0,127}, or a prefix of types with \".*\" behind it";
+}
+
+static const char *check_kind(const char *text)
+{
+    if (strcmp(text, "command") == 0 || strcmp(text, "http") == 0)
+        return "expected \"module\", the only kind of handler that this version runs";
+    return NULL;
+}
+
+/* --- The rows ------------------------------------------------------------------------------------------------------- */
+
+static const char *const transports[] = { "kafka", NULL };
+static const char *const kinds[] = { [CONFIG_KIND_MODULE] = "module", NULL };
+static const char *const backoffs[] = {
+    [BACKOFF_POLYNOMIAL] = "polynomial",
+    [BACKOFF_EXPONENTIAL] = "exponential",
+    [BACKOFF_CONSTANT] = "constant",
+    NULL,
+};
+
+#define AT(type, field) .offset = offsetof(struct type, field)
+#define LIST_AT(type, field) AT(type, field), .count_offset = offsetof(struct type, n_##field)
+
+static const struct option_row property_rows[] = {
+    { .key = "name",
+      .type = OPTION_STRING,
+      AT(config_property, name),
+      .min = 1,
+      .max = 255,
+      .flags = OPTION_REQUIRED,
+      .help = "Name of the property, like \"security.protocol\"" },
+    { .key = "value",
+      .type = OPTION_STRING,
+      AT(config_property, value),
+      .flags = OPTION_REQUIRED | OPTION_SECRET,
+      .help = "Its value, always a string" },
+};
+static const struct option_table property_table = OPTION_TABLE(struct config_property, property_rows);
+
+static const struct option_row kafka_rows[] = {
+    { .key = "brokers",
+      .type = OPTION_STRING,
+      AT(config_kafka, brokers),
+      .min = 1,
+      .preset = "localhost:9092",
+      .help =
+          "Kafka's bootstrap servers, \"host:port,host:port\"; `JOB_KAFKA` in the environment replaces it" },
+    { .key = "properties",
+      .type = OPTION_GROUPS,
+      LIST_AT(config_kafka, properties),
+      .table = &property_table,
+      .help = "Properties for librdkafka, for example TLS and SASL" },
+};
+static const struct option_table kafka_table = OPTION_TABLE(struct config_kafka, kafka_rows);
+
+static const struct option_row database_rows[] = {
+    { .key = "url",
+      .type = OPTION_STRING,
+      AT(config_database, url),
+      .min = 1,
+      .preset = "postgresql:///",
+      .flags = OPTION_SECRET,
+      .help =
+          "PostgreSQL's connection string, a URI or \"key=value\" words; `JOB_DATABASE_URL` in the environment "
+          "replaces it" },
+};
+static const struct option_table database_table = OPTION_TABLE(struct config_database, database_rows);
+
+static const struct option_row worker_queue_rows[] = {
+    { .key = "name",
+      .type = OPTION_STRING,
+      AT(config_worker_queue, name),
+      .check = check_queue,
+      .flags = OPTION_REQUIRED,
+      .help = "A queue that `queues` declares" },
+    { .key = "weight",
+      .type = OPTION_INT,
+      AT(config_worker_queue, weight),
+      .min = 1,
+      .max = 1000,
+      .preset = "1",
+      .help = "Share of the executors that this queue gets while others have jobs too" },
+};
+static const struct option_table worker_queue_table =
+    OPTION_TABLE(struct config_worker_queue, worker_queue_rows);
+
+static const struct option_row worker_rows[] = {
+    { .key = "queues",
+      .type = OPTION_GROUPS,
+      LIST_AT(config_worker, queues),
+      .table = &worker_queue_table,
+      .preset_help = "all declared queues, weight 1",
+      .help = "The queues that this worker takes jobs from" },
+    { .key = "executors_min",
+      .type = OPTION_INT,
+      AT(config_worker, executors_min),
+      .min = 1,
+      .max = 4096,
+      .flags = OPTION_RELOADABLE,
+      .preset_help = "`2`, or `executors_max` if that is less",
+      .help = "Executor processes that are kept ready when there is nothing to do" },
+    { .key = "executors_max",
+      .type = OPTION_INT,
+      AT(config_worker, executors_max),
+      .min = 1,
+      .max = 4096,
+      .flags = OPTION_RELOADABLE,
+      .preset_help = "number of usable CPUs, at least 2 and `executors_min`",
+      .help = "Jobs that run at the same time at most" },
+    { .key = "drain_timeout",
+      .type = OPTION_DURATION,
+      AT(config_worker, drain_timeout_us),
+      .min = 0,
+      .max = DAY,
+      .flags = OPTION_RELOADABLE,
+      .preset = "60s",
+      .help = "How long running jobs may go on after SIGTERM before they are interrupted and given back" },
+    { .key = "handover_after",
+      .type = OPTION_DURATION,
+      AT(config_worker, handover_after_us),
+      .min = 10 * MSEC,
+      .max = HOUR,
+      .flags = OPTION_RELOADABLE,
+      .preset = "5s",
+      .help = "A job that runs longer gets a lease in PostgreSQL, so that its partition can go on" },
+    { .key = "window",
+      .type = OPTION_INT,
+      AT(config_worker, window),
+      .min = 100,
+      .max = 15000,
+      .preset = "15000",
+      .help = "Jobs of one partition that may be between its cursor and its end of reading" },
+    { .key = "group",
+      .type = OPTION_STRING,
+      AT(config_worker, group),
+      .max = 255,
+      .preset_help = "`<prefix>.workers`",
+      .help = "Kafka's consumer group, the same on every worker" },
+    { .key = "session_timeout",
+      .type = OPTION_DURATION,
+      AT(config_worker, session_timeout_us),
+      .min = 500 * MSEC,
+      .max = 30 * MINUTE,
+      .preset = "8s",
+      .help = "Kafka gives a silent worker's partitions to others after this time" },
+    { .key = "heartbeat_interval",
+      .type = OPTION_DURATION,
+      AT(config_worker, heartbeat_interval_us),
+      .min = 50 * MSEC,
+      .max = 5 * MINUTE,
+      .preset = "2s",
+      .help = "How often a worker reports to Kafka; less than `session_timeout`" },
+    { .key = "beat",
+      .type = OPTION_DURATION,
+      AT(config_worker, beat_us),
+      .min = 50 * MSEC,
+      .max = MINUTE,
+      .preset = "2s",
+      .help =
+          "How often a worker renews its leases in PostgreSQL; at most a third of `broker.lease_timeout`" },
+    { .key = "unknown_type_grace",
+      .type = OPTION_DURATION,
+      AT(config_worker, unknown_type_grace_us),
+      .min = 0,
+      .max = 30 * DAY,
+      .flags = OPTION_RELOADABLE,
+      .preset = "1h",
+      .help =
+          "How long a job whose type has no handler is kept for a worker that has one, before it is dead" },
+};
+static const struct option_table worker_table = OPTION_TABLE(struct config_worker, worker_rows);
+
+static const struct option_row broker_rows[] = {
+    { .key = "relay",
+      .type = OPTION_BOOL,
+      AT(config_broker, relay),
+      .preset = "true",
+      .help = "Whether this broker moves due jobs from PostgreSQL to Kafka" },
+    { .key = "rescue",
+      .type = OPTION_BOOL,
+      AT(config_broker, rescue),
+      .preset = "true",
+      .help = "Whether this broker takes jobs back from workers that are gone" },
+    { .key = "lease_timeout",
+      .type = OPTION_DURATION,
+      AT(config_broker, lease_timeout_us),
+      .min = 500 * MSEC,
+      .max = 10 * MINUTE,
+      .preset = "10s",
+      .help =
+          "A worker that has not renewed its leases for so long counts as gone; the same on every worker and broker" },
+    { .key = "partitions_ahead",
+      .type = OPTION_INT,
+      AT(config_broker, partitions_ahead),
+      .min = 1,
+      .max = 30,
+      .preset = "3",
+      .flags = OPTION_RELOADABLE,
+      .help = "Days for which table partitions are made in advance" },
+    { .key = "relay_batch",
+      .type = OPTION_INT,
+      AT(config_broker, relay_batch),
+      .min = 1,
+      .max = 10000,
+      .preset = "1000",
+      .flags = OPTION_RELOADABLE,
+      .help = "Jobs that the relay moves in one transaction at most" },
+};
+static const struct option_table broker_table = OPTION_TABLE(struct config_broker, broker_rows);
+
+static const struct option_row backoff_rows[] = {
+    { .key = "kind",
+      .type = OPTION_ENUM,
+      AT(backoff, kind),
+      .names = backoffs,
+      .preset = "polynomial",
+      .help =
+          "After the n-th try: polynomial waits base + factor · n⁴ seconds, exponential base · factor^(n − 1), "
+          "constant base" },
+    { .key = "base",
+      .type = OPTION_DURATION,
+      AT(backoff, base_us),
+      .min = 0,
+      .max = 365 * DAY,
+      .preset = "2s",
+      .help = "The constant part, or the first delay" },
+    { .key = "factor",
+      .type = OPTION_REAL,
+      AT(backoff, factor),
+      .min = 0,
+      .max = 1000,
+      .preset_help = "`1` for polynomial, `2` for exponential",
+      .help = "Growth; for exponential at least 1; 0 is the kind's default" },
+    { .key = "max",
+      .type = OPTION_DURATION,
+      AT(backoff, max_us),
+      .min = 0,
+      .max = 365 * DAY,
+      .preset = "6h",
+      .help = "Longest delay before jitter" },
+    { .key = "jitter",
+      .type = OPTION_INT,
+      AT(backoff, jitter),
+      .min = 0,
+      .max = 100,
+      .preset = "10",
+      .help = "Percent by which a delay is made longer or shorter at random" },
+};
+static const struct option_table backoff_table = OPTION_TABLE(struct backoff, backoff_rows);
+
+static const struct option_row handler_rows[] = {
+    { .key = "type",
+      .type = OPTION_STRING,
+      AT(config_handler, type),
+      .check = check_type,
+      .flags = OPTION_REQUIRED,
+      .help =
+          "Job type; \"mail.*\" stands for every type that starts with \"mail.\" and has no handler of its own" },
+    { .key = "kind",
+      .type = OPTION_ENUM,
+      AT(config_handler, kind),
+      .names = kinds,
+      .check = check_kind,
+      .preset = "module",
+      .help = "What runs the job: a shared object in an executor process" },
+    { .key = "path",
+      .type = OPTION_STRING,
+      AT(config_handler, path),
+      .min = 1,
+      .flags = OPTION_REQUIRED,
+      .help = "The module's file; a relative path starts at the directory of the configuration file" },
+    { .key = "queue",
+      .type = OPTION_STRING,
+      AT(config_handler, queue),
+      .check = check_queue,
+      .preset = "default",
+      .help = "The queue that jobs of this type go to" },
+    { .key = "timeout",
+      .type = OPTION_DURATION,
+      AT(config_handler, timeout_us),
+      .min = MSEC,
+      .max = 30 * DAY,
+      .preset = "15m",
+      .help = "How long one try may run" },
+    { .key = "max_attempts",
+      .type = OPTION_INT,
+      AT(config_handler, max_attempts),
+      .min = 1,
+      .max = 10000,
+      .preset = "25",
+      .help = "Tries after which a failing job is dead" },
+    { .key = "max_crashes",
+      .type = OPTION_INT,
+      AT(config_handler, max_crashes),
+      .min = 1,
+      .max = 10000,
+      .preset = "5",
+      .help = "Crashes, also of the worker, after which a job is dead" },
+    { .key = "backoff",
+      .type = OPTION_GROUP,
+      AT(config_handler, backoff),
+      .table = &backoff_table,
+      .help = "How long a failed job waits before its next try" },
+};
+static const struct option_table handler_table = OPTION_TABLE(struct config_handler, handler_rows);
+
+static const struct option_row queue_rows[] = {
+    { .key = "name",
+      .type = OPTION_STRING,
+      AT(config_queue, name),
+      .check = check_queue,
+      .flags = OPTION_REQUIRED,
+      .help =
+          "Name of the queue, `[a-z0-9][a-z0-9-]{0,62}` without `later` and `dead`; its topic is `<prefix>.<name>`" },
+    { .key = "partitions",
+      .type = OPTION_INT,
+      AT(config_queue, partitions),
+      .min = 1,
+      .max = 1000,
+      .preset = "8",
+      .help = "Partitions of its topic, when the topic is made" },
+};
+static const struct option_table queue_table = OPTION_TABLE(struct config_queue, queue_rows);
+
+static const struct option_row rows[] = {
+    { .key = "transport",
+      .type = OPTION_ENUM,
+      AT(job_config, transport),
+      .names = transports,
+      .preset = "kafka",
+      .help = "What carries the jobs" },
+    { .key = "prefix",
+      .type = OPTION_STRING,
+      AT(job_config, prefix),
+      .check = check_prefix,
+      .preset = "job",
+      .help = "First part of the names of all topics; installations on one Kafka differ in it" },
+    { .key = "kafka",
+      .type = OPTION_GROUP,
+      AT(job_config, kafka),
+      .table = &kafka_table,
+      .help = "How to reach Kafka" },
+    { .key = "database",
+      .type = OPTION_GROUP,
+      AT(job_config, database),
+      .table = &database_table,
+      .help = "How to reach PostgreSQL" },
+    { .key = "worker",
+      .type = OPTION_GROUP,
+      AT(job_config, worker),
+      .table = &worker_table,
+      .help = "What `jobworkerd` does" },
+    { .key = "broker",
+      .type = OPTION_GROUP,
+      AT(job_config, broker),
+      .table = &broker_table,
+      .help = "What `jobbrokerd` does" },
+    { .key = "handlers",
+      .type = OPTION_GROUPS,
+      LIST_AT(job_config, handlers),
+      .table = &handler_table,
+      .flags = OPTION_RELOADABLE,
+      .help = "Which handler runs which type of job" },
+    { .key = "queues",
+      .type = OPTION_GROUPS,
+      LIST_AT(job_config, queues),
+      .table = &queue_table,
+      .preset_help = "one queue, `default`",
+      .help = "The queues; one named \"default\" exists also when it is not listed" },
+};
+const struct option_table config_table = OPTION_TABLE(struct job_config, rows);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the handler's view of a job: filled in by whoever runs it (executor, job_test_run, --run). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "libjob/include/job_handler.h"
+
+#define JOB_MAX_ERROR_SIZE 4096
+
+struct job_context {
+    /* the job; owned by the runner, valid while run() runs */
+    const char *id, *type, *queue, *content_type, *traceparent, *tracestate, *fence;
+    const char *payload; /* NUL-terminated */
+    size_t payload_size;
+    int attempt, max_attempts, delivery;
+
+    /* the answer */
+    struct buf result;
+    bool has_result;
+    char error[JOB_MAX_ERROR_SIZE]; /* "" when none */
+    int64_t retry_after_ms;         /* -1: not set */
+};
+
+/* Makes the answer empty again, keeping memory for the next job. */
+void job_context_reset(struct job_context *ctx);
+void job_context_done(struct job_context *ctx);
+
+/* Runs @handler and maps an unknown return value to JOB_RETRY with an error text. Return: enum job_verdict. */
+int job_context_run(struct job_context *ctx, const struct job_handler *handler);

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libjob: hand background jobs to a queue and go on.
+ *
+ *     struct job_client *client;
+ *     if (job_client_open(&client, NULL) < 0) …
+ *     struct job_id id;
+ *     int r = job_enqueue(client, &(struct job_spec){ .type = "welcome_email", .queue = "mail",
+ *                                                     .payload = "{\"to\":\"ada@example.org\"}" }, &id);
+ *     if (r) fprintf(stderr, "%s\n", job_strerror(r));
+ *     job_client_close(client, 5000);
+ *
+ * A job is a message in a Kafka topic until a worker has recorded its end in PostgreSQL. Once a job's delivery has been
+ * acknowledged it is never lost.
+ *
+ * Threads: a client may be used from any number of threads at once. Processes: open the client after fork(), because
+ * Kafka's client threads do not survive one. The library prints nothing, installs no signal handlers and never exits.
+ *
+ * Errors: 0 is success; JOB_E_… (positive) is a named outcome, worth a decision by the caller; a negative value is
+ * -errno. job_strerror() has a sentence for all of them.
+ */
+#ifndef JOB_H
+#define JOB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define JOB_API __attribute__((visibility("default")))
+#else
+#define JOB_API
+#endif
+
+struct job_client;
+
+/** A job's id: a UUID of version 7 (RFC 9562), so ids sort by time. */
+struct job_id {
+    uint8_t bytes[16];
+};
+
+/** Bytes that job_id_format() writes, the final NUL included. */
+#define JOB_ID_TEXT_SIZE 37
+
+/** Largest payload; the job's headers count too (JOB_MAX_MESSAGE_SIZE is for both). */
+#define JOB_MAX_MESSAGE_SIZE (1024 * 1024)
+/** Most milliseconds that an id chosen by the caller may lie in the future. */
+#define JOB_MAX_ID_AHEAD_MS (60 * 60 * 1000)
+
+enum job_error {
+    JOB_E_FULL = 1,            /**< too many jobs wait for Kafka's answer; nothing was accepted; again later */
+    JOB_E_TOO_LARGE = 2,       /**< payload and headers exceed JOB_MAX_MESSAGE_SIZE */
+    JOB_E_INVALID_QUEUE = 3,   /**< not [a-z0-9][a-z0-9-]{0,62}, or reserved ("later", "dead") */
+    JOB_E_INVALID_TYPE = 4,    /**< not [A-Za-z][A-Za-z0-9_.-]{0,127} */
+    JOB_E_INVALID_JSON = 5,    /**< the content type says JSON and the payload is none */
+    JOB_E_INVALID_ID = 6,      /**< not a version 7 UUID, or more than an hour in the future */
+    JOB_E_INVALID_OPTION = 7,  /**< another member of the spec is out of its range */
+    JOB_E_INVALID_HEADER = 8,  /**< header name empty, reserved ("ce_…", "content-type", trace…) or too many */
+    JOB_E_TIMED_OUT = 9,       /**< no answer from Kafka in time: the job may be there or not; repeat with its id */
+    JOB_E_UNKNOWN_QUEUE = 10,  /**< Kafka has no topic for this queue */
+    JOB_E_REFUSED = 11,        /**< Kafka refused the message (authorisation, size limit of the topic, …) */
+    JOB_E_INVALID_CONFIG = 12, /**< a client option or Kafka property is wrong; details by job_client_error() */
+    JOB_E_CLOSED = 13,         /**< the client was closed while the job waited */
+};
+
+/** A header of the caller's own, handed on to the handler. */
+struct job_header {
+    const char *name;
+    const char *value; /**< UTF-8 text */
+};
+
+/**
+ * What to run. Zero-initialise; everything but type and queue is optional. Copied by the call, the caller keeps it.
+ */
+struct job_spec {
+    const char *type;         /**< which handler, e.g. "welcome_email" */
+    const char *queue;        /**< NULL: "default" */
+    const void *payload;      /**< NULL: no payload (stored as an empty value) */
+    size_t payload_size;      /**< 0 with a payload: it is a C string */
+    const char *content_type; /**< NULL: "application/json" */
+    const void *key;          /**< ordering key; jobs of one key go to one partition; NULL: none */
+    size_t key_size;          /**< 0 with a key: it is a C string */
+    const struct job_id *id;  /**< the caller's own id, which makes repeating safe; NULL: a new one */
+    int max_attempts;         /**< 1 … 1000; 0: the handler's policy */
+    int64_t timeout_ms;       /**< per attempt, 1 … 30 days; 0: the handler's policy */
+    int64_t expires_ms;       /**< do not start later than this many ms from now; 0: never expires */
+    const char *tags;         /**< comma-separated; NULL: none */
+    const struct job_id *parent; /**< the job that this one comes from; NULL: none */
+    const char *traceparent;  /**< W3C trace context; NULL: none */
+    const char *tracestate;
+    const struct job_header *headers;
+    size_t n_headers;
+    int reply;                /**< not 0: somebody waits for the end */
+    void *cookie;             /**< handed to the delivery callback, not looked at */
+    void *reserved[6];        /**< zero */
+};
+
+/**
+ * Called once for each job that job_enqueue() or job_enqueue_many() accepted: @error is 0 when Kafka has it for good (acks=all), else
+ * JOB_E_TIMED_OUT, JOB_E_UNKNOWN_QUEUE, JOB_E_REFUSED or JOB_E_CLOSED. Runs in the client's own delivery thread: be quick, do not close the client
+ * and do not call job_flush() from it; enqueueing from it is fine.
+ */
+typedef void (*job_delivered_fn)(const struct job_id *id, int error, void *cookie, void *userdata);
+
+struct job_property {
+    const char *name, *value;
+};
+
+/** How to reach Kafka. Zero-initialise; every member is optional. Copied by job_client_open(). */
+struct job_client_options {
+    const char *brokers;      /**< "host:port,…"; NULL: $JOB_KAFKA, else "127.0.0.1:9092" */
+    const char *prefix;       /**< of topic names; NULL: "job" */
+    const char *source;       /**< ce_source: who enqueues; NULL: "/<program name>" */
+    job_delivered_fn delivered; /**< NULL: nobody wants to know */
+    void *userdata;           /**< for delivered */
+    int64_t delivery_timeout_ms; /**< 0: 120,000 */
+    int64_t linger_ms;        /**< how long a batch waits for company; 0: 5; -1: none */
+    size_t buffer_jobs;       /**< most jobs that wait for Kafka's answer; 0: 100,000 */
+    size_t buffer_bytes;      /**< the same in bytes; 0: 64 MiB */
+    const struct job_property *properties; /**< any librdkafka property */
+    size_t n_properties;
+    void *reserved[6];        /**< zero */
+};
+
+/**
+ * job_client_open() - make a client
+ * @ret:     set on success; release with job_client_close()
+ * @options: NULL for the defaults
+ *
+ * Starts Kafka's client threads and one delivery thread. Does not wait for a connection: jobs are buffered until Kafka answers.
+ *
+ * Return: 0; JOB_E_INVALID_CONFIG (then job_client_error(NULL) tells this thread which option); negative errno.
+ */
+JOB_API int job_client_open(struct job_client **ret, const struct job_client_options *options);
+
+/**
+ * job_client_close() - flush and release a client
+ * @client:     NULL is fine
+ * @timeout_ms: how long to wait for outstanding jobs; 0: not at all
+ *
+ * Every job that was accepted has had its delivery callback when this returns; those that Kafka did not answer in time got JOB_E_CLOSED.
+ * No other thread may be using the client.
+ *
+ * Return: 0; JOB_E_TIMED_OUT when some job got JOB_E_CLOSED.
+ */
+JOB_API int job_client_close(struct job_client *client, int64_t timeout_ms);
+
+/**
+ * job_enqueue() - hand one job to the queue
+ * @client: open client; any thread
+ * @spec:   what to run; copied, the caller keeps it
+ * @ret_id: the job's id, set on success; may be NULL
+ *
+ * When this returns 0 the job is in this process' buffer and will be sent; it is durable once the delivery callback has said so (or job_flush()
+ * has returned 0). Never blocks on the network; while a lost producer is being replaced it may wait some milliseconds.
+ *
+ * Return: 0; JOB_E_FULL (nothing was accepted, repeating is safe); JOB_E_TOO_LARGE; JOB_E_INVALID_…; JOB_E_UNKNOWN_QUEUE; negative errno.
+ */
+JOB_API int job_enqueue(struct job_client *client, const struct job_spec *spec, struct job_id *ret_id);
+
+/**
+ * job_enqueue_wait() - hand one job to the queue and wait until Kafka has it
+ * @timeout_ms: how long to wait; 0: as long as the client's delivery timeout
+ *
+ * Blocks until the job is durable (acks=all) or the time is over. The client's delivery callback is not called for it. Must not be called from
+ * the delivery callback.
+ *
+ * Return: as job_enqueue(); JOB_E_TIMED_OUT: it may be there or not, *ret_id is set, repeat with that id; JOB_E_REFUSED.
+ */
+JOB_API int job_enqueue_wait(struct job_client *client, const struct job_spec *spec, struct job_id *ret_id, int64_t timeout_ms);
+
+/**
+ * job_enqueue_many() - hand many jobs to the queue
+ * @specs:        @n of them
+ * @ret_ids:      room for @n ids; may be NULL
+ * @ret_accepted: how many, from the first on, were accepted; may be NULL only if @n is 0 or 1
+ *
+ * Stops at the first job that is not accepted and returns its error; the ones before it are on their way.
+ *
+ * Return: 0 when all were accepted; else as job_enqueue() for the job at *ret_accepted.
+ */
+JOB_API int job_enqueue_many(struct job_client *client, const struct job_spec *specs, size_t n, struct job_id *ret_ids, size_t *ret_accepted);
+
+/**
+ * job_flush() - wait until Kafka has answered for everything enqueued so far
+ *
+ * Return: 0 when every job accepted before the call has had its delivery callback (which may have named an error); JOB_E_TIMED_OUT.
+ */
+JOB_API int job_flush(struct job_client *client, int64_t timeout_ms);
+
+/** Jobs accepted and not yet answered by Kafka. */
+JOB_API size_t job_in_flight(struct job_client *client);
+
+/** The last detailed error text of this thread ("" when none), e.g. where a payload stops being JSON. Valid until this thread's next call. */
+JOB_API const char *job_client_error(const struct job_client *client);
+
+/** A sentence for any return value of this library. Never NULL; static. */
+JOB_API const char *job_strerror(int error);
+
+/** A new id, as job_enqueue() makes them. Any thread. */
+JOB_API void job_id_new(struct job_id *ret);
+/** Writes the id's text to @text (JOB_ID_TEXT_SIZE bytes). Return: @text. */
+JOB_API char *job_id_format(const struct job_id *id, char *text);
+/** Reads a UUID's 36 characters. Return: 0; JOB_E_INVALID_ID. */
+JOB_API int job_id_parse(const char *text, struct job_id *ret);
+
+/** "MAJOR.MINOR.PATCH" of the library that is running. */
+JOB_API const char *job_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

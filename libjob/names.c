@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libjob/names.h"
+
+#include <strings.h>
+
+#define LANE_MAX 5 /* ".high" */
+
+static bool is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+static bool is_letter(char c)
+{
+    return is_lower((char)(c | 0x20));
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+bool name_is_queue(struct span name)
+{
+    if (!name.data || name.size < 1 || name.size > NAME_QUEUE_MAX || name.data[0] == '-')
+        return false;
+    for (size_t i = 0; i < name.size; i++)
+        if (!is_lower(name.data[i]) && !is_digit(name.data[i]) && name.data[i] != '-')
+            return false;
+    return !span_equals(name, "later") && !span_equals(name, "dead");
+}
+
+bool name_is_type(struct span name)
+{
+    if (!name.data || name.size < 1 || name.size > NAME_TYPE_MAX || !is_letter(name.data[0]))
+        return false;
+    for (size_t i = 1; i < name.size; i++) {
+        char c = name.data[i];
+        if (!is_letter(c) && !is_digit(c) && c != '_' && c != '.' && c != '-')
+            return false;
+    }
+    return true;
+}
+
+bool name_is_prefix(struct span name)
+{
+    if (!name.data || name.size < 1 || name.size > NAME_TOPIC_MAX - 1 - NAME_QUEUE_MAX - LANE_MAX)
+        return false;
+    for (size_t i = 0; i < name.size; i++) {
+        char c = name.data[i];
+        if (!is_letter(c) && !is_digit(c) && c != '_' && c != '.' && c != '-')
+            return false;
+    }
+    return true;
+}
+
+static bool ends_with_ignoring_case(struct span s, const char *end)
+{
+    size_t size = strlen(end);
+    return s.size >= size && strncasecmp(s.data + s.size - size, end, size) == 0;
+}
+
+bool name_is_json_content_type(struct span content_type)
+{
+    static const char json[] = "application/json";
+    if (!content_type.data || content_type.size == 0 || span_equals(content_type, json))
+        return true;
+    struct span bare = { content_type.data, 0 };
+    while (bare.size < content_type.size && bare.data[bare.size] != ';')
+        bare.size++;
+    while (bare.size > 0 && (bare.data[bare.size - 1] == ' ' || bare.data[bare.size - 1] == '\t'))
+        bare.size--;
+    return (bare.size == strlen(json) && strncasecmp(bare.data, json, bare.size) == 0) ||
+           ends_with_ignoring_case(bare, "+json");
+}
+
+char *name_topic(const char *prefix, const char *queue, char *topic)
+{
+    size_t n = strnlen(prefix, NAME_TOPIC_MAX - 1), m = strnlen(queue, NAME_TOPIC_MAX - 1 - n);
+    memcpy(topic, prefix, n);
+    topic[n] = '.';
+    memcpy(topic + n + 1, queue, m);
+    topic[n + 1 + m] = 0;
+    return topic;
+}
+
+struct span name_queue_of_topic(const char *prefix, const char *topic)
+{
+    static const struct span none;
+    size_t skip = strlen(prefix);
+    if (strncmp(topic, prefix, skip) != 0 || topic[skip] != '.')
+        return none;
+    struct span queue = { topic + skip + 1, strcspn(topic + skip + 1, ".") };
+    const char *lane = queue.data + queue.size;
+    if (*lane && strcmp(lane, ".high") != 0 && strcmp(lane, ".low") != 0)
+        return none;
+    return name_is_queue(queue) ? queue : none;
+}

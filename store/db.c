@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/db.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/connect.h"
+#include "store/pgtypes.h"
+#include "store/rows.h"
+
+#define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC)
+#define DEFAULT_IDLE_TIMEOUT_US (5 * USEC_PER_SEC)
+#define MAX_PARAMS 40
+
+struct db {
+    char *url, *name;
+    int64_t idle_timeout_us;
+    PGconn *pg; /* NULL: not connected */
+    struct store_refusal refusal;
+};
+
+int db_new(struct db **ret, const struct db_options *options)
+{
+    _cleanup_(db_free_cleanup) struct db *db = calloc(1, sizeof(*db));
+    if (!db)
+        return -ENOMEM;
+    db->url = strdup(options->url);
+    db->name = strdup(options->name);
+    db->idle_timeout_us = options->idle_timeout_us ? options->idle_timeout_us : DEFAULT_IDLE_TIMEOUT_US;
+    if (!db->url || !db->name)
+        return -ENOMEM;
+    *ret = steal(db);
+    return 0;
+}
+
+struct db *db_free(struct db *db)
+{
+    if (!db)
+        return NULL;
+    db_disconnect(db);
+    free(db->url);
+    free(db->name);
+    free(db);
+    return NULL;
+}
+
+void db_disconnect(struct db *db)
+{
+    PQfinish(db->pg);
+    db->pg = NULL;
+}
+
+bool db_is_connected(const struct db *db)
+{
+    return db->pg != NULL;
+}
+
+const struct store_refusal *db_refusal(const struct db *db)
+{
+    return &db->refusal;
+}
+
+/* Waits until the socket is ready as @direction says. Return: true; false when @deadline_us has passed. */
+static bool wait_socket(PGconn *pg, short direction, int64_t deadline_us)
+{
+    struct pollfd pfd = { .fd = PQsocket(pg), .events = direction };
+    int64_t left_us = deadline_us - clock_mono_us();
+    return left_us > 0 && poll(&pfd, 1, (int)(left_us / 1000) + 1) > 0;
+}
+
+/* PQconnectdb() ignores connect_timeout between its steps; so the steps are taken here, under one deadline. */
+static bool finish_connecting(PGconn *pg)
+{
+    int64_t deadline_us = clock_mono_us() + CONNECT_TIMEOUT_US;
+    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+    while (next != PGRES_POLLING_OK) {
+        if (next == PGRES_POLLING_FAILED || PQstatus(pg) == CONNECTION_BAD ||
+            !wait_socket(pg, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
+            return false;
+        next = PQconnectPoll(pg);
+    }
+    return true;
+}
+
+static void ignore_notice(void *userdata, const PGresult *result)
+{
+    (void)userdata;
+    (void)result;
+}
+
+int db_connect(struct db *db, struct err *reterr)
+{
+    char settings[512];
+    if (db->pg && PQstatus(db->pg) == CONNECTION_OK)
+        return 0;
+    db_disconnect(db);
+    PGconn *pg = connect_start(db->url, db->name);
+    if (!pg || !finish_connecting(pg)) {
+        connect_error(pg, reterr);
+        PQfinish(pg);
+        return STORE_AWAY;
+    }
+    PQsetNoticeReceiver(pg, ignore_notice, NULL);
+    PGresult *result = PQexec(pg, connect_settings(db->idle_timeout_us, settings));
+    bool ready = PQresultStatus(result) == PGRES_TUPLES_OK;
+    PQclear(result);
+    if (!ready) {
+        connect_error(pg, reterr);
+        PQfinish(pg);
+        return STORE_AWAY;
+    }
+    db->pg = pg;
+    return 0;
+}
+
+static bool in_transaction(const struct db *db)
+{
+    return db->pg && PQtransactionStatus(db->pg) != PQTRANS_IDLE;
+}
+
+/* Judges a result; on failure clears it. */
+static int judge(struct db *db, PGresult *result, struct err *reterr)
+{
+    switch (PQresultStatus(result)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+        return 0;
+    default:
+        break;
+    }
+    int r = connect_refusal(result, &db->refusal);
+    PQclear(result);
+    if (r == STORE_AWAY || PQstatus(db->pg) != CONNECTION_OK) {
+        connect_error(db->pg, reterr);
+        db_disconnect(db);
+        return STORE_AWAY;
+    }
+    return err_set(reterr, STORE_REFUSED, "PostgreSQL: %s (SQLSTATE %s)", db->refusal.text, db->refusal.sqlstate);
+}
+
+static int send_query(struct db *db, const char *sql, const struct db_param *params, int n_params, PGresult **ret,
+                      struct err *reterr)
+{
+    Oid types[MAX_PARAMS];
+    const char *values[MAX_PARAMS];
+    int sizes[MAX_PARAMS], formats[MAX_PARAMS];
+
+    if (n_params > MAX_PARAMS)
+        return err_set(reterr, -E2BIG, "%d parameters, at most %d", n_params, MAX_PARAMS);
+    for (int i = 0; i < n_params; i++) {
+        types[i] = params[i].oid;
+        values[i] = params[i].data;
+        sizes[i] = (int)params[i].size;
+        formats[i] = params[i].binary;
+    }
+    int r = in_transaction(db) ? 0 : db_connect(db, reterr);
+    if (r)
+        return r;
+    PGresult *result = PQexecParams(db->pg, sql, n_params, types, values, sizes, formats, 1);
+    if (!result)
+        return -ENOMEM;
+    r = judge(db, result, reterr);
+    if (r == 0)
+        *ret = result;
+    return r;
+}
+
+int db_query(struct db *db, const char *sql, const struct db_param *params, int n_params, struct rows **ret,
+             struct err *reterr)
+{
+    PGresult *result = NULL;
+    int r = send_query(db, sql, params, n_params, &result, reterr);
+    if (r)
+        return r;
+    if (!ret) {
+        PQclear(result);
+        return 0;
+    }
+    struct rows *rows = rows_new(result);
+    if (!rows)
+        return -ENOMEM;
+    *ret = rows;
+    return 0;
+}
+
+int db_execute(struct db *db, const char *sql, struct err *reterr)
+{
+    int r = in_transaction(db) ? 0 : db_connect(db, reterr);
+    if (r)
+        return r;
+    PGresult *result = PQexec(db->pg, sql);
+    r = judge(db, result, reterr);
+    if (r == 0)
+        PQclear(result);
+    return r;
+}
+
+int db_begin(struct db *db, struct err *reterr)
+{
+    return db_query(db, "BEGIN", NULL, 0, NULL, reterr);
+}
+
+int db_commit(struct db *db, struct err *reterr)
+{
+    return db_query(db, "COMMIT", NULL, 0, NULL, reterr);
+}
+
+void db_rollback(struct db *db)
+{
+    if (in_transaction(db) && db_query(db, "ROLLBACK", NULL, 0, NULL, NULL) != 0)
+        db_disconnect(db);
+}
+
+/* Takes one notification that has arrived. */
+static bool take_notification(struct db *db, char *payload, size_t payload_size)
+{
+    PGnotify *notify = PQnotifies(db->pg);
+    if (!notify)
+        return false;
+    if (payload)
+        snprintf(payload, payload_size, "%s", notify->extra);
+    PQfreemem(notify);
+    return true;
+}
+
+int db_wait(struct db *db, int wake_fd, int64_t timeout_us, char *payload, size_t payload_size)
+{
+    int64_t deadline_us = clock_mono_us() + timeout_us;
+    if (!db->pg)
+        return DB_AWAY;
+    for (;;) {
+        if (take_notification(db, payload, payload_size))
+            return DB_NOTIFIED;
+        struct pollfd pfds[] = { { .fd = PQsocket(db->pg), .events = POLLIN }, { .fd = wake_fd, .events = POLLIN } };
+        int64_t left_us = deadline_us - clock_mono_us();
+        if (left_us <= 0)
+            return DB_TIMED_OUT;
+        int n = poll(pfds, 2, (int)(left_us / 1000) + 1);
+        if (n < 0 && errno != EINTR)
+            return DB_AWAY;
+        if (n > 0 && pfds[1].revents)
+            return DB_WOKEN;
+        if (n > 0 && !PQconsumeInput(db->pg)) {
+            db_disconnect(db);
+            return DB_AWAY;
+        }
+    }
+}
+
+struct db_param db_null(void)
+{
+    return (struct db_param){ 0 };
+}
+
+struct db_param db_text(const char *text)
+{
+    return (struct db_param){ .data = text, .size = text ? strlen(text) : 0 };
+}
+
+struct db_param db_bytes(struct span bytes)
+{
+    return (struct db_param){ .oid = PG_BYTEA, .data = bytes.data, .size = bytes.size, .binary = true };
+}
+
+struct db_param db_uuid(const struct uuid *id)
+{
+    return (struct db_param){ .oid = PG_UUID, .data = id->bytes, .size = sizeof(id->bytes), .binary = true };
+}

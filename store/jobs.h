@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking at jobs: what PostgreSQL knows of them, for people and for those who wait. Changes nothing. */
+#pragma once
+
+#include "store/db.h"
+
+/* NULL: any. */
+struct jobs_filter {
+    const char *state, *queue, *type;
+    int limit;
+};
+
+/*
+ * The newest jobs first, as job.status has them. Columns: id uuid; state, queue, type text; attempt, delivery integer;
+ * run_at, started_at, finished_at timestamptz; worker, reason text. Return: as db_query().
+ */
+int jobs_list(struct db *db, const struct jobs_filter *filter, struct rows **ret, struct err *reterr);
+
+/*
+ * Everything about one job, at most one row. Columns: id uuid; state, queue, type, reason text; attempt, delivery integer;
+ * run_at, enqueued_at, started_at, finished_at timestamptz; worker text; cpu_ms, peak_kib integer; trace_id, topic text;
+ * partition integer; offset bigint; parent uuid; error text; result, progress, headers JSON as text; key, payload bytea.
+ * Return: as db_query().
+ */
+int jobs_find(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
+
+/*
+ * The tries of one job that did not end it, and the last one of a dead job. Columns: delivery, attempt integer; outcome,
+ * error text; started_at, finished_at timestamptz; worker text; cpu_ms, peak_kib integer. Return: as db_query().
+ */
+int jobs_list_attempts(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
+
+/*
+ * Those of @ids that have ended, as job.result has them. Columns: id uuid; queue, type, state, reason text;
+ * attempt, delivery integer; result JSON as text; error text; enqueued_at, started_at, finished_at timestamptz;
+ * worker text; cpu_ms, peak_kib integer; trace_id, topic text; partition integer; offset bigint; parent uuid.
+ * Return: as db_query().
+ */
+int jobs_list_ended(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
+
+/* Which of @ids PostgreSQL knows in any state. Column: id uuid. Return: as db_query(). */
+int jobs_list_known(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
+
+/* From now on db_wait() gives the ids of jobs that end, if they were enqueued with "reply". Return: as db_query(). */
+int jobs_listen_for_ends(struct db *db, struct err *reterr);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Enqueueing through PostgreSQL: the job waits in job.pending until the relay takes it to Kafka. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/db.h"
+
+/* NULL, 0: not said. */
+struct outbox_job {
+    const char *queue, *type;
+    const char *payload; /* JSON */
+    const char *key;
+    int64_t run_at_us;   /* since 1970; 0: delay_us from now by PostgreSQL's clock */
+    int64_t delay_us;
+    int max_attempts;
+    int64_t timeout_ms;
+    int64_t expires_ms;  /* from now, by PostgreSQL's clock */
+    const char *tags;    /* comma-separated */
+    const char *headers; /* a JSON object of strings */
+    const struct uuid *id;
+    bool reply;
+};
+
+/* Enqueues @n equal jobs in one transaction. Column: id uuid. Return: as db_query(). */
+int outbox_enqueue(struct db *db, const struct outbox_job *job, int n, struct rows **ret, struct err *reterr);

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/array.h"
+
+enum record_statement {
+    STATEMENT_BEGIN,
+    STATEMENT_FENCE,
+    STATEMENT_CLAIM,
+    STATEMENT_RESULT,
+    STATEMENT_LEASED_RESULT,
+    STATEMENT_DEFER,
+    STATEMENT_NOTIFY,
+    STATEMENT_BEAT,
+    STATEMENT_COMMIT,
+    STATEMENT_TAKE_OVER,
+    STATEMENT_READ_BACK,
+    STATEMENT_REGISTER,
+    STATEMENT_UNREGISTER,
+};
+
+#define RESULT_COLUMNS                                                                                       \
+    "id, \"offset\", enqueued_at, started_at, finished_at, attempt, delivery, partition, cpu_ms, peak_kib, "    \
+    "queue, type, state, worker, topic, trace_id, parent, error, result"
+#define RESULT_VALUES                                                                                        \
+    "r.id, r.ofs, r.enqueued, r.started, r.finished, r.attempt, r.delivery, r.partition, r.cpu, r.peak, "      \
+    "r.queue, r.type, 'succeeded', $1::text, r.topic, r.trace, r.parent, r.error, r.result::jsonb"
+#define RESULT_INPUT                                                                                         \
+    "unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::integer[], " \
+    "$8::integer[], $9::integer[], $10::integer[], $11::integer[], $12::text[], $13::text[], $14::text[], "     \
+    "$15::text[], $16::uuid[], $17::text[], $18::text[]"
+#define RESULT_NAMES                                                                                         \
+    "id, ofs, enqueued, started, finished, attempt, delivery, partition, cpu, peak, queue, type, topic, trace, " \
+    "parent, error, result"
+
+const struct session_statement record_statements[] = {
+    [STATEMENT_BEGIN] = { "BEGIN" },
+    [STATEMENT_FENCE] = { "SELECT job.fence($1, $2, $3, $4, $5, $6, $7, $8, $9)" },
+    [STATEMENT_CLAIM] = { "SELECT job.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)" },
+    [STATEMENT_RESULT] = { "INSERT INTO job.result (" RESULT_COLUMNS ") SELECT " RESULT_VALUES " FROM " RESULT_INPUT
+                           ") AS r (" RESULT_NAMES ") ORDER BY r.id ON CONFLICT DO NOTHING" },
+    /* Only the transaction that takes the lease away may end the job; a lease that is gone was ended by somebody else. */
+    [STATEMENT_LEASED_RESULT] = { "WITH r AS MATERIALIZED (SELECT * FROM " RESULT_INPUT ", $19::bigint[]) AS r (" RESULT_NAMES
+                                  ", token)), ended AS (DELETE FROM job.lease l USING r WHERE l.id = r.id AND "
+                                  "l.token = r.token RETURNING l.id) INSERT INTO job.result (" RESULT_COLUMNS
+                                  ") SELECT " RESULT_VALUES " FROM r WHERE r.id IN (SELECT id FROM ended) ORDER BY r.id "
+                                  "ON CONFLICT DO NOTHING" },
+    [STATEMENT_DEFER] = { "SELECT job.defer($1, $2::bigint * interval '1 microsecond', $3, $4, $5, $6, $7, $8, $9, $10, $11, "
+                          "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)" },
+    [STATEMENT_NOTIFY] = { "SELECT pg_notify('job_result', id::text) FROM unnest($1::uuid[]) AS w (id)" },
+    [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp() WHERE id = $1 RETURNING beat_at" },
+    [STATEMENT_COMMIT] = { "COMMIT" },
+    [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count "
+                              "FROM job.take_over($1, $2, $3)" },
+    [STATEMENT_READ_BACK] = { "SELECT c.topic, c.partition, c.epoch, c.batch_seq FROM job.cursor c "
+                              "JOIN unnest($1::text[], $2::integer[]) AS w (topic, partition) USING (topic, partition) "
+                              "ORDER BY c.topic, c.partition FOR UPDATE OF c" },
+    [STATEMENT_REGISTER] = { "INSERT INTO job.worker (id, host, pid, queues) VALUES ($1, $2, $3, $4) "
+                             "ON CONFLICT (id) DO UPDATE SET beat_at = clock_timestamp() RETURNING beat_at" },
+    [STATEMENT_UNREGISTER] = { "DELETE FROM job.worker w WHERE w.id = $1 AND NOT EXISTS "
+                               "(SELECT FROM job.lease l WHERE l.worker = w.id)" },
+};
+const int record_n_statements = ARRAY_SIZE(record_statements);
+
+/* Columns of the fence, in the order of job.fence(). */
+enum { F_TOPIC, F_PARTITION, F_EPOCH, F_SEQ, F_NEXT, F_DONE, F_LOG_START, F_RELEASED, F_COUNT };
+/* Columns of a result, in the order of RESULT_NAMES, and the token behind them. */
+enum {
+    R_ID, R_OFFSET, R_ENQUEUED, R_STARTED, R_FINISHED, R_ATTEMPT, R_DELIVERY, R_PARTITION, R_CPU, R_PEAK, R_QUEUE, R_TYPE,
+    R_TOPIC, R_TRACE, R_PARENT, R_ERROR, R_RESULT, R_TOKEN, R_COUNT
+};
+/* Columns of a claim, in the order of job.claim(); those of job.defer() go on from there. */
+enum {
+    D_ID, D_TOKEN, D_DELIVERY, D_ATTEMPT, D_QUEUE, D_TYPE, D_TOPIC, D_PARTITION, D_OFFSET, D_ENQUEUED, D_MAX_CRASHES, D_KEY,
+    D_HEADERS, D_PAYLOAD, D_CLAIM_COUNT,
+    D_OUTCOME = D_CLAIM_COUNT, D_VERDICT, D_DELAY, D_ERROR, D_STARTED, D_FINISHED, D_CPU, D_PEAK, D_TRACE, D_PARENT, D_COUNT
+};
+
+static const enum pg_type fence_types[F_COUNT] = {
+    PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_BYTEA_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY,
+};
+static const enum pg_type result_types[R_COUNT] = {
+    PG_UUID_ARRAY, PG_INT8_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_INT4_ARRAY,
+    PG_INT4_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
+    PG_UUID_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT8_ARRAY,
+};
+static const enum pg_type deferral_types[D_COUNT] = {
+    PG_UUID_ARRAY, PG_INT8_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT4_ARRAY,
+    PG_INT8_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_INT4_ARRAY, PG_BYTEA_ARRAY, PG_TEXT_ARRAY, PG_BYTEA_ARRAY, PG_TEXT_ARRAY,
+    PG_TEXT_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY,
+    PG_TEXT_ARRAY, PG_UUID_ARRAY,
+};
+
+struct record_batch {
+    struct array fence[F_COUNT];
+    struct array results[R_COUNT];
+    struct array leased_results[R_COUNT];
+    struct array claims[D_CLAIM_COUNT];
+    struct array deferrals[D_COUNT];
+    struct array waiters;
+
+    int claim_at; /* which statement of the request the claim is, the beat is; -1: none */
+    int beat_at;
+    record_reply_fn reply;
+    void *userdata;
+};
+
+static void arrays_init(struct array *arrays, const enum pg_type *types, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        array_init(&arrays[i], types[i]);
+}
+
+static void arrays_done(struct array *arrays, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        array_done(&arrays[i]);
+}
+
+static size_t arrays_size(const struct array *arrays, size_t n)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++)
+        size += arrays[i].buf.size;
+    return size;
+}
+
+void record_batch_reset(struct record_batch *b)
+{
+    arrays_init(b->fence, fence_types, F_COUNT);
+    arrays_init(b->results, result_types, R_COUNT);
+    arrays_init(b->leased_results, result_types, R_COUNT);
+    arrays_init(b->claims, deferral_types, D_CLAIM_COUNT);
+    arrays_init(b->deferrals, deferral_types, D_COUNT);
+    array_init(&b->waiters, PG_UUID_ARRAY);
+}
+
+int record_batch_new(struct record_batch **ret)
+{
+    struct record_batch *b = calloc(1, sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    record_batch_reset(b);
+    *ret = b;
+    return 0;
+}
+
+struct record_batch *record_batch_free(struct record_batch *b)
+{
+    if (!b)
+        return NULL;
+    arrays_done(b->fence, F_COUNT);
+    arrays_done(b->results, R_COUNT);
+    arrays_done(b->leased_results, R_COUNT);
+    arrays_done(b->claims, D_CLAIM_COUNT);
+    arrays_done(b->deferrals, D_COUNT);
+    array_done(&b->waiters);
+    free(b);
+    return NULL;
+}
+
+bool record_batch_is_empty(const struct record_batch *b)
+{
+    return b->fence[0].n + b->results[0].n + b->leased_results[0].n + b->claims[0].n + b->deferrals[0].n == 0;
+}
+
+size_t record_batch_size_bytes(const struct record_batch *b)
+{
+    return arrays_size(b->results, R_COUNT) + arrays_size(b->leased_results, R_COUNT) +
+           arrays_size(b->claims, D_CLAIM_COUNT) + arrays_size(b->deferrals, D_COUNT);
+}
+
+static void append_string(struct array *a, const char *string)
+{
+    array_append_span(a, span_from_string(string));
+}
+
+static void append_known(struct array *a, int32_t value)
+{
+    if (value < 0)
+        array_append_null(a);
+    else
+        array_append_int(a, value);
+}
+
+void record_add_cursor(struct record_batch *b, const struct record_cursor *c)
+{
+    struct array *a = b->fence;
+    append_string(&a[F_TOPIC], c->topic);
+    array_append_int(&a[F_PARTITION], c->partition);
+    array_append_bigint(&a[F_EPOCH], c->epoch);
+    array_append_bigint(&a[F_SEQ], c->seq);
+    array_append_bigint(&a[F_NEXT], c->next_offset);
+    array_append_span(&a[F_DONE], c->done.data ? c->done : (struct span){ "", 0 });
+    if (c->log_start < 0)
+        array_append_null(&a[F_LOG_START]);
+    else
+        array_append_bigint(&a[F_LOG_START], c->log_start);
+    array_append_bool(&a[F_RELEASED], c->released);
+}
+
+void record_add_success(struct record_batch *b, const struct record_row *row)
+{
+    struct array *a = row->token ? b->leased_results : b->results;
+    array_append_uuid(&a[R_ID], &row->id);
+    array_append_bigint(&a[R_OFFSET], row->offset);
+    array_append_time(&a[R_ENQUEUED], row->enqueued_us);
+    array_append_time(&a[R_STARTED], row->started_us);
+    array_append_time(&a[R_FINISHED], row->finished_us);
+    array_append_int(&a[R_ATTEMPT], row->attempt);
+    array_append_int(&a[R_DELIVERY], row->delivery);
+    array_append_int(&a[R_PARTITION], row->partition);
+    append_known(&a[R_CPU], row->cpu_ms);
+    append_known(&a[R_PEAK], row->peak_kib);
+    array_append_span(&a[R_QUEUE], row->queue);
+    array_append_span(&a[R_TYPE], row->type);
+    append_string(&a[R_TOPIC], row->topic);
+    array_append_span(&a[R_TRACE], row->trace_id);
+    array_append_uuid(&a[R_PARENT], &row->parent);
+    array_append_span(&a[R_ERROR], row->error);
+    array_append_span(&a[R_RESULT], row->result);
+    if (row->token)
+        array_append_bigint(&a[R_TOKEN], row->token);
+}
+
+/* The columns that a claim and a deferral share. */
+static void add_lease_columns(struct array *a, const struct record_row *row)
+{
+    array_append_uuid(&a[D_ID], &row->id);
+    if (row->token)
+        array_append_bigint(&a[D_TOKEN], row->token);
+    else
+        array_append_null(&a[D_TOKEN]);
+    array_append_int(&a[D_DELIVERY], row->delivery);
+    array_append_int(&a[D_ATTEMPT], row->attempt);
+    array_append_span(&a[D_QUEUE], row->queue);
+    array_append_span(&a[D_TYPE], row->type);
+    append_string(&a[D_TOPIC], row->topic);
+    array_append_int(&a[D_PARTITION], row->partition);
+    array_append_bigint(&a[D_OFFSET], row->offset);
+    array_append_time(&a[D_ENQUEUED], row->enqueued_us);
+    array_append_int(&a[D_MAX_CRASHES], row->max_crashes);
+    array_append_span(&a[D_KEY], row->key);
+    array_append_span(&a[D_HEADERS], row->headers_json);
+    array_append_span(&a[D_PAYLOAD], row->payload);
+}
+
+void record_add_claim(struct record_batch *b, const struct record_row *row)
+{
+    add_lease_columns(b->claims, row);
+}
+
+void record_add_deferral(struct record_batch *b, const struct record_row *row)
+{
+    struct array *a = b->deferrals;
+    add_lease_columns(a, row);
+    append_string(&a[D_OUTCOME], row->outcome);
+    append_string(&a[D_VERDICT], row->verdict);
+    array_append_bigint(&a[D_DELAY], row->delay_us);
+    array_append_span(&a[D_ERROR], row->error);
+    array_append_time(&a[D_STARTED], row->started_us);
+    array_append_time(&a[D_FINISHED], row->finished_us);
+    append_known(&a[D_CPU], row->cpu_ms);
+    append_known(&a[D_PEAK], row->peak_kib);
+    array_append_span(&a[D_TRACE], row->trace_id);
+    array_append_uuid(&a[D_PARENT], &row->parent);
+}
+
+void record_add_waiter(struct record_batch *b, const struct uuid *id)
+{
+    array_append_uuid(&b->waiters, id);
+}
+
+/* --- Sending ----------------------------------------------------------------------------------------------------------- */
+
+static size_t put_arrays(struct db_param *params, struct array *arrays, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        params[i] = array_param(&arrays[i]);
+    return n;
+}
+
+struct bigint_text {
+    char text[24];
+};
+
+static struct db_param bigint_param(int64_t value, struct bigint_text *room)
+{
+    snprintf(room->text, sizeof(room->text), "%lld", (long long)value);
+    return db_text(room->text);
+}
+
+static void send_fence(struct record_batch *b, struct session *s, int64_t new_seq)
+{
+    struct db_param params[F_COUNT + 1];
+    struct bigint_text seq;
+    size_t n = put_arrays(params, b->fence, F_COUNT);
+    params[n++] = bigint_param(new_seq, &seq);
+    session_add(s, STATEMENT_FENCE, params, (int)n);
+}
+
+static void send_rows(struct session *s, int statement, const char *worker, struct array *arrays, size_t n)
+{
+    struct db_param params[R_COUNT + 1];
+    params[0] = db_text(worker);
+    put_arrays(params + 1, arrays, n);
+    session_add(s, statement, params, (int)n + 1);
+}
+
+static void send_deferrals(struct record_batch *b, struct session *s, const char *worker, int64_t parked_grace_us)
+{
+    struct db_param params[D_COUNT + 2];
+    struct bigint_text grace;
+    params[0] = db_text(worker);
+    params[1] = bigint_param(parked_grace_us, &grace);
+    put_arrays(params + 2, b->deferrals, D_COUNT);
+    session_add(s, STATEMENT_DEFER, params, D_COUNT + 2);
+}
+
+static bool sqlstate_in_class(const char *sqlstate, const char *class)
+{
+    return strncmp(sqlstate, class, 2) == 0;
+}
+
+static enum record_outcome judge_refusal(const struct store_refusal *refusal)
+{
+    const char *sqlstate = refusal->sqlstate;
+    if (strcmp(sqlstate, "JB001") == 0)
+        return RECORD_FENCED;
+    if (strcmp(sqlstate, "23503") == 0)
+        return RECORD_GONE; /* the only foreign key is from a lease to its worker */
+    if (sqlstate_in_class(sqlstate, "22") || sqlstate_in_class(sqlstate, "23") || sqlstate_in_class(sqlstate, "54"))
+        return RECORD_ROW_REFUSED;
+    return RECORD_REPEAT;
+}
+
+static void finish(const struct session_reply *in, void *userdata)
+{
+    struct record_batch *b = userdata;
+    struct record_reply out = { .outcome = RECORD_DONE };
+    if (in->outcome == STORE_AWAY) {
+        out.outcome = RECORD_UNKNOWN;
+    } else if (in->outcome == STORE_REFUSED) {
+        out.outcome = judge_refusal(&in->refusal);
+        memcpy(out.sqlstate, in->refusal.sqlstate, sizeof(out.sqlstate));
+        out.text = in->refusal.text;
+    } else {
+        const struct rows *beat = in->rows[b->beat_at];
+        out.claimed = b->claim_at >= 0 ? in->rows[b->claim_at] : NULL;
+        out.beaten = rows_count(beat) == 1;
+        out.server_time_us = out.beaten ? rows_time_us(beat, 0, 0) : 0;
+    }
+    b->reply(&out, b->userdata);
+}
+
+void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq, int64_t parked_grace_us,
+                 record_reply_fn reply, void *userdata)
+{
+    struct db_param param;
+    int n = 0;
+    b->reply = reply;
+    b->userdata = userdata;
+    b->claim_at = -1;
+    session_add(s, STATEMENT_BEGIN, NULL, 0), n++;
+    if (b->fence[0].n)
+        send_fence(b, s, new_seq), n++;
+    if (b->claims[0].n) {
+        b->claim_at = n++;
+        send_rows(s, STATEMENT_CLAIM, worker, b->claims, D_CLAIM_COUNT);
+    }
+    if (b->results[0].n)
+        send_rows(s, STATEMENT_RESULT, worker, b->results, R_COUNT - 1), n++;
+    if (b->leased_results[0].n)
+        send_rows(s, STATEMENT_LEASED_RESULT, worker, b->leased_results, R_COUNT), n++;
+    if (b->deferrals[0].n)
+        send_deferrals(b, s, worker, parked_grace_us), n++;
+    if (b->waiters.n) {
+        param = array_param(&b->waiters);
+        session_add(s, STATEMENT_NOTIFY, &param, 1), n++;
+    }
+    param = db_text(worker);
+    session_add(s, STATEMENT_BEAT, &param, 1);
+    b->beat_at = n;
+    session_add(s, STATEMENT_COMMIT, NULL, 0);
+    session_submit(s, finish, b);
+}
+
+/* --- Around the batches ------------------------------------------------------------------------------------------------ */
+
+static void send_places(struct session *s, int statement, const struct record_place *places, size_t n, const char *worker,
+                        session_reply_fn reply, void *userdata)
+{
+    struct array topics = { 0 }, partitions = { 0 };
+    array_init(&topics, PG_TEXT_ARRAY);
+    array_init(&partitions, PG_INT4_ARRAY);
+    for (size_t i = 0; i < n; i++) {
+        append_string(&topics, places[i].topic);
+        array_append_int(&partitions, places[i].partition);
+    }
+    struct db_param params[] = { array_param(&topics), array_param(&partitions), db_text(worker) };
+    session_add(s, statement, params, worker ? 3 : 2);
+    session_submit(s, reply, userdata);
+    array_done(&topics);
+    array_done(&partitions);
+}
+
+void record_take_over(struct session *s, const struct record_place *places, size_t n, const char *worker,
+                      session_reply_fn reply, void *userdata)
+{
+    send_places(s, STATEMENT_TAKE_OVER, places, n, worker, reply, userdata);
+}
+
+void record_read_back(struct session *s, const struct record_place *places, size_t n, session_reply_fn reply,
+                      void *userdata)
+{
+    send_places(s, STATEMENT_READ_BACK, places, n, NULL, reply, userdata);
+}
+
+void record_register(struct session *s, const char *worker, const char *host, int pid, const struct span *queues,
+                     size_t n_queues, session_reply_fn reply, void *userdata)
+{
+    struct array names = { 0 };
+    struct bigint_text number;
+    array_init(&names, PG_TEXT_ARRAY);
+    for (size_t i = 0; i < n_queues; i++)
+        array_append_span(&names, queues[i]);
+    struct db_param params[] = { db_text(worker), db_text(host), bigint_param(pid, &number), array_param(&names) };
+    session_add(s, STATEMENT_REGISTER, params, 4);
+    session_submit(s, reply, userdata);
+    array_done(&names);
+}
+
+void record_unregister(struct session *s, const char *worker, session_reply_fn reply, void *userdata)
+{
+    struct db_param param = db_text(worker);
+    session_add(s, STATEMENT_UNREGISTER, &param, 1);
+    session_submit(s, reply, userdata);
+}

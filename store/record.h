@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One batch of the recorder: everything that a worker tells PostgreSQL about jobs, as one transaction.
+ *
+ *     BEGIN · fence · claims · results · ended leases · deferrals · waiters · beat · COMMIT      one round trip
+ *
+ * The builder copies rows into column arrays; the sender submits them to a session. The reply says whether the
+ * transaction took effect; after RECORD_UNKNOWN or RECORD_FENCED the truth is read back (record_read_back()).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/uuid.h"
+#include "store/session.h"
+
+/* One job. Spans and strings are copied by the builder. Times: µs since 1970 by PostgreSQL's clock; 0: not known. */
+struct record_row {
+    struct uuid id, parent;
+    struct span queue, type;
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    int64_t token;      /* the lease it ends (or takes); 0: none */
+    int attempt, delivery;
+    int64_t enqueued_us, started_us, finished_us;
+    int32_t cpu_ms, peak_kib; /* -1: not known */
+    struct span trace_id;
+    struct span error;        /* valid UTF-8 */
+    struct span result;       /* JSON text; without data: none */
+
+    /* deferrals and claims */
+    const char *outcome;      /* of the try; NULL: there was none */
+    const char *verdict;      /* dead.reason when it is dead for certain; NULL: the budgets decide */
+    int64_t delay_us;         /* -1: as the outcome has it */
+    int max_crashes;
+    struct span key, headers_json, payload;
+};
+
+/* The state of one cursor after the batch. */
+struct record_cursor {
+    const char *topic;
+    int32_t partition;
+    int64_t epoch;
+    int64_t seq;         /* batch_seq as we know it */
+    int64_t next_offset;
+    struct span done;    /* worker/window.h */
+    int64_t log_start;   /* -1: not known */
+    bool released;       /* the worker gives it back in good order */
+};
+
+struct record_batch;
+
+int record_batch_new(struct record_batch **ret);
+struct record_batch *record_batch_free(struct record_batch *b);
+DEFINE_CLEANUP(struct record_batch *, record_batch_free)
+void record_batch_reset(struct record_batch *b);
+bool record_batch_is_empty(const struct record_batch *b);
+size_t record_batch_size_bytes(const struct record_batch *b);
+
+void record_add_cursor(struct record_batch *b, const struct record_cursor *cursor);
+void record_add_success(struct record_batch *b, const struct record_row *row);
+void record_add_deferral(struct record_batch *b, const struct record_row *row);
+void record_add_claim(struct record_batch *b, const struct record_row *row);
+/* Somebody waits for this job: tell them in the same transaction. */
+void record_add_waiter(struct record_batch *b, const struct uuid *id);
+
+enum record_outcome {
+    RECORD_DONE,        /* committed */
+    RECORD_UNKNOWN,     /* connection lost: committed or not */
+    RECORD_FENCED,      /* not committed, unless an earlier try of the same batch was: read back */
+    RECORD_ROW_REFUSED, /* not committed: some row cannot be stored (class 22, 23, 54) */
+    RECORD_REPEAT,      /* not committed: deadlock, serialisation, lock time-out */
+    RECORD_GONE,        /* not committed: this worker has been declared dead */
+};
+
+struct record_reply {
+    enum record_outcome outcome;
+    char sqlstate[SQLSTATE_SIZE];
+    const char *text;           /* what PostgreSQL said, unless RECORD_DONE; valid during the callback */
+    const struct rows *claimed; /* RECORD_DONE: column 0 the ids whose lease is ours; NULL when nothing was claimed */
+    bool beaten;                /* RECORD_DONE: the worker's row is still there */
+    int64_t server_time_us;     /* RECORD_DONE: PostgreSQL's clock */
+};
+
+typedef void (*record_reply_fn)(const struct record_reply *reply, void *userdata);
+
+/* Statements of the worker's session, in the order of enum record_statement. */
+extern const struct session_statement record_statements[];
+extern const int record_n_statements;
+
+/* Session must be READY. @b may be reset when the reply has come. */
+void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq, int64_t parked_grace_us,
+                 record_reply_fn reply, void *userdata);
+
+
+/* --- Around the batches; the reply is the session's own ---------------------------------------------------------------- */
+
+struct record_place {
+    const char *topic;
+    int32_t partition;
+};
+
+/* Take-over, step one. Rows: see enum take_over_column. */
+enum take_over_column { TAKE_TOPIC, TAKE_PARTITION, TAKE_EPOCH, TAKE_SEQ, TAKE_NEXT, TAKE_DONE, TAKE_LOG_START, TAKE_UNCLEAN, TAKE_CRASHES };
+void record_take_over(struct session *s, const struct record_place *places, size_t n, const char *worker,
+                      session_reply_fn reply, void *userdata);
+
+/* Rows: topic, partition, epoch, batch_seq. Waits for a transaction that still holds one of the cursors. */
+void record_read_back(struct session *s, const struct record_place *places, size_t n, session_reply_fn reply,
+                      void *userdata);
+
+/* Registers the worker; rows: clock. @queues: names. */
+void record_register(struct session *s, const char *worker, const char *host, int pid, const struct span *queues,
+                     size_t n_queues, session_reply_fn reply, void *userdata);
+/* Takes the worker's row away (nothing happens while it holds leases). */
+void record_unregister(struct session *s, const char *worker, session_reply_fn reply, void *userdata);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/rescue.h"
+
+#include <endian.h>
+
+#include "store/pgtypes.h"
+
+int rescue_list_workers(struct db *db, struct rows **ret, struct err *reterr)
+{
+    return db_query(db, "SELECT id, host, pid, beat_at FROM job.worker ORDER BY id", NULL, 0, ret, reterr);
+}
+
+void rescue_get_worker(const struct rows *rows, size_t row, struct rescue_worker *ret)
+{
+    *ret = (struct rescue_worker){
+        .id = rows_text(rows, row, 0),
+        .host = rows_text(rows, row, 1),
+        .pid = rows_int(rows, row, 2),
+        .beat_at_us = rows_time_us(rows, row, 3),
+    };
+}
+
+int rescue_jobs(struct db *db, const char *worker, int64_t beat_at_us, int *ret_jobs, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    uint64_t beat = htobe64((uint64_t)(beat_at_us - PG_EPOCH_US));
+    const struct db_param params[] = {
+        db_text(worker),
+        { .oid = PG_TIMESTAMPTZ, .data = &beat, .size = sizeof(beat), .binary = true },
+    };
+    int r = db_query(db, "SELECT job.rescue($1, $2)", params, 2, &rows, reterr);
+    if (r == 0)
+        *ret_jobs = rows_is_null(rows, 0, 0) ? -1 : rows_int(rows, 0, 0);
+    return r;
+}

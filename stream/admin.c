@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Topics: what there is, making them as queues need them, telling where they differ. */
+#include "stream/admin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "stream/admin_session.h"
+
+/* What a queue's topic must be like. A job waits as long as it takes, and nothing but trimming removes it. */
+static const struct {
+    const char *name, *value;
+} settings[ADMIN_N_SETTINGS] = {
+    { "cleanup.policy", "delete" },
+    { "retention.ms", "-1" },
+    { "retention.bytes", "-1" },
+    { "message.timestamp.type", "LogAppendTime" },
+    { "max.message.bytes", "2097152" },
+};
+_Static_assert(ADMIN_MESSAGE_MAX == 2097152, "the text above says the same");
+
+DEFINE_CLEANUP(rd_kafka_event_t *, rd_kafka_event_destroy)
+DEFINE_CLEANUP(rd_kafka_queue_t *, rd_kafka_queue_destroy)
+DEFINE_CLEANUP(rd_kafka_AdminOptions_t *, rd_kafka_AdminOptions_destroy)
+DEFINE_CLEANUP(rd_kafka_NewTopic_t *, rd_kafka_NewTopic_destroy)
+DEFINE_CLEANUP(rd_kafka_NewPartitions_t *, rd_kafka_NewPartitions_destroy)
+DEFINE_CLEANUP(rd_kafka_DeleteTopic_t *, rd_kafka_DeleteTopic_destroy)
+DEFINE_CLEANUP(rd_kafka_ConfigResource_t *, rd_kafka_ConfigResource_destroy)
+
+static int open_session(struct admin *a, struct admin_session *s, struct err *reterr)
+{
+    return admin_session_open(s, a, NULL, 0, admin_timeout_us(a), reterr);
+}
+
+int admin_probe(struct admin *a, struct err *reterr)
+{
+    _cleanup_admin_session_ struct admin_session s = { 0 };
+    const struct rd_kafka_metadata *found;
+    int r = open_session(a, &s, reterr);
+    if (r)
+        return r;
+    /* All topics would be a long answer: one that cannot exist makes it a short one. */
+    r = admin_session_topic(&s, "__libjob_probe", &found, reterr);
+    if (r == 0)
+        rd_kafka_metadata_destroy(found);
+    return r == ADMIN_NO_TOPIC || r == ADMIN_REFUSED ? 0 : r;
+}
+
+/* --- What there is --- */
+
+static int describe(const struct rd_kafka_metadata_topic *from, struct admin_topic *to)
+{
+    *to = (struct admin_topic){ .name = strdup(from->topic), .n_partitions = from->partition_cnt };
+    if (!to->name)
+        return -ENOMEM;
+    for (int i = 0; i < from->partition_cnt; i++)
+        to->n_leaderless += from->partitions[i].leader < 0;
+    to->replication = from->partition_cnt > 0 ? from->partitions[0].replica_cnt : 0;
+    return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct admin_topic *)a)->name, ((const struct admin_topic *)b)->name);
+}
+
+static int collect(const struct rd_kafka_metadata *found, const char *prefix, struct admin_topics *ret)
+{
+    struct admin_topics all = { .topics = calloc((size_t)found->topic_cnt + 1, sizeof(*all.topics)) };
+    int r = all.topics ? 0 : -ENOMEM;
+    for (int i = 0; i < found->topic_cnt && r == 0; i++) {
+        if (found->topics[i].err || strncmp(found->topics[i].topic, prefix, strlen(prefix)) != 0)
+            continue;
+        r = describe(&found->topics[i], &all.topics[all.n]);
+        all.n += r == 0;
+    }
+    if (r) {
+        admin_topics_done(&all);
+        return r;
+    }
+    qsort(all.topics, all.n, sizeof(*all.topics), compare_names);
+    *ret = all;
+    return 0;
+}
+
+void admin_topics_done(struct admin_topics *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        free(t->topics[i].name);
+    free(t->topics);
+    *t = (struct admin_topics){ 0 };
+}
+
+int admin_list_topics(struct admin *a, const char *prefix, struct admin_topics *ret, struct err *reterr)
+{
+    _cleanup_admin_session_ struct admin_session s = { 0 };
+    const struct rd_kafka_metadata *found = NULL;
+    int r = open_session(a, &s, reterr);
+    if (r)
+        return r;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(s.rk, 1, NULL, &found, admin_session_left_ms(&s));
+    if (code)
+        return admin_session_judge(&s, code, NULL, "topics", reterr);
+    r = collect(found, prefix, ret);
+    rd_kafka_metadata_destroy(found);
+    return r ? err_set(reterr, r, "out of memory") : 0;
+}
+
+int admin_find_topic(struct admin *a, const char *topic, struct admin_topic *ret, struct err *reterr)
+{
+    _cleanup_admin_session_ struct admin_session s = { 0 };
+    const struct rd_kafka_metadata *found;
+    int r = open_session(a, &s, reterr);
+    if (r == 0)
+        r = admin_session_topic(&s, topic, &found, reterr);
+    if (r)
+        return r;
+    r = describe(&found->topics[0], ret);
+    rd_kafka_metadata_destroy(found);
+    return r;
+}
+
+/* --- Changing them: one request, one answer --- */
+
+struct request {
+    struct admin_session session;
+    rd_kafka_AdminOptions_t *options;
+    rd_kafka_queue_t *queue;
+    rd_kafka_event_t *event;
+};
+
+static void request_done(struct request *q)
+{
+    rd_kafka_event_destroy_cleanup(&q->event);
+    rd_kafka_queue_destroy_cleanup(&q->queue);
+    rd_kafka_AdminOptions_destroy_cleanup(&q->options);
+    admin_session_close(&q->session);
+}
+#define _cleanup_request_ _cleanup_(request_done)
+
+/* @operation_timeout: for requests that can wait until Kafka's controller has carried them out. */
+static int request_init(struct request *q, struct admin *a, rd_kafka_admin_op_t op, bool operation_timeout,
+                        struct err *reterr)
+{
+    char text[256];
+    int r = open_session(a, &q->session, reterr);
+    if (r)
+        return r;
+    int left_ms = admin_session_left_ms(&q->session);
+    q->queue = rd_kafka_queue_new(q->session.rk);
+    q->options = rd_kafka_AdminOptions_new(q->session.rk, op);
+    if (rd_kafka_AdminOptions_set_request_timeout(q->options, left_ms, text, sizeof(text)) ||
+        (operation_timeout &&
+         rd_kafka_AdminOptions_set_operation_timeout(q->options, left_ms / 2, text, sizeof(text))))
+        return err_set(reterr, -EINVAL, "kafka: %s", text);
+    return 0;
+}
+
+/* Waits for the answer. Return: 0; an admin_outcome when the request as a whole failed. */
+static int request_wait(struct request *q, const char *topic, struct err *reterr)
+{
+    q->event = rd_kafka_queue_poll(q->queue, admin_session_left_ms(&q->session) + 500);
+    if (!q->event)
+        return admin_session_judge(&q->session, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, topic, reterr);
+    return admin_session_judge(&q->session, rd_kafka_event_error(q->event), rd_kafka_event_error_string(q->event),
+                               topic, reterr);
+}
+
+static int judge_topics(struct request *q, const rd_kafka_topic_result_t **results, size_t n, const char *topic,
+                        struct err *reterr)
+{
+    if (n != 1)
+        return err_set(reterr, ADMIN_REFUSED, "%s: Kafka answered about %zu topics", topic, n);
+    return admin_session_judge(&q->session, rd_kafka_topic_result_error(results[0]),
+                               rd_kafka_topic_result_error_string(results[0]), topic, reterr);
+}
+
+int admin_create_topic(struct admin *a, const char *topic, int32_t n_partitions, int32_t replication,
+                       struct err *reterr)
+{
+    char text[256];
+    size_t n = 0;
+    _cleanup_request_ struct request q = { 0 };
+    int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_CREATETOPICS, true, reterr);
+    if (r)
+        return r;
+    _cleanup_(rd_kafka_NewTopic_destroy_cleanup) rd_kafka_NewTopic_t *wanted =
+        rd_kafka_NewTopic_new(topic, n_partitions, replication, text, sizeof(text));
+    if (!wanted)
+        return err_set(reterr, -EINVAL, "%s: %s", topic, text);
+    for (size_t i = 0; i < ADMIN_N_SETTINGS; i++)
+        rd_kafka_NewTopic_set_config(wanted, settings[i].name, settings[i].value);
+    rd_kafka_CreateTopics(q.session.rk, &wanted, 1, q.options, q.queue);
+    r = request_wait(&q, topic, reterr);
+    if (r)
+        return r;
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(q.event), &n);
+    return judge_topics(&q, results, n, topic, reterr);
+}
+
+int admin_grow_topic(struct admin *a, const char *topic, int32_t n_partitions, struct err *reterr)
+{
+    char text[256];
+    size_t n = 0;
+    _cleanup_request_ struct request q = { 0 };
+    int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, true, reterr);
+    if (r)
+        return r;
+    _cleanup_(rd_kafka_NewPartitions_destroy_cleanup) rd_kafka_NewPartitions_t *wanted =
+        rd_kafka_NewPartitions_new(topic, (size_t)n_partitions, text, sizeof(text));
+    if (!wanted)
+        return err_set(reterr, -EINVAL, "%s: %s", topic, text);
+    rd_kafka_CreatePartitions(q.session.rk, &wanted, 1, q.options, q.queue);
+    r = request_wait(&q, topic, reterr);
+    if (r)
+        return r;
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(q.event), &n);
+    return judge_topics(&q, results, n, topic, reterr);
+}
+
+int admin_delete_topic(struct admin *a, const char *topic, struct err *reterr)
+{
+    size_t n = 0;
+    _cleanup_request_ struct request q = { 0 };
+    int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_DELETETOPICS, true, reterr);
+    if (r)
+        return r;
+    _cleanup_(rd_kafka_DeleteTopic_destroy_cleanup) rd_kafka_DeleteTopic_t *unwanted = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_DeleteTopics(q.session.rk, &unwanted, 1, q.options, q.queue);
+    r = request_wait(&q, topic, reterr);
+    if (r)
+        return r;
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(q.event), &n);
+    return judge_topics(&q, results, n, topic, reterr);
+}
+
+/* --- How they are set --- */
+
+static void compare_setting(const rd_kafka_ConfigEntry_t *entry, struct admin_setting *ret)
+{
+    for (size_t i = 0; i < ADMIN_N_SETTINGS; i++) {
+        if (strcmp(rd_kafka_ConfigEntry_name(entry), settings[i].name) != 0)
+            continue;
+        const char *value = rd_kafka_ConfigEntry_value(entry);
+        snprintf(ret[i].value, sizeof(ret[i].value), "%s", value ? value : "");
+        ret[i].right = strcmp(ret[i].value, settings[i].value) == 0;
+    }
+}
+
+static int read_settings(struct request *q, const char *topic, struct admin_setting *ret, struct err *reterr)
+{
+    size_t n = 0, n_entries = 0;
+    const rd_kafka_ConfigResource_t **resources =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(q->event), &n);
+    if (n != 1)
+        return err_set(reterr, ADMIN_REFUSED, "%s: Kafka answered about %zu topics", topic, n);
+    int r = admin_session_judge(&q->session, rd_kafka_ConfigResource_error(resources[0]),
+                                rd_kafka_ConfigResource_error_string(resources[0]), topic, reterr);
+    if (r)
+        return r;
+    for (size_t i = 0; i < ADMIN_N_SETTINGS; i++)
+        ret[i] = (struct admin_setting){ .name = settings[i].name, .wanted = settings[i].value };
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0], &n_entries);
+    for (size_t i = 0; i < n_entries; i++)
+        compare_setting(entries[i], ret);
+    return 0;
+}
+
+int admin_describe_topic(struct admin *a, const char *topic, struct admin_setting ret[ADMIN_N_SETTINGS],
+                         struct err *reterr)
+{
+    _cleanup_request_ struct request q = { 0 };
+    int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, false, reterr);
+    if (r)
+        return r;
+    _cleanup_(rd_kafka_ConfigResource_destroy_cleanup) rd_kafka_ConfigResource_t *resource =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    if (!resource)
+        return err_set(reterr, -EINVAL, "\"%s\" is no name of a topic", topic);
+    rd_kafka_DescribeConfigs(q.session.rk, &resource, 1, q.options, q.queue);
+    r = request_wait(&q, topic, reterr);
+    return r ? r : read_settings(&q, topic, ret, reterr);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/executor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "libjob/context.h"
+#include "worker/frame.h"
+#include "worker/module.h"
+
+struct executor {
+    int socket;
+    struct frame_board *board;
+    struct modules *modules;
+    struct buf input;
+    size_t input_at;
+    struct job_context ctx;
+    int64_t oldest_unsent_us;
+};
+
+/* The worker is gone: nobody wants the answers. The zygote kills what this process left behind. */
+static _Noreturn void end(void)
+{
+    _exit(0);
+}
+
+static void write_all(struct executor *e, const void *data, size_t size)
+{
+    for (const char *at = data; size;) {
+        ssize_t n = send(e->socket, at, size, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            end();
+        at += n;
+        size -= (size_t)n;
+    }
+}
+
+/* Between the write and the store the worker can see an answer twice; it knows jobs by their number. */
+static void send_unsent(struct executor *e)
+{
+    uint32_t size = atomic_load(&e->board->unsent_size);
+    if (size == 0)
+        return;
+    write_all(e, e->board->unsent, size);
+    atomic_store(&e->board->unsent_size, 0);
+}
+
+/* Blocks for at least one more byte. */
+static void read_more(struct executor *e)
+{
+    buf_consume(&e->input, e->input_at);
+    e->input_at = 0;
+    char *room = buf_reserve(&e->input, 128 * 1024);
+    if (!room)
+        end();
+    ssize_t n = recv(e->socket, room, 128 * 1024, 0);
+    if (n < 0 && errno == EINTR)
+        return;
+    if (n <= 0)
+        end();
+    e->input.size += (size_t)n;
+}
+
+static const struct frame *next_frame(struct executor *e)
+{
+    bool broken = false;
+    for (;;) {
+        const struct frame *frame = frame_next(e->input.data, e->input.size, &e->input_at, &broken);
+        if (broken)
+            end();
+        if (frame)
+            return frame;
+        send_unsent(e);
+        read_more(e);
+    }
+}
+
+/* --- Answers ----------------------------------------------------------------------------------------------------------- */
+
+static void put_in_page(struct executor *e, const struct frame_answer *answer, size_t size)
+{
+    char *at = e->board->unsent + atomic_load(&e->board->unsent_size);
+    char *start = at;
+    memcpy(at, answer, sizeof(*answer));
+    at += sizeof(*answer);
+    memcpy(at, e->ctx.result.data, answer->result_size);
+    at += answer->result_size;
+    memcpy(at, e->ctx.error, answer->error_size);
+    at += answer->error_size;
+    memset(at, 0, (size_t)(start + size - at));
+    if (at == e->board->unsent || atomic_load(&e->board->unsent_size) == 0)
+        e->oldest_unsent_us = answer->finished_us;
+    atomic_fetch_add(&e->board->unsent_size, (uint32_t)size);
+}
+
+static void write_large(struct executor *e, const struct frame_answer *answer, size_t size)
+{
+    static const char zeroes[8];
+    size_t parts = sizeof(*answer) + answer->result_size + answer->error_size;
+    write_all(e, answer, sizeof(*answer));
+    write_all(e, e->ctx.result.data, answer->result_size);
+    write_all(e, e->ctx.error, answer->error_size);
+    write_all(e, zeroes, size - parts);
+}
+
+static void answer_job(struct executor *e, struct frame_answer *answer)
+{
+    answer->head.kind = FRAME_ANSWER;
+    answer->has_result = e->ctx.has_result;
+    answer->result_size = e->ctx.has_result ? (uint32_t)e->ctx.result.size : 0;
+    answer->error_size = (uint32_t)strlen(e->ctx.error);
+    answer->retry_after_ms = e->ctx.retry_after_ms;
+    size_t size = (sizeof(*answer) + answer->result_size + answer->error_size + 7) & ~(size_t)7;
+    answer->head.size = (uint32_t)size;
+    if (atomic_load(&e->board->unsent_size) + size > FRAME_UNSENT_SIZE)
+        send_unsent(e);
+    if (size <= FRAME_UNSENT_SIZE)
+        put_in_page(e, answer, size);
+    else
+        write_large(e, answer, size);
+    atomic_store(&e->board->answered, answer->seq);
+}
+
+/* --- Jobs -------------------------------------------------------------------------------------------------------------- */
+
+static int64_t cpu_us(void)
+{
+    return clock_read_us(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+static int64_t peak_kib(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+static int run_handler(struct executor *e)
+{
+    const struct job_handler *handler = modules_find(e->modules, e->ctx.type);
+    if (!handler)
+        return FRAME_UNKNOWN_TYPE;
+    return job_context_run(&e->ctx, handler);
+}
+
+static void run_job(struct executor *e, const struct frame_job *job)
+{
+    char fence[48];
+    struct frame_answer answer = { .seq = job->seq };
+    if (!frame_try_start(e->board, job->seq))
+        return;
+    answer.started_us = clock_mono_us();
+    atomic_store(&e->board->started_us, answer.started_us);
+    int64_t cpu_before_us = cpu_us();
+    job_context_reset(&e->ctx);
+    if (frame_get_job(job, &e->ctx, fence) < 0)
+        end();
+    answer.verdict = run_handler(e);
+    answer.finished_us = clock_mono_us();
+    answer.cpu_us = cpu_us() - cpu_before_us;
+    answer.peak_kib = peak_kib();
+    answer_job(e, &answer);
+    if (answer.finished_us - e->oldest_unsent_us > EXECUTOR_HOLD_US)
+        send_unsent(e);
+}
+
+/* --- Start ------------------------------------------------------------------------------------------------------------- */
+
+void executor_put_setup(struct buf *out, const struct config_handler *handlers, size_t n)
+{
+    size_t start = out->size;
+    struct frame head = { .kind = FRAME_SETUP };
+    buf_append(out, &head, sizeof(head));
+    for (size_t i = 0; i < n; i++) {
+        buf_append(out, handlers[i].path, strlen(handlers[i].path) + 1);
+        buf_append(out, handlers[i].type, strlen(handlers[i].type) + 1);
+    }
+    while ((out->size - start) % 8)
+        buf_append_char(out, 0);
+    if (out->failed)
+        return;
+    head.size = (uint32_t)(out->size - start);
+    memcpy(out->data + start, &head, sizeof(head));
+}
+
+static int load(struct executor *e, const struct frame *setup, struct err *reterr)
+{
+    const char *at = (const char *)(setup + 1), *end_of_setup = (const char *)setup + setup->size;
+    int r = modules_new(&e->modules);
+    while (r == 0 && at < end_of_setup && *at) {
+        const char *path = at, *pattern = path + strlen(path) + 1;
+        r = modules_load(e->modules, path, pattern, reterr);
+        at = pattern + strlen(pattern) + 1;
+    }
+    return r;
+}
+
+static void say_hello(struct executor *e, const char *error)
+{
+    char frame[8 + 1024 + 8] = { 0 };
+    size_t length = strlen(error); /* less than struct err has room for */
+    struct frame head = { .size = (uint32_t)((sizeof(head) + length + 1 + 7) & ~(size_t)7), .kind = FRAME_HELLO };
+    memcpy(frame, &head, sizeof(head));
+    memcpy(frame + sizeof(head), error, length);
+    write_all(e, frame, head.size);
+}
+
+_Noreturn void executor_main(int socket, int board)
+{
+    struct executor e = { .socket = socket, .input.max = 2 * FRAME_MAX_SIZE };
+    struct err err = { 0 };
+    e.board = mmap(NULL, sizeof(*e.board), PROT_READ | PROT_WRITE, MAP_SHARED, board, 0);
+    if (e.board == MAP_FAILED)
+        end();
+    close(board);
+    const struct frame *setup = next_frame(&e);
+    if (setup->kind != FRAME_SETUP)
+        end();
+    int r = load(&e, setup, &err);
+    say_hello(&e, r ? (err.text[0] ? err.text : "out of memory") : "");
+    if (r)
+        end();
+    for (;;) {
+        const struct frame *frame = next_frame(&e);
+        if (frame->kind != FRAME_JOB || frame->size < sizeof(struct frame_job))
+            end();
+        run_job(&e, (const struct frame_job *)(const void *)frame);
+    }
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An executor process: loads modules and runs jobs, one after the other.
+ *
+ * It is forked from the zygote, so it has no thread, no connection and no secret. It blocks only in reading its socket and in
+ * handlers. An answer is complete in shared memory before the next job starts; it is written to the socket when there is
+ * no other job waiting, or after EXECUTOR_HOLD_US. When the socket closes, it ends.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "libjob/config.h"
+
+/* How long finished answers may wait for company. */
+#define EXECUTOR_HOLD_US 500
+
+/* Never returns. @socket: to the worker; @board: descriptor of the shared page (worker/frame.h). */
+_Noreturn void executor_main(int socket, int board);
+
+/* The SETUP frame for these handlers. */
+void executor_put_setup(struct buf *out, const struct config_handler *handlers, size_t n);

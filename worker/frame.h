@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the worker and its executors say to each other.
+ *
+ * Frames travel over a stream socket, many in one write, in the machine's own byte order: both ends are the same program.
+ * Beside it lies a page of shared memory, so that the death of an executor loses nothing but the job that it was running:
+ *
+ *   state     which job it started last, and up to which job the worker has taken jobs back (one word, so that exactly
+ *             one of "starts" and "is taken back" happens to each job)
+ *   unsent    answers that are finished and not yet written to the socket
+ *
+ * Jobs carry sequence numbers, 1, 2, 3 … per executor. An executor runs them in this order and drops those taken back.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "base/uuid.h"
+#include "libjob/context.h"
+
+#define FRAME_MAX_SIZE (4u << 20)
+
+enum frame_kind {
+    FRAME_SETUP = 1, /* worker → executor: which modules to load; first */
+    FRAME_HELLO,     /* executor → worker: loaded, or why not */
+    FRAME_JOB,       /* worker → executor */
+    FRAME_ANSWER,    /* executor → worker */
+};
+
+struct frame {
+    uint32_t size; /* of all, this header included */
+    uint32_t kind;
+};
+
+/* Followed by the strings named below, each with its NUL, then the payload and a NUL. */
+struct frame_job {
+    struct frame head;
+    uint32_t seq;
+    int32_t attempt, max_attempts, delivery;
+    int64_t epoch;
+    uint32_t payload_size;
+    uint32_t has_traceparent, has_tracestate;
+    char id[UUID_TEXT_SIZE];
+    /* type, queue, content_type, traceparent, tracestate */
+};
+
+enum frame_verdict_extra {
+    FRAME_UNKNOWN_TYPE = 100, /* beside enum job_verdict: no loaded module has this type */
+};
+
+/* Followed by the result, then the error. */
+struct frame_answer {
+    struct frame head;
+    uint32_t seq;
+    int32_t verdict;
+    int64_t started_us, finished_us; /* monotonic */
+    int64_t retry_after_ms;          /* -1: not set */
+    int64_t cpu_us;
+    int64_t peak_kib;
+    uint32_t has_result;
+    uint32_t result_size;
+    uint32_t error_size;
+};
+
+#define FRAME_UNSENT_SIZE (64 * 1024)
+
+/* The shared page. */
+struct frame_board {
+    _Atomic uint64_t state;    /* started << 32 | taken_back */
+    _Atomic uint32_t answered; /* the job whose answer was put last; started > answered: one is running */
+    _Atomic int64_t started_us; /* monotonic: when the last job was started */
+    _Atomic uint32_t unsent_size;
+    char unsent[FRAME_UNSENT_SIZE];
+};
+
+static inline uint32_t frame_state_started(uint64_t state)
+{
+    return (uint32_t)(state >> 32);
+}
+
+static inline uint32_t frame_state_taken_back(uint64_t state)
+{
+    return (uint32_t)state;
+}
+
+/* Worker: takes back every job up to @last that has not been started. Return: the job that was started last. */
+uint32_t frame_take_back(struct frame_board *board, uint32_t last);
+
+/* Executor: may this job be run? Return: false when it was taken back. */
+bool frame_try_start(struct frame_board *board, uint32_t seq);
+
+/* A job's context as frame_put_job() needs it: strings as in struct job_context. */
+void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, const struct uuid *id, struct span type, const char *queue,
+                   struct span content_type, struct span traceparent, struct span tracestate, struct span payload,
+                   int attempt, int max_attempts, int delivery);
+
+/* Points @ctx into a received frame; @fence has 48 bytes. Return: 0; -EBADMSG. */
+int frame_get_job(const struct frame_job *job, struct job_context *ctx, char *fence);
+
+/* Return: the result and error of an answer; false when the frame is not whole in itself. */
+bool frame_get_answer(const struct frame_answer *answer, struct span *ret_result, struct span *ret_error);
+
+/* The next whole frame in @data from *@at on, which it moves. Return: NULL when there is none; *@ret_broken with a size that cannot be. */
+const struct frame *frame_next(const char *data, size_t size, size_t *at, bool *ret_broken);

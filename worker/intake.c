@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/intake.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "libjob/names.h"
+#include "stream/consumer.h"
+
+#define COMMIT_PAUSE_US USEC_PER_SEC     /* between two offset commits to Kafka */
+#define PROVE_PAUSE_US (USEC_PER_SEC / 2) /* before Kafka is asked again whether we are a member */
+#define RETAKE_PAUSE_US USEC_PER_SEC     /* before a fenced partition is taken over again */
+#define PREFETCH_MESSAGES 10000
+#define PREFETCH_BYTES (8 << 20)
+
+/* The answer that Kafka waits for. */
+enum rebalance { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE };
+
+struct intake {
+    sd_event *event;
+    const struct job_config *config;
+    struct intake_owner owner;
+    struct consumer *consumer;
+    sd_event_source *io, *commit_timer, *prove_timer, *revoke_timer, *retake_timer;
+    struct job_types *types;
+
+    struct list partitions;
+    enum rebalance pending;
+    uintptr_t generation; /* of the assignment: answers to older commits mean nothing */
+    bool stopping, released, away_logged;
+
+    struct list ready;
+    size_t n_ready, ready_bytes;
+};
+
+static struct partition *partition_at(struct list *link)
+{
+    return list_entry(link, struct partition, link);
+}
+
+/* --- The ready list ---------------------------------------------------------------------------------------------------- */
+
+static size_t job_bytes(const struct job *job)
+{
+    return job->message->value.size + 512;
+}
+
+static void put_ready(struct intake *in, struct job *job)
+{
+    in->n_ready++;
+    in->ready_bytes += job_bytes(job);
+}
+
+void intake_add_ready(struct intake *in, struct job *job)
+{
+    list_prepend(&in->ready, &job->link);
+    put_ready(in, job);
+}
+
+static void take_ready(struct intake *in, struct job *job)
+{
+    list_remove(&job->link);
+    in->n_ready--;
+    in->ready_bytes -= job_bytes(job);
+}
+
+struct job *intake_next_ready(struct intake *in)
+{
+    struct list *first = list_first(&in->ready);
+    if (!first)
+        return NULL;
+    take_ready(in, job_of(first));
+    return job_of(first);
+}
+
+static bool ready_has_room(const struct intake *in)
+{
+    return in->n_ready < INTAKE_READY_JOBS && in->ready_bytes < INTAKE_READY_BYTES;
+}
+
+/* Jobs of @p (NULL: of all partitions) that have not started: they stay in the log. */
+static void drop_ready(struct intake *in, const struct partition *p)
+{
+    list_for_each_safe(link, &in->ready)
+    {
+        struct job *job = job_of(link);
+        if (!job->partition || (p && job->partition != p))
+            continue;
+        job->partition->n_open--;
+        take_ready(in, job);
+        job_free(job);
+    }
+}
+
+/* --- From record to job ------------------------------------------------------------------------------------------------ */
+
+static bool needs_claim(const struct partition *p, const struct job *job)
+{
+    return job->envelope.relayed || job->envelope.claim || job->message->offset < p->probation_end;
+}
+
+static void route(struct intake *in, struct partition *p, struct job *job)
+{
+    struct err why = { 0 };
+    int r = envelope_decode(job->message, &job->envelope, &why);
+    if (r) {
+        job_finish(job, OUTCOME_MALFORMED, "%s", why.text);
+        in->owner.finished(job, in->owner.userdata);
+        return;
+    }
+    job->type = job_types_get(in->types, job->envelope.type);
+    job->epoch = p->epoch;
+    if (!job->type->handler) {
+        job_finish(job, OUTCOME_UNKNOWN_TYPE, NULL);
+        in->owner.finished(job, in->owner.userdata);
+    } else if (needs_claim(p, job)) {
+        in->owner.claim(job, in->owner.userdata);
+    } else {
+        list_append(&in->ready, &job->link);
+        put_ready(in, job);
+    }
+}
+
+static void note_gap(struct intake *in, struct partition *p, int64_t gap)
+{
+    if (gap == 0)
+        return;
+    p->gap += gap;
+    in->owner.gap(in->owner.userdata);
+}
+
+/* The first thing read of a new cursor tells where its log starts. */
+static void note_log_start(struct intake *in, struct partition *p, int64_t offset)
+{
+    if (p->log_start >= 0)
+        return;
+    p->log_start = offset;
+    p->log_start_dirty = true;
+    in->owner.gap(in->owner.userdata);
+}
+
+/* Return: false when the window has no room for it now. */
+static bool accept(struct intake *in, struct partition *p, struct message *m)
+{
+    note_log_start(in, p, m->offset);
+    note_gap(in, p, window_see_end(&p->window, m->offset));
+    if (!window_has_room(&p->window, m->offset))
+        return false;
+    window_see(&p->window, m->offset);
+    if (window_is_done(&p->window, m->offset)) {
+        message_free(m);
+        return true;
+    }
+    struct job *job = job_new(m);
+    if (!job) {
+        in->owner.fatal("out of memory", in->owner.userdata);
+        return true;
+    }
+    job->partition = p;
+    p->n_open++;
+    route(in, p, job);
+    return true;
+}
+
+static void stand_outside(struct intake *in, struct partition *p)
+{
+    (void)in;
+    p->state = PARTITION_OUTSIDE;
+    log_error("intake: %s[%" PRId32 "]: the cursor's next_offset %" PRId64 " is not in the log; the topic was "
+              "recreated or Kafka dropped records. This partition stands until that is mended",
+              p->topic, p->id, p->window.base);
+}
+
+/* Return: true when there may be more. */
+static bool read_one(struct intake *in, struct partition *p)
+{
+    struct message *m = steal(p->held);
+    int64_t offset = -1;
+    int r = m ? 0 : feed_next(p->feed, &m, &offset);
+    switch (r) {
+    case 0:
+        if (!accept(in, p, m))
+            p->held = m;
+        return !p->held;
+    case FEED_END:
+        note_log_start(in, p, offset);
+        note_gap(in, p, window_see_end(&p->window, offset));
+        return true;
+    case FEED_OUTSIDE:
+        stand_outside(in, p);
+        return false;
+    case FEED_EMPTY:
+        return false;
+    default:
+        in->owner.fatal("out of memory", in->owner.userdata);
+        return false;
+    }
+}
+
+static bool is_readable(const struct partition *p)
+{
+    return p->state == PARTITION_OPEN && !p->closing && p->feed;
+}
+
+/* In turns of some records, so that no partition waits for another. */
+void intake_pump(struct intake *in)
+{
+    const int turn = 64;
+    bool more = !in->stopping;
+    while (more && ready_has_room(in)) {
+        more = false;
+        list_for_each(link, &in->partitions)
+        {
+            struct partition *p = partition_at(link);
+            for (int i = 0; i < turn && is_readable(p) && ready_has_room(in); i++) {
+                if (!read_one(in, p))
+                    break;
+                more |= i == turn - 1;
+            }
+        }
+    }
+}
+
+/* --- Take-over --------------------------------------------------------------------------------------------------------- */
+
+static void set_timer(sd_event_source *timer, int64_t pause_us)
+{
+    sd_event_source_set_time_relative(timer, (uint64_t)pause_us);
+    sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+void intake_taken(struct intake *in, struct partition *p, bool unclean, struct span done, int64_t next_offset)
+{
+    window_done(&p->window);
+    if (window_init(&p->window, next_offset, in->config->worker.window) < 0) {
+        in->owner.fatal("out of memory", in->owner.userdata);
+        return;
+    }
+    if (window_decode(&p->window, done) != 0)
+        log_error("intake: %s[%" PRId32 "]: the cursor's bitmap is damaged; jobs from offset %" PRId64 " on run again",
+                  p->topic, p->id, next_offset);
+    p->probation_end = unclean ? next_offset + in->config->worker.window : 0;
+    p->state = PARTITION_PROVING;
+    log_info("intake: took over %s[%" PRId32 "] at offset %" PRId64 ", epoch %" PRId64 "%s", p->topic, p->id, next_offset,
+             p->epoch, unclean ? "; its last owner did not release it" : "");
+}
+
+static struct consumer_place *list_places(struct intake *in, bool (*want)(const struct partition *), bool positions,
+                                          size_t *ret_n)
+{
+    size_t n = 0;
+    list_for_each(link, &in->partitions)
+        n++;
+    struct consumer_place *places = calloc(n + 1, sizeof(*places));
+    n = 0;
+    list_for_each(link, &in->partitions)
+    {
+        const struct partition *p = partition_at(link);
+        if (!places || !want(p))
+            continue;
+        bool from_start = positions && p->log_start < 0;
+        places[n++] = (struct consumer_place){ p->topic, p->id, from_start ? CONSUMER_LOG_START : p->window.base };
+    }
+    *ret_n = n;
+    return places;
+}
+
+static bool is_any(const struct partition *p)
+{
+    (void)p;
+    return true;
+}
+
+static bool is_proving(const struct partition *p)
+{
+    return p->state == PARTITION_PROVING;
+}
+
+/* Step two. The answer comes as CONSUMER_COMMITTED with this generation. */
+static void prove(struct intake *in)
+{
+    size_t n;
+    _cleanup_free_ struct consumer_place *places = list_places(in, is_proving, false, &n);
+    if (n && places)
+        consumer_commit(in->consumer, places, n, (void *)in->generation);
+}
+
+static int on_prove(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    prove(userdata);
+    return 0;
+}
+
+static void answer_assign(struct intake *in)
+{
+    size_t n;
+    struct err err = { 0 };
+    _cleanup_free_ struct consumer_place *places = list_places(in, is_any, true, &n);
+    in->pending = REBALANCE_NONE;
+    if (!places || consumer_assign(in->consumer, places, n, &err) < 0) {
+        in->owner.fatal(places ? err.text : "out of memory", in->owner.userdata);
+        return;
+    }
+    list_for_each(link, &in->partitions)
+    {
+        struct partition *p = partition_at(link);
+        if (feed_new(&p->feed, in->consumer, p->topic, p->id) < 0)
+            in->owner.fatal("a partition's queue could not be opened", in->owner.userdata);
+    }
+}
+
+void intake_taken_all(struct intake *in)
+{
+    if (in->pending == REBALANCE_ASSIGN)
+        answer_assign(in);
+    prove(in);
+}
+
+/* Step three. */
+static void on_committed(struct intake *in, const struct consumer_event *event)
+{
+    if ((uintptr_t)event->cookie != in->generation)
+        return;
+    if (event->error) {
+        log_warning("intake: Kafka does not confirm the assignment yet: %s", event->error);
+        set_timer(in->prove_timer, PROVE_PAUSE_US);
+        return;
+    }
+    list_for_each(link, &in->partitions)
+        if (partition_at(link)->state == PARTITION_PROVING)
+            partition_at(link)->state = PARTITION_OPEN;
+}
+
+static void on_assign(struct intake *in, const struct consumer_event *event)
+{
+    in->generation++;
+    in->pending = REBALANCE_ASSIGN;
+    log_info("intake: %zu partitions assigned", event->n_places);
+    for (size_t i = 0; i < event->n_places; i++) {
+        struct partition *p = partition_new(event->places[i].topic, event->places[i].partition);
+        if (!p) {
+            in->owner.fatal("out of memory", in->owner.userdata);
+            return;
+        }
+        list_append(&in->partitions, &p->link);
+    }
+    if (event->n_places == 0)
+        answer_assign(in);
+    else
+        in->owner.take_over(&in->partitions, in->owner.userdata);
+}
+
+static int on_retake(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct intake *in = userdata;
+    bool any = false;
+    (void)source;
+    (void)usec;
+    list_for_each(link, &in->partitions)
+    {
+        struct partition *p = partition_at(link);
+        if (p->state != PARTITION_FENCED || p->closing)
+            continue;
+        p->state = PARTITION_TAKING;
+        any = true;
+    }
+    if (any)
+        in->owner.take_over(&in->partitions, in->owner.userdata);
+    return 0;
+}
+
+/* Somebody else raised the epoch: nothing of this partition is ours to write any more. */
+void intake_fenced(struct intake *in, struct partition *p)
+{
+    log_warning("intake: %s[%" PRId32 "] was taken over by another worker; its unrecorded jobs are dropped here", p->topic,
+                p->id);
+    p->state = PARTITION_FENCED;
+    drop_ready(in, p);
+    in->owner.drop(p, true, in->owner.userdata);
+    if (!p->closing)
+        set_timer(in->retake_timer, RETAKE_PAUSE_US);
+}
+
+/* --- Revocation --------------------------------------------------------------------------------------------------------- */
+
+static void free_partitions(struct intake *in)
+{
+    list_for_each_safe(link, &in->partitions)
+        partition_free(partition_at(link));
+}
+
+static void answer_revoke(struct intake *in)
+{
+    in->pending = REBALANCE_NONE;
+    sd_event_source_set_enabled(in->revoke_timer, SD_EVENT_OFF);
+    free_partitions(in);
+    consumer_unassign(in->consumer);
+}
+
+static void close_all(struct intake *in)
+{
+    in->generation++;
+    drop_ready(in, NULL);
+    list_for_each(link, &in->partitions)
+        partition_at(link)->closing = true;
+}
+
+/* Others may own them already: what runs here must not go on beside it. */
+static void give_up(struct intake *in)
+{
+    list_for_each(link, &in->partitions)
+        in->owner.drop(partition_at(link), true, in->owner.userdata);
+    answer_revoke(in);
+}
+
+static int on_revoke_limit(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    log_error("intake: jobs of revoked partitions were still running or unrecorded at the limit; they run again elsewhere");
+    give_up(userdata);
+    return 0;
+}
+
+static void on_revoke(struct intake *in, const struct consumer_event *event)
+{
+    log_info("intake: %zu partitions %s", event->n_places, event->kind == CONSUMER_LOST ? "lost" : "revoked");
+    in->pending = REBALANCE_REVOKE;
+    close_all(in);
+    if (event->kind == CONSUMER_LOST) {
+        give_up(in);
+    } else if (list_is_empty(&in->partitions)) {
+        answer_revoke(in);
+    } else {
+        set_timer(in->revoke_timer, INTAKE_REVOKE_LIMIT_US);
+        in->owner.release(&in->partitions, in->owner.userdata);
+    }
+}
+
+void intake_released(struct intake *in)
+{
+    if (in->pending == REBALANCE_REVOKE)
+        answer_revoke(in);
+    else if (in->stopping)
+        in->released = true;
+}
+
+/* --- Kafka's display of the position ------------------------------------------------------------------------------------- */
+
+static bool is_behind(const struct partition *p)
+{
+    return p->state == PARTITION_OPEN && !p->closing && p->committed != p->window.base;
+}
+
+static int on_commit_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct intake *in = userdata;
+    size_t n;
+    (void)source;
+    (void)usec;
+    _cleanup_free_ struct consumer_place *places = list_places(in, is_behind, false, &n);
+    if (!n || !places)
+        return 0;
+    consumer_commit(in->consumer, places, n, NULL);
+    list_for_each(link, &in->partitions)
+        partition_at(link)->committed = partition_at(link)->window.base;
+    return 0;
+}
+
+void intake_advanced(struct intake *in, struct partition *p)
+{
+    if (is_behind(p) && sd_event_source_get_enabled(in->commit_timer, NULL) == 0)
+        set_timer(in->commit_timer, COMMIT_PAUSE_US);
+}
+
+/* --- Events -------------------------------------------------------------------------------------------------------------- */
+
+static void log_away(struct intake *in, const char *why)
+{
+    if (!in->away_logged)
+        log_warning("intake: Kafka is away: %s", why);
+    in->away_logged = true;
+}
+
+static void log_back(struct intake *in)
+{
+    if (in->away_logged)
+        log_info("intake: Kafka is back");
+    in->away_logged = false;
+}
+
+static void handle(struct intake *in, const struct consumer_event *event)
+{
+    switch (event->kind) {
+    case CONSUMER_ASSIGN:
+        log_back(in);
+        on_assign(in, event);
+        break;
+    case CONSUMER_REVOKE:
+    case CONSUMER_LOST:
+        on_revoke(in, event);
+        break;
+    case CONSUMER_COMMITTED:
+        if (!event->error)
+            log_back(in);
+        on_committed(in, event);
+        break;
+    case CONSUMER_AWAY:
+        log_away(in, event->error);
+        break;
+    case CONSUMER_FATAL:
+        in->owner.fatal(event->error, in->owner.userdata);
+        break;
+    }
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct intake *in = userdata;
+    struct consumer_event event;
+    (void)source;
+    (void)fd;
+    (void)events;
+    consumer_clear(in->consumer);
+    while (consumer_next_event(in->consumer, &event))
+        handle(in, &event);
+    return 0;
+}
+
+/* --- Start and end -------------------------------------------------------------------------------------------------------- */
+
+struct list *intake_partitions(struct intake *in)
+{
+    return &in->partitions;
+}
+
+void intake_stop(struct intake *in, struct list *leased)
+{
+    in->stopping = true;
+    drop_ready(in, NULL);
+    while (!list_is_empty(&in->ready)) {
+        struct job *job = intake_next_ready(in);
+        list_append(leased, &job->link);
+    }
+}
+
+void intake_release_all(struct intake *in)
+{
+    close_all(in);
+    in->owner.release(&in->partitions, in->owner.userdata);
+}
+
+bool intake_is_released(const struct intake *in)
+{
+    return in->released;
+}
+
+static int subscribe(struct intake *in, struct err *reterr)
+{
+    size_t n = in->config->worker.n_queues;
+    _cleanup_free_ char(*topics)[NAME_TOPIC_MAX + 1] = calloc(n, sizeof(*topics));
+    _cleanup_free_ const char **names = calloc(n, sizeof(*names));
+    if (!topics || !names)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        names[i] = name_topic(in->config->prefix, in->config->worker.queues[i].name, topics[i]);
+    return consumer_subscribe(in->consumer, names, n, reterr);
+}
+
+static int open_consumer(struct intake *in, struct err *reterr)
+{
+    const struct config_kafka *kafka = &in->config->kafka;
+    _cleanup_free_ struct producer_property *properties = calloc(kafka->n_properties + 1, sizeof(*properties));
+    if (!properties)
+        return -ENOMEM;
+    for (size_t i = 0; i < kafka->n_properties; i++)
+        properties[i] = (struct producer_property){ kafka->properties[i].name, kafka->properties[i].value };
+    const struct consumer_config config = {
+        .brokers = kafka->brokers,
+        .client_id = "jobworkerd",
+        .group = in->config->worker.group,
+        .session_timeout_us = in->config->worker.session_timeout_us,
+        .heartbeat_interval_us = in->config->worker.heartbeat_interval_us,
+        .max_poll_interval_us = INTAKE_POLL_LIMIT_US,
+        .prefetch_messages = PREFETCH_MESSAGES,
+        .prefetch_bytes = PREFETCH_BYTES,
+        .properties = properties,
+        .n_properties = kafka->n_properties,
+    };
+    return consumer_new(&in->consumer, &config, reterr);
+}
+
+static int add_sources(struct intake *in)
+{
+    const struct {
+        sd_event_source **source;
+        sd_event_time_handler_t handler;
+    } timers[] = {
+        { &in->commit_timer, on_commit_timer },
+        { &in->prove_timer, on_prove },
+        { &in->revoke_timer, on_revoke_limit },
+        { &in->retake_timer, on_retake },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(timers); i++) {
+        int r = sd_event_add_time(in->event, timers[i].source, CLOCK_MONOTONIC, 0, 1000, timers[i].handler, in);
+        if (r < 0)
+            return r;
+        sd_event_source_set_enabled(*timers[i].source, SD_EVENT_OFF);
+    }
+    return sd_event_add_io(in->event, &in->io, consumer_fd(in->consumer), EPOLLIN, on_io, in);
+}
+
+static void free_all(struct intake *in)
+{
+    sd_event_source *sources[] = { in->io, in->commit_timer, in->prove_timer, in->revoke_timer, in->retake_timer };
+    for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+        sd_event_source_disable_unref(sources[i]);
+    list_for_each_safe(link, &in->ready)
+        job_free(job_of(link));
+    job_types_free(in->types);
+    free(in);
+}
+
+int intake_close(struct intake *in, int64_t timeout_us)
+{
+    if (!in)
+        return 0;
+    in->io = sd_event_source_disable_unref(in->io);
+    free_partitions(in);
+    if (consumer_close(in->consumer, timeout_us) != 0)
+        return 1;
+    free_all(in);
+    return 0;
+}
+
+int intake_new(struct intake **ret, sd_event *event, const struct job_config *config, const struct intake_owner *owner,
+               struct err *reterr)
+{
+    struct intake *in = calloc(1, sizeof(*in));
+    if (!in)
+        return -ENOMEM;
+    in->event = event;
+    in->config = config;
+    in->owner = *owner;
+    list_init(&in->partitions);
+    list_init(&in->ready);
+    in->types = job_types_new(config);
+    int r = in->types ? open_consumer(in, reterr) : -ENOMEM;
+    if (r == 0)
+        r = add_sources(in);
+    if (r >= 0)
+        r = subscribe(in, reterr);
+    if (r < 0) {
+        consumer_close(in->consumer, 0);
+        free_all(in);
+        return r;
+    }
+    *ret = in;
+    return 0;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/job.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+struct job *job_new(struct message *message)
+{
+    struct job *job = calloc(1, sizeof(*job));
+    if (!job) {
+        message_free(message);
+        return NULL;
+    }
+    list_init(&job->link);
+    job->message = message;
+    job->cpu_us = job->peak_kib = job->retry_after_ms = -1;
+    return job;
+}
+
+struct job *job_free(struct job *job)
+{
+    if (!job)
+        return NULL;
+    list_remove(&job->link);
+    envelope_done(&job->envelope);
+    message_free(job->message);
+    free(job->result);
+    free(job->error);
+    free(job);
+    return NULL;
+}
+
+bool job_is_short(const struct job *job)
+{
+    return job->type->typical_us > 0 && job->type->typical_us < JOB_SHORT_US;
+}
+
+void job_finish(struct job *job, enum job_outcome outcome, const char *format, ...)
+{
+    job->outcome = outcome;
+    if (!format)
+        return;
+    va_list args;
+    va_start(args, format);
+    free(job->error);
+    if (vasprintf(&job->error, format, args) < 0)
+        job->error = NULL;
+    va_end(args);
+}
+
+/* --- Types ------------------------------------------------------------------------------------------------------------- */
+
+#define TYPES_MAX 1024 /* power of two; half of it is used */
+
+struct job_types {
+    const struct job_config *config;
+    size_t n;
+    struct job_type *slots[TYPES_MAX];
+    struct job_type other; /* unknown ones beyond the bound */
+};
+
+struct job_types *job_types_new(const struct job_config *config)
+{
+    struct job_types *types = calloc(1, sizeof(*types));
+    if (types)
+        types->config = config;
+    return types;
+}
+
+struct job_types *job_types_free(struct job_types *types)
+{
+    if (!types)
+        return NULL;
+    for (size_t i = 0; i < TYPES_MAX; i++)
+        free(types->slots[i]);
+    free(types);
+    return NULL;
+}
+
+static struct job_type *add_type(struct job_types *types, struct span name, struct job_type **slot)
+{
+    const struct config_handler *handler = config_find_handler(types->config, name);
+    if (types->n >= TYPES_MAX / 2 || name.size >= sizeof((*slot)->name))
+        return &types->other;
+    struct job_type *type = calloc(1, sizeof(*type));
+    if (!type)
+        return &types->other;
+    memcpy(type->name, name.data, name.size);
+    type->handler = handler;
+    types->n++;
+    *slot = type;
+    return type;
+}
+
+struct job_type *job_types_get(struct job_types *types, struct span name)
+{
+    uint64_t hash = hash_mix(hash_fnv1a(HASH_START, name.data, name.size));
+    for (size_t i = hash & (TYPES_MAX - 1);; i = (i + 1) & (TYPES_MAX - 1)) {
+        if (!types->slots[i])
+            return add_type(types, name, &types->slots[i]);
+        if (span_equals(name, types->slots[i]->name))
+            return types->slots[i];
+    }
+}
+
+void job_type_learn(struct job_type *type, int64_t duration_us)
+{
+    if (duration_us < 1)
+        duration_us = 1;
+    type->typical_us = type->typical_us ? (7 * type->typical_us + duration_us + 4) / 8 : duration_us;
+}

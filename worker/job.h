@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One delivery of a job inside a worker, from the record that was read to the row that was written.
+ *
+ *     READY ──▶ RUNNING ──▶ FINISHED ──▶ (recorded: freed)
+ *       ▲ claimed    │ executor died before it started: READY again
+ *     CLAIMING       ▼
+ *       └─ taken or ended elsewhere: freed
+ *
+ * A job is in exactly one list at a time: intake's ready list, an executor's, or the recorder's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "libjob/config.h"
+#include "libjob/envelope.h"
+#include "stream/message.h"
+
+struct partition;
+
+enum job_outcome {
+    OUTCOME_NONE,
+    OUTCOME_SUCCEEDED,
+    OUTCOME_FAILED,       /* may be tried again */
+    OUTCOME_FAILED_FOR_GOOD,
+    OUTCOME_SNOOZED,
+    OUTCOME_CRASHED,      /* its executor died of it */
+    OUTCOME_INTERRUPTED,  /* stopped by us */
+    OUTCOME_UNKNOWN_TYPE, /* never started */
+    OUTCOME_MALFORMED,    /* never started */
+};
+
+/* A type of job as this worker has seen it. */
+struct job_type {
+    const struct config_handler *handler; /* NULL: nobody here knows it */
+    int64_t typical_us;                   /* moving average of durations; 0: none seen yet */
+    char name[129];
+};
+
+struct job {
+    struct list link;
+    struct message *message;     /* owned */
+    struct envelope envelope;    /* points into message */
+    struct partition *partition; /* where its offset is still open; NULL: leased, or the partition is no longer ours */
+    struct job_type *type;       /* NULL: malformed */
+    int64_t token;               /* of its lease; 0: none */
+    int64_t epoch;               /* of its partition's take-over, for the handler's fencing token */
+    uint32_t seq;                /* in its executor */
+    bool orphan;                 /* its partition went away: the outcome is nobody's business */
+
+    /* FINISHED */
+    enum job_outcome outcome;
+    int64_t started_us, finished_us; /* monotonic; 0: not started */
+    int64_t cpu_us, peak_kib;        /* -1: not known */
+    int64_t retry_after_ms;          /* -1: not set */
+    char *result;                    /* owned; NULL: none */
+    size_t result_size;
+    char *error;                     /* owned, NUL-terminated; NULL: none */
+    char refused[6];     /* PostgreSQL refused its row with this SQLSTATE; "" */
+};
+
+/* A type counts as short below this; only short jobs are sent ahead into an executor. */
+#define JOB_SHORT_US 1000
+
+/* Takes @message over. Return: NULL without memory (then the message is freed). */
+struct job *job_new(struct message *message);
+struct job *job_free(struct job *job);
+DEFINE_CLEANUP(struct job *, job_free)
+
+static inline struct job *job_of(struct list *link)
+{
+    return list_entry(link, struct job, link);
+}
+
+bool job_is_short(const struct job *job);
+
+/* Sets outcome and error text (printf-like; NULL: none). */
+void job_finish(struct job *job, enum job_outcome outcome, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The types that this worker has met: bounded, found by name. */
+struct job_types;
+struct job_types *job_types_new(const struct job_config *config);
+struct job_types *job_types_free(struct job_types *types);
+/* Never NULL: beyond the bound all unknown types share one entry. */
+struct job_type *job_types_get(struct job_types *types, struct span name);
+/* Learns from one run. */
+void job_type_learn(struct job_type *type, int64_t duration_us);

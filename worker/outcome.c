@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/outcome.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json_scan.h"
+#include "base/utf8.h"
+#include "libjob/backoff.h"
+#include "libjob/json_text.h"
+#include "libjob/names.h"
+
+#define ERROR_MAX 4096
+
+void outcome_texts_done(struct outcome_texts *texts)
+{
+    buf_done(&texts->headers);
+    buf_done(&texts->result);
+    buf_done(&texts->error);
+    buf_done(&texts->unknown);
+}
+
+void outcome_put_result(struct buf *json, const char *data, size_t size)
+{
+    if (json_scan(data, size, NULL) == JSON_STORABLE)
+        buf_append(json, data, size);
+    else
+        json_append_bytes(json, (struct span){ data, size });
+}
+
+/* The trace id is the second field of a W3C traceparent: 00-<32 hex>-<16 hex>-<2 hex>. */
+static struct span trace_id(struct span traceparent)
+{
+    if (traceparent.size < 36 || traceparent.data[2] != '-' || traceparent.data[35] != '-')
+        return (struct span){ 0 };
+    return (struct span){ traceparent.data + 3, 32 };
+}
+
+static int64_t server_time(const struct outcome_context *context, int64_t mono_us)
+{
+    return mono_us ? mono_us + context->clock_offset_us : 0;
+}
+
+/* What every row has. */
+static void fill_common(const struct job *job, const struct outcome_context *context, struct record_row *ret)
+{
+    const struct envelope *envelope = &job->envelope;
+    const struct config_handler *handler = job->type ? job->type->handler : NULL;
+    *ret = (struct record_row){
+        .id = envelope->id,
+        .parent = envelope->parent,
+        .queue = name_queue_of_topic(context->config->prefix, job->message->topic),
+        .type = envelope->type,
+        .topic = job->message->topic,
+        .partition = job->message->partition,
+        .offset = job->message->offset,
+        .token = job->token,
+        .attempt = envelope->attempt,
+        .delivery = envelope->delivery,
+        .enqueued_us = envelope->time_us,
+        .started_us = server_time(context, job->started_us),
+        .finished_us = server_time(context, job->finished_us ? job->finished_us : context->now_us),
+        .cpu_ms = job->cpu_us < 0 ? -1 : (int32_t)(job->cpu_us / 1000),
+        .peak_kib = (int32_t)job->peak_kib,
+        .trace_id = trace_id(envelope->traceparent),
+        .delay_us = -1,
+        .max_crashes = handler ? handler->max_crashes : 1,
+    };
+}
+
+/* What lets the job run again. */
+static void fill_message(const struct job *job, struct outcome_texts *texts, struct record_row *ret)
+{
+    const struct message *m = job->message;
+    size_t n = m->n_headers <= MESSAGE_MAX_HEADERS ? m->n_headers : MESSAGE_MAX_HEADERS;
+    buf_reset(&texts->headers);
+    envelope_headers_to_json(m->headers, n, job->outcome != OUTCOME_MALFORMED, &texts->headers);
+    ret->headers_json = (struct span){ texts->headers.data, texts->headers.size };
+    ret->key = job->envelope.key;
+    ret->payload = job->envelope.payload;
+}
+
+static void fill_error(const struct job *job, struct outcome_texts *texts, struct record_row *ret)
+{
+    buf_reset(&texts->error);
+    if (job->refused[0])
+        buf_append_format(&texts->error, "result refused: %s", job->refused);
+    else if (job->error)
+        utf8_append_clean(&texts->error, job->error, strlen(job->error), ERROR_MAX);
+    else
+        return;
+    ret->error = (struct span){ texts->error.data, texts->error.size };
+}
+
+static void fill_result(const struct job *job, struct outcome_texts *texts, struct record_row *ret)
+{
+    if (!job->result || job->refused[0])
+        return;
+    buf_reset(&texts->result);
+    outcome_put_result(&texts->result, job->result, job->result_size);
+    ret->result = (struct span){ texts->result.data, texts->result.size };
+}
+
+/* "unknown type "x"; this worker knows: a, b.*" */
+static void fill_unknown(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
+                         struct record_row *ret)
+{
+    struct buf *text = &texts->unknown;
+    buf_reset(text);
+    buf_append_format(text, "unknown type \"%s\"; this worker knows:", job->type->name);
+    for (size_t i = 0; i < context->config->n_handlers && text->size < ERROR_MAX - 256; i++)
+        buf_append_format(text, "%s %s", i ? "," : "", context->config->handlers[i].type);
+    if (context->config->n_handlers == 0)
+        buf_append_string(text, " no type at all");
+    ret->error = (struct span){ text->data, text->size };
+}
+
+static int64_t delay_of(const struct job *job, const struct outcome_context *context)
+{
+    if (job->retry_after_ms >= 0)
+        return job->retry_after_ms * 1000;
+    if (job->outcome == OUTCOME_SNOOZED)
+        return 0;
+    return backoff_delay_us(&job->type->handler->backoff, job->envelope.attempt, context->random);
+}
+
+static void fill_try(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
+                     struct record_row *ret)
+{
+    switch (job->outcome) {
+    case OUTCOME_FAILED:
+        ret->outcome = "failed";
+        ret->delay_us = delay_of(job, context);
+        int limit = job->envelope.max_attempts ? job->envelope.max_attempts : job->type->handler->max_attempts;
+        if (job->envelope.attempt >= limit)
+            ret->verdict = "exhausted";
+        break;
+    case OUTCOME_FAILED_FOR_GOOD:
+        ret->outcome = ret->verdict = "failed";
+        break;
+    case OUTCOME_SNOOZED:
+        ret->outcome = "snoozed";
+        ret->delay_us = delay_of(job, context);
+        break;
+    case OUTCOME_CRASHED:
+        ret->outcome = "crashed";
+        break;
+    case OUTCOME_UNKNOWN_TYPE:
+        ret->outcome = "parked";
+        fill_unknown(job, context, texts, ret);
+        break;
+    case OUTCOME_INTERRUPTED:
+        ret->outcome = "interrupted";
+        break;
+    default:
+        ret->verdict = "malformed";
+        break;
+    }
+}
+
+void outcome_fill_claim(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
+                        struct record_row *ret)
+{
+    fill_common(job, context, ret);
+    fill_message(job, texts, ret);
+}
+
+bool outcome_fill(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
+                  struct record_row *ret)
+{
+    fill_common(job, context, ret);
+    fill_error(job, texts, ret);
+    if (job->outcome == OUTCOME_SUCCEEDED) {
+        fill_result(job, texts, ret);
+        return false;
+    }
+    fill_message(job, texts, ret);
+    fill_try(job, context, texts, ret);
+    return true;
+}

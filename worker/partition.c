@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/partition.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct partition *partition_new(const char *topic, int32_t id)
+{
+    _cleanup_(partition_free_cleanup) struct partition *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    list_init(&p->link);
+    p->topic = strdup(topic);
+    p->id = id;
+    p->log_start = p->committed = -1;
+    return p->topic ? steal(p) : NULL;
+}
+
+struct partition *partition_free(struct partition *p)
+{
+    if (!p)
+        return NULL;
+    list_remove(&p->link);
+    message_free(p->held);
+    feed_free(p->feed);
+    window_done(&p->window);
+    free(p->topic);
+    free(p);
+    return NULL;
+}

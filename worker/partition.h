@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One Kafka partition that is assigned to this worker, and its cursor.
+ *
+ *     TAKING ──rows──▶ PROVING ──Kafka took the commit──▶ OPEN ──▶ REVOKED (closing) ──released──▶ freed
+ *                         ▲                                │
+ *                         └── taken over again ── FENCED ◀─┘ somebody else raised the epoch
+ *
+ * Only an OPEN partition is read and dispatched.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "stream/consumer.h"
+#include "worker/window.h"
+
+enum partition_state {
+    PARTITION_TAKING,  /* the cursor is not ours yet */
+    PARTITION_PROVING, /* ours; Kafka has not yet confirmed that we are a member */
+    PARTITION_OPEN,
+    PARTITION_FENCED,  /* not ours any more, though Kafka assigns it to us */
+    PARTITION_OUTSIDE, /* the cursor points outside of the log: stands until somebody mends it */
+};
+
+struct partition {
+    struct list link;
+    char *topic;
+    int32_t id;
+    enum partition_state state;
+    bool closing;      /* revoked: nothing new starts */
+    bool released;     /* the cursor has been given back */
+    bool in_batch;     /* the batch under way moves the cursor */
+    int64_t found_epoch; /* during a read-back: what job.cursor says; -1: no row */
+    struct feed *feed;
+    struct message *held; /* read, but the window had no room for it */
+
+    int64_t epoch, seq;   /* job.cursor: epoch, batch_seq */
+    int64_t log_start;    /* -1: not known yet */
+    bool log_start_dirty;
+    struct window window;
+    int64_t probation_end; /* undone offsets below are claimed before they run */
+    int64_t gap;          /* offsets marked as gaps since the last batch */
+    int64_t committed;    /* what Kafka was told last */
+    size_t n_open;        /* jobs whose offset is open: ready, running, finished, claiming */
+};
+
+struct partition *partition_new(const char *topic, int32_t id);
+struct partition *partition_free(struct partition *p);
+DEFINE_CLEANUP(struct partition *, partition_free)

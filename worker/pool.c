@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "worker/executor.h"
+#include "worker/frame.h"
+#include "worker/zygote.h"
+
+#define STALL_US 20000      /* a short job that runs longer holds up others */
+#define STALL_LOOK_US 10000
+#define RESPAWN_US 1000000  /* after an executor died before it had loaded its handlers */
+
+enum executor_state { EXECUTOR_ABSENT, EXECUTOR_STARTING, EXECUTOR_READY, EXECUTOR_DYING };
+
+struct executor {
+    struct pool *pool;
+    enum executor_state state;
+    pid_t pid; /* 0 until the zygote has told it */
+    int socket;
+    struct frame_board *board;
+    sd_event_source *io;
+    struct buf out; /* not yet written */
+    struct buf in;
+    struct list jobs; /* in the order of their seq */
+    size_t n_jobs;
+    uint32_t last_seq;
+    bool has_long; /* holds a job that is not known to be short */
+};
+
+struct pool {
+    sd_event *event;
+    int zygote;
+    sd_event_source *zygote_io, *stall_timer, *respawn_timer;
+    const struct job_config *config;
+    struct pool_owner owner;
+    struct executor *executors;
+    uint32_t max;
+    bool proven, draining, waiting_to_respawn;
+    size_t n_running;
+};
+
+/* --- Making and losing executors ---------------------------------------------------------------------------------------- */
+
+static int on_socket(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+static int make_board(struct executor *e)
+{
+    _cleanup_close_ int fd = memfd_create("jobworkerd-board", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, sizeof(*e->board)) < 0)
+        return -errno;
+    void *board = mmap(NULL, sizeof(*e->board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (board == MAP_FAILED)
+        return -errno;
+    e->board = board;
+    return steal_fd(&fd);
+}
+
+static void forget(struct executor *e)
+{
+    e->io = sd_event_source_disable_unref(e->io);
+    if (e->socket >= 0)
+        close(e->socket);
+    if (e->board)
+        munmap(e->board, sizeof(*e->board));
+    buf_done(&e->out);
+    buf_done(&e->in);
+    e->socket = -1;
+    e->board = NULL;
+    e->pid = 0;
+    e->last_seq = 0;
+    e->state = EXECUTOR_ABSENT;
+}
+
+static int spawn(struct executor *e)
+{
+    struct pool *p = e->pool;
+    int pair[2];
+    _cleanup_close_ int board = make_board(e);
+    if (board < 0)
+        return board;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    e->socket = pair[0];
+    fcntl(e->socket, F_SETFL, O_NONBLOCK);
+    int r = zygote_request_spawn(p->zygote, (uint32_t)(e - p->executors), pair[1], board);
+    close(pair[1]);
+    if (r == 0)
+        r = sd_event_add_io(p->event, &e->io, e->socket, EPOLLIN, on_socket, e);
+    if (r < 0) {
+        forget(e);
+        return r;
+    }
+    e->state = EXECUTOR_STARTING;
+    executor_put_setup(&e->out, p->config->handlers, p->config->n_handlers);
+    return 0;
+}
+
+int pool_start(struct pool *p)
+{
+    return spawn(&p->executors[0]);
+}
+
+bool pool_is_proven(const struct pool *p)
+{
+    return p->proven;
+}
+
+static void take_job(struct executor *e, struct job *job)
+{
+    list_remove(&job->link);
+    e->n_jobs--;
+    e->pool->n_running--;
+    if (e->n_jobs == 0)
+        e->has_long = false;
+}
+
+/* --- Answers ------------------------------------------------------------------------------------------------------------ */
+
+static char *copy_of(struct span bytes)
+{
+    char *copy = malloc(bytes.size + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, bytes.data, bytes.size);
+    copy[bytes.size] = 0;
+    return copy;
+}
+
+static enum job_outcome outcome_of(int32_t verdict)
+{
+    switch (verdict) {
+    case JOB_DONE:
+        return OUTCOME_SUCCEEDED;
+    case JOB_FAIL:
+        return OUTCOME_FAILED_FOR_GOOD;
+    case JOB_SNOOZE:
+        return OUTCOME_SNOOZED;
+    case FRAME_UNKNOWN_TYPE:
+        return OUTCOME_UNKNOWN_TYPE;
+    default:
+        return OUTCOME_FAILED;
+    }
+}
+
+static void fill_from_answer(struct job *job, const struct frame_answer *answer)
+{
+    struct span result, error;
+    if (!frame_get_answer(answer, &result, &error))
+        return;
+    job->outcome = outcome_of(answer->verdict);
+    job->started_us = answer->started_us;
+    job->finished_us = answer->finished_us;
+    job->cpu_us = answer->cpu_us;
+    job->peak_kib = answer->peak_kib;
+    job->retry_after_ms = answer->retry_after_ms;
+    if (result.data) {
+        job->result = copy_of(result);
+        job->result_size = job->result ? result.size : 0;
+    }
+    if (error.data)
+        job->error = copy_of(error);
+}
+
+/* Answers come in the order of the jobs; one that is known already (page and socket both had it) finds none. */
+static void take_answer(struct executor *e, const struct frame_answer *answer)
+{
+    struct list *first = list_first(&e->jobs);
+    if (!first || job_of(first)->seq != answer->seq)
+        return;
+    struct job *job = job_of(first);
+    fill_from_answer(job, answer);
+    job_type_learn(job->type, answer->finished_us - answer->started_us);
+    take_job(e, job);
+    e->pool->owner.finished(job, e->pool->owner.userdata);
+}
+
+static void take_hello(struct executor *e, const struct frame *hello)
+{
+    const char *error = (const char *)(hello + 1);
+    if (*error) {
+        e->pool->owner.broken(error, e->pool->owner.userdata);
+        return;
+    }
+    e->state = EXECUTOR_READY;
+    e->pool->proven = true;
+}
+
+static void take_frames(struct executor *e, const char *data, size_t size, size_t *at)
+{
+    bool broken = false;
+    for (;;) {
+        const struct frame *frame = frame_next(data, size, at, &broken);
+        if (!frame)
+            break;
+        if (frame->kind == FRAME_HELLO)
+            take_hello(e, frame);
+        else if (frame->kind == FRAME_ANSWER && frame->size >= sizeof(struct frame_answer))
+            take_answer(e, (const struct frame_answer *)(const void *)frame);
+        else
+            broken = true;
+    }
+    if (broken && e->pid) /* the handler scribbled over the socket: nothing that follows can be trusted */
+        zygote_request_kill(e->pool->zygote, e->pid, SIGKILL);
+}
+
+/* Return: false at the end of the stream. */
+static bool read_socket(struct executor *e)
+{
+    const size_t chunk = 64 * 1024;
+    char *room = buf_reserve(&e->in, chunk);
+    if (!room)
+        return false;
+    ssize_t n = recv(e->socket, room, chunk, 0);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (n == 0)
+        return false;
+    e->in.size += (size_t)n;
+    size_t at = 0;
+    take_frames(e, e->in.data, e->in.size, &at);
+    buf_consume(&e->in, at);
+    return true;
+}
+
+static void write_socket(struct executor *e)
+{
+    if (e->out.size) {
+        ssize_t n = send(e->socket, e->out.data, e->out.size, MSG_NOSIGNAL);
+        if (n > 0)
+            buf_consume(&e->out, (size_t)n);
+    }
+    sd_event_source_set_io_events(e->io, e->out.size ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static int on_socket(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct executor *e = userdata;
+    (void)fd;
+    if (events & EPOLLOUT)
+        write_socket(e);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !read_socket(e)) {
+        sd_event_source_set_enabled(source, SD_EVENT_OFF); /* the zygote tells how it ended */
+        if (e->state == EXECUTOR_READY)
+            e->state = EXECUTOR_DYING;
+    }
+    return 0;
+}
+
+/* --- The end of an executor ---------------------------------------------------------------------------------------------- */
+
+static void read_rest(struct executor *e)
+{
+    size_t before;
+    do {
+        before = e->in.size;
+        int pending = (int)recv(e->socket, &(char){ 0 }, 1, MSG_PEEK);
+        if (pending <= 0)
+            break;
+    } while (read_socket(e) || e->in.size != before);
+    size_t at = 0;
+    uint32_t unsent = atomic_load(&e->board->unsent_size);
+    if (unsent <= FRAME_UNSENT_SIZE)
+        take_frames(e, e->board->unsent, unsent, &at);
+}
+
+static void blame(struct executor *e, struct job *job, const struct zygote_exit *exit)
+{
+    job->started_us = atomic_load(&e->board->started_us);
+    job->finished_us = clock_mono_us();
+    job->peak_kib = exit->peak_kib;
+    if (WIFSIGNALED(exit->status) && e->pool->draining)
+        job_finish(job, OUTCOME_INTERRUPTED, "stopped with its worker");
+    else if (WIFSIGNALED(exit->status))
+        job_finish(job, OUTCOME_CRASHED, "killed by signal %d (%s)", WTERMSIG(exit->status),
+                   strsignal(WTERMSIG(exit->status)));
+    else
+        job_finish(job, OUTCOME_CRASHED, "exited with status %d without an answer", WEXITSTATUS(exit->status));
+}
+
+static void give_jobs_back(struct executor *e, const struct zygote_exit *exit)
+{
+    uint32_t started = frame_state_started(atomic_load(&e->board->state));
+    list_for_each_safe(link, &e->jobs)
+    {
+        struct job *job = job_of(link);
+        take_job(e, job);
+        if (job->seq == started) {
+            blame(e, job, exit);
+            e->pool->owner.finished(job, e->pool->owner.userdata);
+        } else {
+            e->pool->owner.unstarted(job, e->pool->owner.userdata);
+        }
+    }
+}
+
+static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct pool *p = userdata;
+    (void)source;
+    (void)usec;
+    p->waiting_to_respawn = false;
+    return 0;
+}
+
+static void wait_to_respawn(struct pool *p)
+{
+    p->waiting_to_respawn = true;
+    sd_event_source_set_time_relative(p->respawn_timer, RESPAWN_US);
+    sd_event_source_set_enabled(p->respawn_timer, SD_EVENT_ONESHOT);
+}
+
+static struct executor *find_pid(struct pool *p, pid_t pid)
+{
+    for (uint32_t i = 0; i < p->max; i++)
+        if (p->executors[i].pid == pid)
+            return &p->executors[i];
+    return NULL;
+}
+
+static void on_exit_of(struct pool *p, const struct zygote_exit *exit)
+{
+    struct executor *e = find_pid(p, exit->pid);
+    if (!e)
+        return; /* a grandchild that the zygote inherited */
+    bool never_ready = e->state == EXECUTOR_STARTING;
+    read_rest(e);
+    give_jobs_back(e, exit);
+    forget(e);
+    if (!never_ready || p->draining)
+        return;
+    if (!p->proven)
+        p->owner.broken("an executor died while it loaded the handlers", p->owner.userdata);
+    else
+        log_error("run: an executor died while it loaded the handlers; next try in 1 s");
+    wait_to_respawn(p);
+}
+
+static int on_zygote(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct pool *p = userdata;
+    struct zygote_event event;
+    int r;
+    (void)source;
+    (void)fd;
+    (void)events;
+    while ((r = zygote_next_event(p->zygote, &event)) == 0) {
+        struct executor *e = event.kind == ZYGOTE_EXITED ? NULL : &p->executors[event.tag];
+        switch (event.kind) {
+        case ZYGOTE_SPAWNED:
+            e->pid = event.exit.pid;
+            write_socket(e);
+            break;
+        case ZYGOTE_FAILED:
+            log_error("run: no executor could be forked: %s; next try in 1 s", strerror(event.exit.status));
+            forget(e);
+            wait_to_respawn(p);
+            break;
+        case ZYGOTE_EXITED:
+            on_exit_of(p, &event.exit);
+            break;
+        }
+    }
+    if (r < 0) {
+        sd_event_source_set_enabled(p->zygote_io, SD_EVENT_OFF);
+        p->owner.broken("the zygote process is gone", p->owner.userdata);
+    }
+    return 0;
+}
+
+/* --- Dispatch ------------------------------------------------------------------------------------------------------------ */
+
+static bool has_room(const struct executor *e, bool is_short)
+{
+    if (e->state != EXECUTOR_READY)
+        return false;
+    return e->n_jobs == 0 || (is_short && !e->has_long && e->n_jobs < POOL_DEPTH);
+}
+
+/* The one with the fewest jobs; when none has room, one more is started if there may be. */
+static struct executor *choose(struct pool *p, bool is_short)
+{
+    struct executor *best = NULL, *absent = NULL;
+    bool starting = false;
+    for (uint32_t i = 0; i < p->max; i++) {
+        struct executor *e = &p->executors[i];
+        if (has_room(e, is_short) && (!best || e->n_jobs < best->n_jobs))
+            best = e;
+        if (e->state == EXECUTOR_ABSENT && !absent)
+            absent = e;
+        starting |= e->state == EXECUTOR_STARTING;
+    }
+    if ((!best || best->n_jobs > 0) && absent && !starting && !p->waiting_to_respawn && !p->draining)
+        if (spawn(absent) < 0)
+            wait_to_respawn(p);
+    return best;
+}
+
+static void send_job(struct executor *e, struct job *job)
+{
+    const struct envelope *envelope = &job->envelope;
+    const struct config_handler *handler = job->type->handler;
+    job->seq = ++e->last_seq;
+    frame_put_job(&e->out, job->seq, job->epoch, &envelope->id, envelope->type, handler->queue,
+                  envelope->content_type, envelope->traceparent, envelope->tracestate, envelope->payload,
+                  envelope->attempt, envelope->max_attempts ? envelope->max_attempts : handler->max_attempts,
+                  envelope->delivery);
+}
+
+bool pool_dispatch(struct pool *p, struct job *job)
+{
+    bool is_short = job_is_short(job);
+    struct executor *e = choose(p, is_short);
+    if (!e)
+        return false;
+    send_job(e, job);
+    list_append(&e->jobs, &job->link);
+    e->n_jobs++;
+    p->n_running++;
+    e->has_long |= !is_short;
+    if (e->n_jobs > 1 && sd_event_source_get_enabled(p->stall_timer, NULL) == 0) {
+        sd_event_source_set_time_relative(p->stall_timer, STALL_LOOK_US);
+        sd_event_source_set_enabled(p->stall_timer, SD_EVENT_ONESHOT);
+    }
+    return true;
+}
+
+void pool_flush(struct pool *p)
+{
+    for (uint32_t i = 0; i < p->max; i++)
+        if (p->executors[i].out.size && p->executors[i].state == EXECUTOR_READY)
+            write_socket(&p->executors[i]);
+}
+
+/* The job that runs now takes long after all: what waits behind it goes elsewhere. */
+static void take_back(struct executor *e)
+{
+    uint32_t started = frame_take_back(e->board, e->last_seq);
+    list_for_each_safe(link, &e->jobs)
+    {
+        struct job *job = job_of(link);
+        if ((int32_t)(job->seq - started) <= 0)
+            continue;
+        take_job(e, job);
+        e->pool->owner.unstarted(job, e->pool->owner.userdata);
+    }
+    e->has_long = e->n_jobs > 0;
+}
+
+static bool is_stalled(const struct executor *e, int64_t now_us)
+{
+    uint32_t started = frame_state_started(atomic_load(&e->board->state));
+    return started != atomic_load(&e->board->answered) && now_us - atomic_load(&e->board->started_us) > STALL_US;
+}
+
+static int on_stall_look(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct pool *p = userdata;
+    int64_t now_us = clock_mono_us();
+    bool ahead = false;
+    (void)usec;
+    for (uint32_t i = 0; i < p->max; i++) {
+        struct executor *e = &p->executors[i];
+        if (e->n_jobs > 1 && e->state == EXECUTOR_READY && is_stalled(e, now_us))
+            take_back(e);
+        ahead |= e->n_jobs > 1;
+    }
+    if (ahead) {
+        sd_event_source_set_time_relative(source, STALL_LOOK_US);
+        sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    }
+    return 0;
+}
+
+/* --- From outside -------------------------------------------------------------------------------------------------------- */
+
+size_t pool_n_running(const struct pool *p)
+{
+    return p->n_running;
+}
+
+void pool_set_draining(struct pool *p)
+{
+    p->draining = true;
+}
+
+void pool_kill_busy(struct pool *p, int signal)
+{
+    for (uint32_t i = 0; i < p->max; i++)
+        if (p->executors[i].n_jobs && p->executors[i].pid)
+            zygote_request_kill(p->zygote, p->executors[i].pid, signal);
+}
+
+void pool_orphan_partition(struct pool *p, const struct partition *partition)
+{
+    for (uint32_t i = 0; i < p->max; i++) {
+        list_for_each(link, &p->executors[i].jobs)
+        {
+            struct job *job = job_of(link);
+            if (job->partition != partition)
+                continue;
+            job->partition = NULL;
+            job->orphan = true;
+        }
+    }
+}
+
+static bool runs_partition(const struct executor *e, const struct partition *partition)
+{
+    uint32_t started = frame_state_started(atomic_load(&e->board->state));
+    list_for_each(link, (struct list *)&e->jobs)
+        if (job_of(link)->partition == partition && job_of(link)->seq == started)
+            return true;
+    return false;
+}
+
+void pool_kill_partition(struct pool *p, const struct partition *partition)
+{
+    for (uint32_t i = 0; i < p->max; i++) {
+        struct executor *e = &p->executors[i];
+        if (e->n_jobs && e->pid && runs_partition(e, partition))
+            zygote_request_kill(p->zygote, e->pid, SIGKILL);
+    }
+    pool_orphan_partition(p, partition);
+}
+
+int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config, const struct pool_owner *owner)
+{
+    _cleanup_(pool_free_cleanup) struct pool *p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->event = event;
+    p->zygote = zygote;
+    p->config = config;
+    p->owner = *owner;
+    p->max = (uint32_t)config->worker.executors_max;
+    p->executors = calloc(p->max, sizeof(*p->executors));
+    if (!p->executors)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < p->max; i++) {
+        p->executors[i].pool = p;
+        p->executors[i].socket = -1;
+        list_init(&p->executors[i].jobs);
+    }
+    int r = sd_event_add_io(event, &p->zygote_io, zygote, EPOLLIN, on_zygote, p);
+    if (r >= 0)
+        r = sd_event_add_time(event, &p->stall_timer, CLOCK_MONOTONIC, 0, 1000, on_stall_look, p);
+    if (r >= 0)
+        r = sd_event_add_time(event, &p->respawn_timer, CLOCK_MONOTONIC, 0, 1000, on_respawn, p);
+    if (r < 0)
+        return r;
+    sd_event_source_set_enabled(p->stall_timer, SD_EVENT_OFF);
+    sd_event_source_set_enabled(p->respawn_timer, SD_EVENT_OFF);
+    *ret = steal(p);
+    return 0;
+}
+
+struct pool *pool_free(struct pool *p)
+{
+    if (!p)
+        return NULL;
+    for (uint32_t i = 0; p->executors && i < p->max; i++) {
+        list_for_each_safe(link, &p->executors[i].jobs)
+            job_free(job_of(link));
+        forget(&p->executors[i]);
+    }
+    sd_event_source_disable_unref(p->zygote_io);
+    sd_event_source_disable_unref(p->stall_timer);
+    sd_event_source_disable_unref(p->respawn_timer);
+    close(p->zygote);
+    free(p->executors);
+    free(p);
+    return NULL;
+}

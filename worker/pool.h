@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker's executors, seen from the worker.
+ *
+ * Model: up to `max` executor processes, made by the zygote when there is work for them. A job goes to an idle executor; jobs
+ * whose type has shown to be short are also sent ahead, up to POOL_DEPTH, into one that runs only short ones. If one of these
+ * takes long all the same, those behind it are taken back.
+ *
+ * Crash story: an executor that dies has answered some jobs (socket, then shared page), was running at most one, and had
+ * not started the rest. The first are finished, the one is OUTCOME_CRASHED, the rest go back through `unstarted`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "base/err.h"
+#include "libjob/config.h"
+#include "worker/job.h"
+
+#define POOL_DEPTH 32
+
+struct pool;
+
+struct pool_owner {
+    void (*finished)(struct job *job, void *userdata);  /* the owner takes it */
+    void (*unstarted)(struct job *job, void *userdata); /* the owner takes it back */
+    void (*broken)(const char *why, void *userdata);    /* handlers cannot be loaded, or the zygote is gone */
+    void *userdata;
+};
+
+/* @zygote: of zygote_start(); the pool owns it. */
+int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config, const struct pool_owner *owner);
+struct pool *pool_free(struct pool *p);
+DEFINE_CLEANUP(struct pool *, pool_free)
+
+/* Starts one executor, whose modules tell whether the configuration can be run. */
+int pool_start(struct pool *p);
+/* True once some executor has loaded all handlers. */
+bool pool_is_proven(const struct pool *p);
+
+/* Gives @job to an executor, which owns it then. Return: false when there is no room now (one more may be starting). */
+bool pool_dispatch(struct pool *p, struct job *job);
+/* Writes what has been dispatched. Call once after a series of pool_dispatch(). */
+void pool_flush(struct pool *p);
+
+size_t pool_n_running(const struct pool *p); /* jobs in executors */
+/* Sends @signal to every executor that has a job. */
+void pool_kill_busy(struct pool *p, int signal);
+/* From now on a job whose executor dies of a signal was interrupted by us. */
+void pool_set_draining(struct pool *p);
+/* Makes every unleased job of @partition an orphan and kills the executor that runs one. */
+void pool_kill_partition(struct pool *p, const struct partition *partition);
+/* Makes them orphans only. */
+void pool_orphan_partition(struct pool *p, const struct partition *partition);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes what the worker knows to PostgreSQL: one serial batch after the other.
+ *
+ * Model: finished jobs and wanted claims gather while the previous transaction is under way (natural group commit). A batch is one
+ * transaction (store/record.h): the cursors that it touches, and what became of its jobs. Only when it is known to be
+ * committed do windows advance, claimed jobs start and memory go.
+ *
+ * Invariants:
+ *   - at most one request is under way; every cursor that a batch touches gets the same new batch_seq.
+ *   - an offset is marked done in a batch if and only if the job's row, or its lease, is in the same batch.
+ *   - a batch whose COMMIT was not answered is settled by reading batch_seq back before anything else is written.
+ *
+ * Crash story: if the worker dies before COMMIT, nothing of the batch exists: its jobs run again after the take-over. If it
+ * dies after, everything does. If PostgreSQL refuses a row, the batch is halved until the row is alone; it is then
+ * recorded without what PostgreSQL would not take. If a partition is fenced, its part is dropped and the rest repeated.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "libjob/config.h"
+#include "worker/job.h"
+#include "worker/partition.h"
+
+#define RECORDER_MAX_JOBS 2000
+#define RECORDER_MAX_BYTES (4 << 20)
+
+struct recorder;
+
+struct recorder_owner {
+    void (*claimed)(struct job *job, void *userdata);          /* leased now: may start */
+    void (*fenced)(struct partition *p, void *userdata);       /* the cursor is somebody else's; call recorder_drop_partition() */
+    void (*taken)(struct partition *p, bool unclean, struct span done, int64_t next_offset, void *userdata);
+    void (*taken_all)(void *userdata);                         /* after the last taken() of a take-over */
+    void (*released)(void *userdata);                          /* every cursor asked for is given back, or no longer ours */
+    void (*advanced)(struct partition *p, void *userdata);     /* the cursor moved */
+    void (*progress)(void *userdata);                          /* something has changed: look again */
+    void *userdata;
+};
+
+int recorder_new(struct recorder **ret, sd_event *event, const struct job_config *config, const struct recorder_owner *owner);
+struct recorder *recorder_free(struct recorder *r);
+DEFINE_CLEANUP(struct recorder *, recorder_free)
+
+/* Starts connecting; goes on for ever, with backoff. */
+void recorder_start(struct recorder *r);
+const char *recorder_worker_id(const struct recorder *r);
+bool recorder_is_registered(const struct recorder *r);
+
+/* All partitions of this worker, for cursors that move without a job. The list stays the caller's. */
+void recorder_set_partitions(struct recorder *r, struct list *partitions);
+
+/* The recorder takes the job. */
+void recorder_add_finished(struct recorder *r, struct job *job);
+void recorder_add_claim(struct recorder *r, struct job *job);
+/* Not yet recorded, claims included. */
+size_t recorder_n_waiting(const struct recorder *r);
+
+/* Takes over the cursors of these partitions, all in state TAKING. */
+void recorder_take_over(struct recorder *r, struct list *partitions);
+/* Gives back the cursors of the closing partitions in this list, once none has an open job. */
+void recorder_release(struct recorder *r, struct list *partitions);
+void recorder_forget_release(struct recorder *r);
+/* The partition goes away: its unleased jobs in here are dropped. */
+void recorder_drop_partition(struct recorder *r, struct partition *p);
+/* Cursors that moved over gaps only are written with the next batch, at the latest after a second. */
+void recorder_note_gap(struct recorder *r);
+
+/* Sends the next request if there is one to send. Call after changes. */
+void recorder_pump(struct recorder *r);
+
+/* Deletes the worker's row; `progress` follows. */
+void recorder_unregister(struct recorder *r);
+bool recorder_is_unregistered(const struct recorder *r);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/run_once.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json_scan.h"
+#include "base/log.h"
+#include "base/uuid.h"
+#include "libjob/context.h"
+#include "libjob/program.h"
+#include "worker/module.h"
+
+static const char *const verdict_names[] = { "done", "retry", "fail", "snooze" };
+
+static int print_answer(const struct job_context *ctx, int verdict)
+{
+    if (ctx->has_result)
+        printf("%.*s\n", (int)ctx->result.size, ctx->result.data);
+    if (verdict == JOB_DONE)
+        return PROGRAM_FINE;
+    fprintf(stderr, "%s%s%s\n", verdict_names[verdict], ctx->error[0] ? ": " : "", ctx->error);
+    return PROGRAM_FAILED;
+}
+
+static int run(const struct run_once *once, const struct config_handler *settings, const struct job_handler *handler)
+{
+    struct uuid id;
+    char id_text[UUID_TEXT_SIZE];
+    const char *payload = once->payload ? once->payload : "";
+    struct job_context ctx = {
+        .type = once->type,
+        .queue = settings->queue,
+        .content_type = "application/json",
+        .fence = "1.1",
+        .payload = payload,
+        .payload_size = strlen(payload),
+        .attempt = 1,
+        .max_attempts = settings->max_attempts,
+        .delivery = 1,
+    };
+    uuid_new(&id);
+    ctx.id = uuid_format(&id, id_text);
+    job_context_reset(&ctx);
+    int status = print_answer(&ctx, job_context_run(&ctx, handler));
+    job_context_done(&ctx);
+    return status;
+}
+
+int run_once(const struct job_config *config, const struct run_once *once)
+{
+    struct modules *modules;
+    struct err err = { 0 };
+    const struct config_handler *settings = config_find_handler(config, span_from_string(once->type));
+    if (!settings) {
+        fprintf(stderr, "jobworkerd: no handler for type \"%s\" in the configuration\n", once->type);
+        return PROGRAM_USAGE;
+    }
+    if (once->payload && json_scan(once->payload, strlen(once->payload), NULL) == JSON_INVALID) {
+        fprintf(stderr, "jobworkerd: --payload: expected JSON\n");
+        return PROGRAM_USAGE;
+    }
+    if (modules_new(&modules) < 0)
+        return PROGRAM_FAILED;
+    const struct job_handler *handler =
+        modules_load(modules, settings->path, settings->type, &err) == 0 ? modules_find(modules, once->type) : NULL;
+    if (!handler) {
+        fprintf(stderr, "jobworkerd: %s\n", err.text[0] ? err.text : "the module has no such type");
+        return PROGRAM_USAGE;
+    }
+    return run(once, settings, handler);
+}

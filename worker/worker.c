@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "libjob/program.h"
+#include "worker/intake.h"
+#include "worker/pool.h"
+#include "worker/recorder.h"
+
+#define CLOSE_TIMEOUT_US (10 * USEC_PER_SEC)
+
+enum phase {
+    PHASE_STARTING,   /* waiting for the first executor to load the handlers */
+    PHASE_RUNNING,
+    PHASE_DRAINING,   /* running jobs may end */
+    PHASE_KILLING,    /* they may not any more */
+    PHASE_RELEASING,  /* cursors are being given back */
+    PHASE_LEAVING,    /* the worker's row is being deleted */
+};
+
+struct worker {
+    const struct job_config *config;
+    sd_event *event;
+    struct pool *pool;
+    struct recorder *recorder;
+    struct intake *intake;
+    sd_event_source *post, *drain_timer;
+    enum phase phase;
+    bool ready_told;
+    int status;
+};
+
+static void end(struct worker *w, int status)
+{
+    w->status = status;
+    sd_event_exit(w->event, status);
+}
+
+/* --- What the parts tell each other --------------------------------------------------------------------------------------- */
+
+static void finish_job(struct job *job, void *userdata)
+{
+    struct worker *w = userdata;
+    if (job->orphan)
+        job_free(job);
+    else
+        recorder_add_finished(w->recorder, job);
+}
+
+static void return_job(struct job *job, void *userdata)
+{
+    struct worker *w = userdata;
+    if (job->orphan) {
+        job_free(job);
+    } else if (w->phase <= PHASE_RUNNING && !(job->partition && job->partition->closing)) {
+        intake_add_ready(w->intake, job);
+    } else if (job->token) {
+        job_finish(job, OUTCOME_INTERRUPTED, "its worker stopped before it started");
+        recorder_add_finished(w->recorder, job);
+    } else {
+        job->partition->n_open--; /* still in the log */
+        job_free(job);
+    }
+}
+
+static void handlers_broken(const char *why, void *userdata)
+{
+    struct worker *w = userdata;
+    log_error("run: %s", why);
+    end(w, w->phase == PHASE_STARTING ? PROGRAM_USAGE : PROGRAM_FAILED);
+}
+
+static void claim_job(struct job *job, void *userdata)
+{
+    recorder_add_claim(((struct worker *)userdata)->recorder, job);
+}
+
+static void partition_fenced(struct partition *p, void *userdata)
+{
+    intake_fenced(((struct worker *)userdata)->intake, p);
+}
+
+static void partition_taken(struct partition *p, bool unclean, struct span done, int64_t next_offset, void *userdata)
+{
+    intake_taken(((struct worker *)userdata)->intake, p, unclean, done, next_offset);
+}
+
+static void partitions_taken(void *userdata)
+{
+    intake_taken_all(((struct worker *)userdata)->intake);
+}
+
+static void partitions_released(void *userdata)
+{
+    intake_released(((struct worker *)userdata)->intake);
+}
+
+static void partition_advanced(struct partition *p, void *userdata)
+{
+    intake_advanced(((struct worker *)userdata)->intake, p);
+}
+
+static void take_partitions(struct list *partitions, void *userdata)
+{
+    recorder_take_over(((struct worker *)userdata)->recorder, partitions);
+}
+
+static void release_partitions(struct list *partitions, void *userdata)
+{
+    recorder_release(((struct worker *)userdata)->recorder, partitions);
+}
+
+static void drop_partition(struct partition *p, bool kill_running, void *userdata)
+{
+    struct worker *w = userdata;
+    recorder_forget_release(w->recorder);
+    recorder_drop_partition(w->recorder, p);
+    if (kill_running)
+        pool_kill_partition(w->pool, p);
+    else
+        pool_orphan_partition(w->pool, p);
+}
+
+static void note_gap(void *userdata)
+{
+    recorder_note_gap(((struct worker *)userdata)->recorder);
+}
+
+static void consumer_fatal(const char *why, void *userdata)
+{
+    log_error("intake: %s", why);
+    end(userdata, PROGRAM_FAILED);
+}
+
+static void look_again(void *userdata)
+{
+    (void)userdata; /* the loop's post source does */
+}
+
+/* --- The loop ------------------------------------------------------------------------------------------------------------- */
+
+static void dispatch(struct worker *w)
+{
+    while (recorder_n_waiting(w->recorder) + pool_n_running(w->pool) < WORKER_MAX_UNRECORDED) {
+        struct job *job = intake_next_ready(w->intake);
+        if (!job)
+            break;
+        if (!pool_dispatch(w->pool, job)) {
+            intake_add_ready(w->intake, job);
+            break;
+        }
+    }
+    pool_flush(w->pool);
+}
+
+static bool is_idle(const struct worker *w)
+{
+    return pool_n_running(w->pool) == 0 && recorder_n_waiting(w->recorder) == 0;
+}
+
+static void go_on_stopping(struct worker *w)
+{
+    if ((w->phase == PHASE_DRAINING || w->phase == PHASE_KILLING) && is_idle(w)) {
+        w->phase = PHASE_RELEASING;
+        intake_release_all(w->intake);
+    }
+    if (w->phase == PHASE_RELEASING && intake_is_released(w->intake)) {
+        w->phase = PHASE_LEAVING;
+        recorder_unregister(w->recorder);
+    }
+    if (w->phase == PHASE_LEAVING && recorder_is_unregistered(w->recorder))
+        end(w, PROGRAM_FINE);
+}
+
+static int start_intake(struct worker *w);
+
+static void go_on_starting(struct worker *w)
+{
+    if (w->phase != PHASE_STARTING || !pool_is_proven(w->pool))
+        return;
+    w->phase = PHASE_RUNNING;
+    recorder_start(w->recorder);
+    if (start_intake(w) < 0)
+        end(w, PROGRAM_USAGE);
+}
+
+static void tell_ready(struct worker *w)
+{
+    if (w->ready_told || !recorder_is_registered(w->recorder))
+        return;
+    w->ready_told = true;
+    sd_notify(0, "READY=1");
+}
+
+/* After whatever the loop has done, everything goes as far as it can. */
+static int on_post(sd_event_source *source, void *userdata)
+{
+    struct worker *w = userdata;
+    (void)source;
+    go_on_starting(w);
+    if (w->phase == PHASE_RUNNING && w->intake) {
+        tell_ready(w);
+        intake_pump(w->intake);
+        dispatch(w);
+    } else if (w->phase > PHASE_RUNNING) {
+        go_on_stopping(w);
+    }
+    if (w->phase >= PHASE_RUNNING)
+        recorder_pump(w->recorder);
+    return 0;
+}
+
+/* --- Stopping ------------------------------------------------------------------------------------------------------------- */
+
+static void set_drain_timer(struct worker *w, int64_t pause_us)
+{
+    sd_event_source_set_time_relative(w->drain_timer, (uint64_t)pause_us);
+    sd_event_source_set_enabled(w->drain_timer, SD_EVENT_ONESHOT);
+}
+
+static void start_draining(struct worker *w)
+{
+    struct list leased;
+    list_init(&leased);
+    w->phase = PHASE_DRAINING;
+    log_info("stopping: %zu jobs are running; they have %lld s to end", pool_n_running(w->pool),
+             (long long)(w->config->worker.drain_timeout_us / USEC_PER_SEC));
+    sd_notify(0, "STOPPING=1");
+    intake_stop(w->intake, &leased);
+    list_for_each_safe(link, &leased)
+    {
+        list_remove(link);
+        return_job(job_of(link), w);
+    }
+    set_drain_timer(w, w->config->worker.drain_timeout_us);
+}
+
+static void start_killing(struct worker *w)
+{
+    w->phase = PHASE_KILLING;
+    log_warning("stopping: %zu jobs did not end in time and are stopped; they go on elsewhere", pool_n_running(w->pool));
+    pool_set_draining(w->pool);
+    pool_kill_busy(w->pool, SIGTERM);
+    set_drain_timer(w, WORKER_KILL_GRACE_US);
+}
+
+static int on_drain_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct worker *w = userdata;
+    (void)source;
+    (void)usec;
+    if (w->phase == PHASE_DRAINING && pool_n_running(w->pool)) {
+        start_killing(w);
+    } else if (w->phase == PHASE_KILLING && pool_n_running(w->pool)) {
+        pool_kill_busy(w->pool, SIGKILL);
+        set_drain_timer(w, WORKER_KILL_GRACE_US);
+    } else {
+        log_error("stopping: PostgreSQL is away; %zu finished jobs are not recorded and run again",
+                  recorder_n_waiting(w->recorder));
+        end(w, PROGRAM_FAILED);
+    }
+    return 0;
+}
+
+static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    struct worker *w = userdata;
+    (void)source;
+    (void)info;
+    if (w->phase == PHASE_STARTING || !w->intake)
+        end(w, PROGRAM_FINE);
+    else if (w->phase == PHASE_RUNNING)
+        start_draining(w);
+    else if (w->phase == PHASE_DRAINING)
+        start_killing(w);
+    else if (w->phase == PHASE_KILLING)
+        pool_kill_busy(w->pool, SIGKILL);
+    return 0;
+}
+
+/* --- Start ---------------------------------------------------------------------------------------------------------------- */
+
+static int start_intake(struct worker *w)
+{
+    const struct intake_owner owner = {
+        .take_over = take_partitions,
+        .release = release_partitions,
+        .drop = drop_partition,
+        .finished = finish_job,
+        .claim = claim_job,
+        .gap = note_gap,
+        .fatal = consumer_fatal,
+        .userdata = w,
+    };
+    struct err err = { 0 };
+    int r = intake_new(&w->intake, w->event, w->config, &owner, &err);
+    if (r < 0) {
+        log_error("intake: %s", err.text[0] ? err.text : strerror(-r));
+        return r;
+    }
+    recorder_set_partitions(w->recorder, intake_partitions(w->intake));
+    return 0;
+}
+
+/* A claimed job may start, unless the worker is stopping. */
+static void job_claimed(struct job *job, void *userdata)
+{
+    return_job(job, userdata);
+}
+
+static int make_parts(struct worker *w, int zygote)
+{
+    const struct pool_owner pool_owner = {
+        .finished = finish_job, .unstarted = return_job, .broken = handlers_broken, .userdata = w
+    };
+    const struct recorder_owner recorder_owner = {
+        .claimed = job_claimed,
+        .fenced = partition_fenced,
+        .taken = partition_taken,
+        .taken_all = partitions_taken,
+        .released = partitions_released,
+        .advanced = partition_advanced,
+        .progress = look_again,
+        .userdata = w,
+    };
+    int r = pool_new(&w->pool, w->event, zygote, w->config, &pool_owner);
+    if (r >= 0)
+        r = recorder_new(&w->recorder, w->event, w->config, &recorder_owner);
+    if (r >= 0)
+        r = pool_start(w->pool);
+    return r;
+}
+
+static int add_sources(struct worker *w)
+{
+    static const int signals[] = { SIGTERM, SIGINT };
+    sigset_t mask;
+    sigemptyset(&mask);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        sigaddset(&mask, signals[i]);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        int r = sd_event_add_signal(w->event, NULL, signals[i], on_stop_signal, w);
+        if (r < 0)
+            return r;
+    }
+    int r = sd_event_add_time(w->event, &w->drain_timer, CLOCK_MONOTONIC, 0, 1000, on_drain_timer, w);
+    if (r >= 0)
+        sd_event_source_set_enabled(w->drain_timer, SD_EVENT_OFF);
+    return r < 0 ? r : sd_event_add_post(w->event, &w->post, on_post, w);
+}
+
+/* librdkafka can hang in closing (#4527): after its time the process ends anyway, everything is recorded. */
+static void take_down(struct worker *w)
+{
+    if (intake_close(w->intake, CLOSE_TIMEOUT_US) != 0) {
+        log_warning("stopping: the Kafka client did not close within 10 s; ending without it");
+        _exit(w->status);
+    }
+    pool_free(w->pool);
+    recorder_free(w->recorder);
+    sd_event_source_disable_unref(w->post);
+    sd_event_source_disable_unref(w->drain_timer);
+    sd_event_unref(w->event);
+}
+
+int worker_run(const struct job_config *config, int zygote)
+{
+    struct worker w = { .config = config, .status = PROGRAM_FAILED };
+    int r = sd_event_new(&w.event);
+    if (r >= 0)
+        r = add_sources(&w);
+    if (r >= 0)
+        r = make_parts(&w, zygote);
+    if (r >= 0)
+        r = sd_event_loop(w.event);
+    if (r < 0)
+        log_error("worker: %s", strerror(-r));
+    take_down(&w);
+    return w.status;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/zygote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "worker/executor.h"
+
+enum request_kind { REQUEST_SPAWN, REQUEST_KILL };
+
+struct request {
+    enum request_kind kind;
+    uint32_t tag;
+    pid_t pid;
+    int signal;
+};
+
+#define EXECUTOR_SOCKET_FD 3
+#define EXECUTOR_BOARD_FD 4
+
+/* --- Worker side ------------------------------------------------------------------------------------------------------- */
+
+static int send_request(int zygote, const struct request *request, const int *fds, size_t n_fds)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(2 * sizeof(int))];
+    } control = { 0 };
+    struct iovec iov = { (void *)request, sizeof(*request) };
+    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+    if (n_fds) {
+        message.msg_control = control.room;
+        message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, n_fds * sizeof(int));
+    }
+    return sendmsg(zygote, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int zygote_request_spawn(int zygote, uint32_t tag, int socket, int board)
+{
+    const int fds[] = { socket, board };
+    return send_request(zygote, &(struct request){ .kind = REQUEST_SPAWN, .tag = tag }, fds, 2);
+}
+
+int zygote_request_kill(int zygote, pid_t pid, int signal)
+{
+    return send_request(zygote, &(struct request){ .kind = REQUEST_KILL, .pid = pid, .signal = signal }, NULL, 0);
+}
+
+int zygote_next_event(int zygote, struct zygote_event *ret)
+{
+    ssize_t n = recv(zygote, ret, sizeof(*ret), MSG_DONTWAIT);
+    if (n == sizeof(*ret))
+        return 0;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 1;
+    return n < 0 ? -errno : -ECONNRESET;
+}
+
+/* --- Zygote side ------------------------------------------------------------------------------------------------------- */
+
+/* Variables that lead to a server or belong to the service manager are the worker's alone. */
+static bool variable_is_private(const char *variable)
+{
+    static const char *const prefixes[] = { "JOB_", "PG", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "JOURNAL_STREAM=" };
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Overwrites them where they lie, too: /proc/PID/environ shows that memory. */
+static void clean_environment(void)
+{
+    char **keep = environ;
+    for (char **at = environ; *at; at++) {
+        if (variable_is_private(*at))
+            explicit_bzero(*at, strlen(*at));
+        else
+            *keep++ = *at;
+    }
+    *keep = NULL;
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+    for (int signal = 1; signal < NSIG; signal++)
+        sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void become_executor(int socket, int board)
+{
+    reset_signals();
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "jobexecutor");
+    /* Out of the way first: either may be the other's place. */
+    int high_socket = fcntl(socket, F_DUPFD, 10), high_board = fcntl(board, F_DUPFD, 10);
+    if (high_socket < 0 || high_board < 0 || dup2(high_socket, EXECUTOR_SOCKET_FD) < 0 ||
+        dup2(high_board, EXECUTOR_BOARD_FD) < 0)
+        _exit(1);
+    fcntl(EXECUTOR_SOCKET_FD, F_SETFD, FD_CLOEXEC);
+    fcntl(EXECUTOR_BOARD_FD, F_SETFD, FD_CLOEXEC);
+    syscall(SYS_close_range, EXECUTOR_BOARD_FD + 1, ~0U, 0);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+    executor_main(EXECUTOR_SOCKET_FD, EXECUTOR_BOARD_FD);
+}
+
+static void report(int worker, const struct zygote_event *event)
+{
+    ssize_t n = send(worker, event, sizeof(*event), MSG_NOSIGNAL);
+    (void)n; /* a worker that is gone is noticed by reading */
+}
+
+static void spawn(int worker, uint32_t tag, int socket, int board)
+{
+    pid_t zygote = getpid(), pid = fork();
+    if (pid == 0) {
+        if (getppid() != zygote)
+            _exit(1);
+        become_executor(socket, board);
+    }
+    if (pid < 0) {
+        report(worker, &(struct zygote_event){ .kind = ZYGOTE_FAILED, .tag = tag, .exit.status = errno });
+        return;
+    }
+    setpgid(pid, pid);
+    report(worker, &(struct zygote_event){ .kind = ZYGOTE_SPAWNED, .tag = tag, .exit.pid = pid });
+}
+
+static void take_fds(struct msghdr *message, int fds[2])
+{
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    fds[0] = fds[1] = -1;
+    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(2 * sizeof(int)))
+        memcpy(fds, CMSG_DATA(header), 2 * sizeof(int));
+}
+
+/* Return: false when the worker is gone. */
+static bool serve_request(int worker)
+{
+    struct request request;
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(2 * sizeof(int))];
+    } control;
+    struct iovec iov = { &request, sizeof(request) };
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room)
+    };
+    ssize_t n = recvmsg(worker, &message, MSG_CMSG_CLOEXEC);
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n != sizeof(request))
+        return false;
+    _cleanup_close_ int socket = -1;
+    _cleanup_close_ int board = -1;
+    int fds[2];
+    take_fds(&message, fds);
+    socket = fds[0];
+    board = fds[1];
+    if (request.kind == REQUEST_SPAWN)
+        spawn(worker, request.tag, socket, board);
+    else if (request.pid > 1)
+        kill(-request.pid, request.signal);
+    return true;
+}
+
+static int64_t timeval_us(struct timeval tv)
+{
+    return (int64_t)tv.tv_sec * USEC_PER_SEC + tv.tv_usec;
+}
+
+/* Waits for every child that has ended; what an executor left in its group goes with it. */
+static void reap(int worker)
+{
+    struct rusage usage;
+    int status;
+    pid_t pid;
+    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+        kill(-pid, SIGKILL);
+        report(worker, &(struct zygote_event){
+                           .kind = ZYGOTE_EXITED,
+                           .exit = { pid, status, timeval_us(usage.ru_utime) + timeval_us(usage.ru_stime),
+                                     usage.ru_maxrss },
+                       });
+    }
+}
+
+/* Kills every child, also those that escaped into other sessions and were inherited by the subreaper. */
+static bool kill_children(void)
+{
+    char path[64], pid[16];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+    FILE *list = fopen(path, "re");
+    bool any = false;
+    while (list && fscanf(list, "%15s", pid) == 1) {
+        pid_t child = (pid_t)atoi(pid);
+        kill(-child, SIGKILL);
+        kill(child, SIGKILL);
+        any = true;
+    }
+    if (list)
+        fclose(list);
+    return any;
+}
+
+static _Noreturn void end_with_children(void)
+{
+    while (kill_children())
+        while (waitpid(-1, NULL, 0) > 0) {
+        }
+    _exit(0);
+}
+
+static _Noreturn void zygote_main(int worker)
+{
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &child, NULL);
+    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1 }; /* the worker decides when to stop */
+    for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+        sigaction(ignored[i], &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+    int children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    struct pollfd fds[] = { { .fd = worker, .events = POLLIN }, { .fd = children, .events = POLLIN } };
+    for (;;) {
+        struct signalfd_siginfo info;
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            break;
+        if (fds[1].revents && read(children, &info, sizeof(info)) > 0)
+            reap(worker);
+        if (fds[0].revents && !serve_request(worker))
+            break;
+    }
+    end_with_children();
+}
+
+int zygote_start(int *ret_socket, pid_t *ret_pid)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    pid_t pid = fork();
+    if (pid < 0) {
+        int error = errno;
+        close(pair[0]);
+        close(pair[1]);
+        return -error;
+    }
+    if (pid == 0) {
+        close(pair[0]);
+        setpgid(0, 0); /* a Ctrl-C on the terminal is for the worker, which drains */
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
+        prctl(PR_SET_NAME, "jobzygote");
+        clean_environment();
+        int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (null >= 0)
+            dup2(null, STDIN_FILENO);
+        zygote_main(pair[1]);
+    }
+    close(pair[1]);
+    fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    *ret_socket = pair[0];
+    *ret_pid = pid;
+    return 0;
+}
