@@ -9,8 +9,11 @@ struct list {
     struct list *next, *prev;
 };
 
-#define LIST_INIT(l) { &(l), &(l) }
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define LIST_INIT(l)                                                                                         \
+    {                                                                                                        \
+        &(l), &(l)                                                                                           \
+    }
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 #define list_for_each(at, l) for (struct list *at = (l)->next; at != (l); at = at->next)
 #define list_for_each_safe(at, l)                                                                            \
     for (struct list *at = (l)->next, *at##_next = at->next; at != (l); at = at##_next, at##_next = at->next)

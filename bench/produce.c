@@ -94,9 +94,8 @@ static void *raw_main(void *arg)
 static int raw_open(struct raw *raw, const char *brokers)
 {
     static const char *const properties[][2] = {
-        { "enable.idempotence", "true" },      { "partitioner", "murmur2_random" },
-        { "linger.ms", "5" },                  { "socket.nagle.disable", "true" },
-        { "allow.auto.create.topics", "false" },
+        { "enable.idempotence", "true" },   { "partitioner", "murmur2_random" },     { "linger.ms", "5" },
+        { "socket.nagle.disable", "true" }, { "allow.auto.create.topics", "false" }, { "log_level", "2" },
     };
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -139,7 +138,8 @@ static int raw_send(struct raw *raw, const char *topic, const char *payload, siz
     }
 }
 
-static int raw_round(const struct bench_produce_options *o, const char *topic, const char *payload, struct measure *ret)
+static int raw_round(const struct bench_produce_options *o, const char *topic, const char *payload,
+                     struct measure *ret)
 {
     struct raw raw = { 0 };
     int failed = 0;
@@ -184,9 +184,12 @@ static int libjob_round(const struct bench_produce_options *o, const char *paylo
 {
     atomic_int failed = 0;
     struct job_client *client;
-    const struct job_client_options options = { .brokers = o->brokers, .source = "/bench", .delivered = libjob_reported,
-                                                .userdata = &failed };
-    const struct job_spec spec = { .type = "selftest.echo", .queue = o->queue, .payload = payload,
+    const struct job_client_options options = {
+        .brokers = o->brokers, .source = "/bench", .delivered = libjob_reported, .userdata = &failed
+    };
+    const struct job_spec spec = { .type = "selftest.echo",
+                                   .queue = o->queue,
+                                   .payload = payload,
                                    .payload_size = (size_t)o->payload_size };
     int r = job_client_open(&client, &options);
     if (r == 0) {
@@ -200,7 +203,8 @@ static int libjob_round(const struct bench_produce_options *o, const char *paylo
         job_client_close(client, 0);
     }
     if (r || failed)
-        fprintf(stderr, "bench: %s (%s), %d jobs not delivered\n", job_strerror(r), job_client_error(NULL), failed);
+        fprintf(stderr, "bench: %s (%s), %d jobs not delivered\n", job_strerror(r), job_client_error(NULL),
+                failed);
     return r || failed;
 }
 
@@ -235,9 +239,11 @@ static double median(const struct measure *of, int n, size_t member)
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-static void print_result(const struct bench_produce_result *r, const struct bench_produce_options *o, FILE *out)
+static void print_result(const struct bench_produce_result *r, const struct bench_produce_options *o,
+                         FILE *out)
 {
-    fprintf(out, "produce: %d jobs of %d bytes and 6 headers, median of %d rounds\n", o->jobs, o->payload_size, o->rounds);
+    fprintf(out, "produce: %d jobs of %d bytes and 6 headers, median of %d rounds\n", o->jobs,
+            o->payload_size, o->rounds);
     fprintf(out, "%-12s %12s %14s\n", "", "messages/s", "CPU us/message");
     fprintf(out, "%-12s %12.0f %14.2f\n", "librdkafka", r->raw_per_s, r->raw_cpu_us);
     fprintf(out, "%-12s %12.0f %14.2f\n", "libjob", r->libjob_per_s, r->libjob_cpu_us);

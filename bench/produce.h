@@ -6,15 +6,15 @@
 
 struct bench_produce_options {
     const char *brokers;
-    const char *queue;  /* its topic "job.<queue>" is created when it is not there */
-    int partitions;     /* then with so many */
-    int jobs;           /* per round and side */
-    int rounds;         /* the median counts */
-    int payload_size;   /* bytes of JSON */
+    const char *queue; /* its topic "job.<queue>" is created when it is not there */
+    int partitions;    /* then with so many */
+    int jobs;          /* per round and side */
+    int rounds;        /* the median counts */
+    int payload_size;  /* bytes of JSON */
 };
 
 struct bench_produce_result {
-    double raw_per_s, libjob_per_s; /* acknowledged messages per second of wall time */
+    double raw_per_s, libjob_per_s;   /* acknowledged messages per second of wall time */
     double raw_cpu_us, libjob_cpu_us; /* CPU of all threads of this process, per message */
 };
 

@@ -89,7 +89,8 @@ static void wait_for_stop(int signal_fd, int stop_fd)
             continue;
         if (info.ssi_signo != SIGHUP)
             return;
-        log_warning("SIGHUP: this version reads its configuration at the start only; restart to apply changes");
+        log_warning(
+            "SIGHUP: this version reads its configuration at the start only; restart to apply changes");
     }
 }
 
@@ -138,8 +139,8 @@ int broker_run(const struct job_config *config)
     int signal_fd = take_signals(), stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct thread *threads = list_threads(config, stop_fd);
     int r = signal_fd < 0 || stop_fd < 0 || !threads ? -ENOMEM : 0;
-    log_info("version %s, prefix %s%s%s", JOB_VERSION, config->prefix, config->broker.relay ? "" : ", no relay",
-             config->broker.rescue ? "" : ", no rescue");
+    log_info("version %s, prefix %s%s%s", JOB_VERSION, config->prefix,
+             config->broker.relay ? "" : ", no relay", config->broker.rescue ? "" : ", no rescue");
     if (r == 0)
         r = run(threads, N_THREADS, signal_fd, stop_fd);
     if (r < 0)

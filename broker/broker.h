@@ -9,7 +9,8 @@
 #include "libjob/config.h"
 
 enum broker_outcome {
-    BROKER_LEFT_BEHIND = 1, /* a thread hangs in a dead server and still uses @config: the process must end at once */
+    BROKER_LEFT_BEHIND =
+        1, /* a thread hangs in a dead server and still uses @config: the process must end at once */
 };
 
 /*

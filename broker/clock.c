@@ -50,7 +50,7 @@ static int observe_beats(struct clock *c, const struct rows *workers, int64_t as
     for (size_t i = 0; i < n; i++) {
         struct rescue_worker worker;
         rescue_get_worker(workers, i, &worker);
-        beats[i] = (struct observe_beat){ worker.id, worker.beat_at_us };
+        beats[i] = (struct observe_beat){ worker.id, worker.beat_at_us, worker.idle };
     }
     return observe_answer(c->observe, asked_us, clock_mono_us(), beats, n);
 }

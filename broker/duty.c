@@ -11,10 +11,13 @@
 #define BACKOFF_MIN_US (100 * USEC_PER_MSEC)
 #define BACKOFF_MAX_US (5 * USEC_PER_SEC)
 
-int duty_init(struct duty *d, const char *name, const struct job_config *config, int stop_fd, int64_t idle_timeout_us)
+int duty_init(struct duty *d, const char *name, const struct job_config *config, int stop_fd,
+              int64_t idle_timeout_us)
 {
     *d = (struct duty){ .name = name, .config = config, .stop_fd = stop_fd, .backoff_us = BACKOFF_MIN_US };
-    const struct db_options options = { .url = config->database.url, .name = name, .idle_timeout_us = idle_timeout_us };
+    const struct db_options options = { .url = config->database.url,
+                                        .name = name,
+                                        .idle_timeout_us = idle_timeout_us };
     return db_new(&d->db, &options);
 }
 
@@ -96,7 +99,8 @@ int duty_connect(struct duty *d, bool *ret_new)
             duty_enter(d, DUTY_READY, NULL);
         return 0;
     }
-    duty_enter(d, r == STORE_REFUSED ? DUTY_WITHOUT_SCHEMA : DUTY_WITHOUT_DATABASE, *err.text ? err.text : strerror(-r));
+    duty_enter(d, r == STORE_REFUSED ? DUTY_WITHOUT_SCHEMA : DUTY_WITHOUT_DATABASE,
+               *err.text ? err.text : strerror(-r));
     db_disconnect(d->db);
     return STORE_AWAY;
 }

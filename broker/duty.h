@@ -31,7 +31,8 @@ struct duty {
 };
 
 /* @idle_timeout_us: how long the connection may be idle inside a transaction; 0: the default. Return: 0; -ENOMEM. */
-int duty_init(struct duty *d, const char *name, const struct job_config *config, int stop_fd, int64_t idle_timeout_us);
+int duty_init(struct duty *d, const char *name, const struct job_config *config, int stop_fd,
+              int64_t idle_timeout_us);
 void duty_done(struct duty *d);
 
 bool duty_is_stopping(const struct duty *d);

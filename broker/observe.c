@@ -73,22 +73,28 @@ static const struct watched *find(const struct observe *o, const char *worker)
     return NULL;
 }
 
+static int64_t patience_us(const struct observe *o, const struct observe_beat *beat)
+{
+    return beat->idle && o->timeout_us < OBSERVE_IDLE_US ? OBSERVE_IDLE_US : o->timeout_us;
+}
+
 /* What is known of one worker after an answer. */
-static int judge(const struct observe *o, const struct observe_beat *beat, int64_t asked_us, int64_t answered_us,
-                 struct watched *ret)
+static int judge(const struct observe *o, const struct observe_beat *beat, int64_t asked_us,
+                 int64_t answered_us, struct watched *ret)
 {
     const struct watched *known = find(o, beat->worker);
     bool silent = known && known->beat.beat_at_us == beat->beat_at_us;
     *ret = (struct watched){
-        .beat = { strdup(beat->worker), beat->beat_at_us },
+        .beat = { strdup(beat->worker), beat->beat_at_us, beat->idle },
         .since_us = silent ? known->since_us : answered_us,
         .n_answers = silent ? known->n_answers + 1 : 1,
     };
-    ret->lost = ret->n_answers >= OBSERVE_MIN_ANSWERS && asked_us - ret->since_us >= o->timeout_us;
+    ret->lost = ret->n_answers >= OBSERVE_MIN_ANSWERS && asked_us - ret->since_us >= patience_us(o, beat);
     return ret->beat.worker ? 0 : -ENOMEM;
 }
 
-int observe_answer(struct observe *o, int64_t asked_us, int64_t answered_us, const struct observe_beat *beats, size_t n)
+int observe_answer(struct observe *o, int64_t asked_us, int64_t answered_us, const struct observe_beat *beats,
+                   size_t n)
 {
     if (o->last_asked_us >= 0 && answered_us - o->last_asked_us > o->gap_us)
         observe_reset(o);

@@ -18,9 +18,9 @@
 #define ADMIN_TIMEOUT_US (2 * USEC_PER_SEC)
 #define SLEEP_US (10 * USEC_PER_SEC)
 #define SECOND_LOOK_US (50 * USEC_PER_MSEC)
-#define CONTENDED_US (20 * USEC_PER_MSEC)   /* rows are due, but another relay has them */
-#define LOW_MARGIN_US (5 * USEC_PER_SEC)    /* transactions that commit rows with an earlier run_at */
-#define SWEEP_SHARE 20                      /* sweeps take at most a twentieth of the time */
+#define CONTENDED_US (20 * USEC_PER_MSEC) /* rows are due, but another relay has them */
+#define LOW_MARGIN_US (5 * USEC_PER_SEC)  /* transactions that commit rows with an earlier run_at */
+#define SWEEP_SHARE 20                    /* sweeps take at most a twentieth of the time */
 #define POSTPONE_US (30 * USEC_PER_SEC)
 #define STEADY_LOOKS 2
 
@@ -29,12 +29,12 @@ struct relay {
     struct admin *admin;
     struct sender *sender;
     struct topics topics;
-    bool kafka_is_there;    /* as far as we know */
-    bool topics_are_done;   /* since Kafka was away last */
-    bool said_unconfirmed;  /* that Kafka does not acknowledge */
-    int64_t low_us;         /* PostgreSQL's clock: where a look begins */
-    int64_t next_sweep_us;  /* monotonic, as the rest */
-    int64_t swept_at_us;    /* when the last sweep ended */
+    bool kafka_is_there;   /* as far as we know */
+    bool topics_are_done;  /* since Kafka was away last */
+    bool said_unconfirmed; /* that Kafka does not acknowledge */
+    int64_t low_us;        /* PostgreSQL's clock: where a look begins */
+    int64_t next_sweep_us; /* monotonic, as the rest */
+    int64_t swept_at_us;   /* when the last sweep ended */
     int64_t sweep_cost_us;
     int64_t flagged_until_us; /* enqueuers notify until then; 0: they do not */
     unsigned n_full_looks;    /* in a row that found something */
@@ -116,7 +116,8 @@ static int bury_row(struct relay *r, const struct rows *rows, size_t i, struct e
     relay_get(rows, i, &row);
     int failed = relay_bury(r->duty.db, &row.id, sender_get_error(r->sender, i), &why);
     if (failed == 0) {
-        log_warning("relay: job %s is malformed: %s", uuid_format(&row.id, id), sender_get_error(r->sender, i));
+        log_warning("relay: job %s is malformed: %s", uuid_format(&row.id, id),
+                    sender_get_error(r->sender, i));
         return 0;
     }
     if (failed != STORE_REFUSED)
@@ -141,7 +142,8 @@ static void note_unconfirmed(struct relay *r, const struct rows *rows, const cha
 {
     size_t n = list_ids(r, rows, SENDER_UNKNOWN);
     if (!r->said_unconfirmed)
-        log_warning("relay: Kafka did not acknowledge %zu of %zu jobs: %s; they are sent again", n, rows_count(rows), why);
+        log_warning("relay: Kafka did not acknowledge %zu of %zu jobs: %s; they are sent again", n,
+                    rows_count(rows), why);
     r->said_unconfirmed = true;
     r->kafka_is_there = false;
     duty_retry(&r->duty);
@@ -205,7 +207,8 @@ static int look(struct relay *r, size_t *ret_n, struct err *reterr)
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     int64_t began_us = clock_mono_us();
     bool sweep = began_us >= r->next_sweep_us;
-    int failed = relay_take(r->duty.db, r->duty.config->broker.relay_batch, sweep ? INT64_MIN : r->low_us, &rows, reterr);
+    int failed = relay_take(r->duty.db, r->duty.config->broker.relay_batch, sweep ? INT64_MIN : r->low_us,
+                            &rows, reterr);
     if (failed)
         return failed;
     if (sweep)
@@ -300,10 +303,14 @@ static int open_kafka(struct relay *r, struct err *reterr)
     if (!properties)
         return err_set(reterr, -ENOMEM, "out of memory");
     for (size_t i = 0; i < config->kafka.n_properties; i++)
-        properties[i] = (struct producer_property){ config->kafka.properties[i].name, config->kafka.properties[i].value };
+        properties[i] =
+            (struct producer_property){ config->kafka.properties[i].name, config->kafka.properties[i].value };
     const struct admin_config options = {
-        .brokers = config->kafka.brokers, .client_id = "jobbrokerd", .timeout_us = ADMIN_TIMEOUT_US,
-        .properties = properties, .n_properties = config->kafka.n_properties,
+        .brokers = config->kafka.brokers,
+        .client_id = "jobbrokerd",
+        .timeout_us = ADMIN_TIMEOUT_US,
+        .properties = properties,
+        .n_properties = config->kafka.n_properties,
     };
     int failed = admin_new(&r->admin, &options, reterr);
     free(properties);

@@ -16,7 +16,6 @@
 #define MESSAGE_TIMEOUT_US (5 * USEC_PER_SEC)
 #define LINGER_US (1 * USEC_PER_MSEC)
 #define FULL_WAIT_US (20 * USEC_PER_MSEC)
-#define TOPICS_AGE_US (1 * USEC_PER_SEC) /* a queue that is not known is asked for again after so long */
 #define COMPLAINTS_MAX 256
 
 struct verdict {
@@ -30,20 +29,23 @@ struct sender {
     struct producer *producer;
     struct admin_topics topics;
     int64_t topics_read_us; /* 0: never */
+    int64_t began_us;       /* the batch */
     struct verdict *verdicts;
     size_t n_verdicts;
-    struct buf storage; /* of one row's headers */
-    char trouble[256];  /* of the first report that was no acknowledgement */
+    struct buf storage;               /* of one row's headers */
+    char trouble[256];                /* of the first report that was no acknowledgement */
     char *complained[COMPLAINTS_MAX]; /* queues whose topic's trouble is in the log */
     size_t n_complained;
 };
 
 /* --- Life --- */
 
-static int start_producer(struct sender *s, void (*report)(const struct producer_report *, void *), struct err *reterr)
+static int start_producer(struct sender *s, void (*report)(const struct producer_report *, void *),
+                          struct err *reterr)
 {
     const struct config_kafka *kafka = &s->config->kafka;
-    _cleanup_free_ struct producer_property *properties = calloc(kafka->n_properties + 1, sizeof(*properties));
+    _cleanup_free_ struct producer_property *properties =
+        calloc(kafka->n_properties + 1, sizeof(*properties));
     if (!properties)
         return err_set(reterr, -ENOMEM, "out of memory");
     for (size_t i = 0; i < kafka->n_properties; i++)
@@ -168,13 +170,12 @@ static int read_topics(struct sender *s, struct err *reterr)
 
 /*
  * Asked before producing: librdkafka would hold a message for an unknown topic until its time is over, and a whole batch
- * with it. Return: 0 and *ret_there; SENDER_INCOMPLETE; negative errno.
+ * with it. A batch with unknown queues asks Kafka once. Return: 0 and *ret_there; SENDER_INCOMPLETE; negative errno.
  */
 static int find_topic(struct sender *s, const char *topic, bool *ret_there, struct err *reterr)
 {
     int r = 0;
-    bool fresh = s->topics_read_us > 0 && clock_mono_us() - s->topics_read_us < TOPICS_AGE_US;
-    if (!knows_topic(s, topic) && !fresh)
+    if (!knows_topic(s, topic) && s->topics_read_us < s->began_us)
         r = read_topics(s, reterr);
     *ret_there = knows_topic(s, topic);
     return r;
@@ -209,7 +210,8 @@ static int produce(struct sender *s, const struct message *m, size_t index, int6
     }
 }
 
-static int judge_send(struct sender *s, int sent, struct verdict *verdict, const char *topic, struct err *reterr)
+static int judge_send(struct sender *s, int sent, struct verdict *verdict, const char *topic,
+                      struct err *reterr)
 {
     switch (sent) {
     case 0:
@@ -219,7 +221,8 @@ static int judge_send(struct sender *s, int sent, struct verdict *verdict, const
     case PRODUCER_NO_TOPIC:
     case PRODUCER_DENIED:
         verdict->fate = SENDER_REFUSED;
-        complain(s, topic, sent == PRODUCER_DENIED ? "Kafka does not let us write to it" : "Kafka does not know it");
+        complain(s, topic,
+                 sent == PRODUCER_DENIED ? "Kafka does not let us write to it" : "Kafka does not know it");
         return 0;
     case PRODUCER_FULL:
         return err_set(reterr, SENDER_INCOMPLETE, "Kafka takes too long");
@@ -239,9 +242,15 @@ static int send_message(struct sender *s, const struct relay_row *row, size_t in
 {
     struct err why = { 0 };
     struct message_header headers[MESSAGE_MAX_HEADERS];
-    struct message m = { .topic = topic, .partition = -1, .key = row->key, .value = row->payload, .headers = headers };
+    struct message m = {
+        .topic = topic, .partition = -1, .key = row->key, .value = row->payload, .headers = headers
+    };
     const struct envelope_relay envelope = {
-        .id = row->id, .type = row->type, .attempt = row->attempt, .delivery = row->delivery, .headers_json = row->headers,
+        .id = row->id,
+        .type = row->type,
+        .attempt = row->attempt,
+        .delivery = row->delivery,
+        .headers_json = row->headers,
     };
     buf_reset(&s->storage);
     int r = envelope_relay_headers(&envelope, &s->storage, headers, &m.n_headers, &why);
@@ -252,7 +261,8 @@ static int send_message(struct sender *s, const struct relay_row *row, size_t in
     return judge_send(s, produce(s, &m, index, deadline_us), &s->verdicts[index], topic, reterr);
 }
 
-static int send_row(struct sender *s, const struct relay_row *row, size_t index, int64_t deadline_us, struct err *reterr)
+static int send_row(struct sender *s, const struct relay_row *row, size_t index, int64_t deadline_us,
+                    struct err *reterr)
 {
     bool there;
     struct err why = { 0 };
@@ -303,7 +313,8 @@ static bool is_complete(const struct sender *s)
 
 int sender_send(struct sender *s, const struct rows *rows, int64_t timeout_us, struct err *reterr)
 {
-    int64_t deadline_us = clock_mono_us() + timeout_us;
+    s->began_us = clock_mono_us();
+    int64_t deadline_us = s->began_us + timeout_us;
     forget_verdicts(s);
     s->verdicts = calloc(rows_count(rows) + 1, sizeof(*s->verdicts));
     if (!s->verdicts)
@@ -314,7 +325,8 @@ int sender_send(struct sender *s, const struct rows *rows, int64_t timeout_us, s
     int renewed = await_reports(s, deadline_us, sent ? NULL : reterr);
     if (sent || renewed)
         return sent ? sent : renewed;
-    return is_complete(s) ? 0 : err_set(reterr, SENDER_INCOMPLETE, "%s", *s->trouble ? s->trouble : "no answer");
+    return is_complete(s) ? 0
+                          : err_set(reterr, SENDER_INCOMPLETE, "%s", *s->trouble ? s->trouble : "no answer");
 }
 
 enum sender_fate sender_get_fate(const struct sender *s, size_t row)

@@ -66,7 +66,8 @@ int topics_apply(struct topics *t, struct admin *admin, struct err *reterr)
     int r = admin_list_topics(admin, t->config->prefix, &there, reterr);
     for (size_t i = 0; i < t->config->n_queues && r == 0; i++) {
         name_topic(t->config->prefix, t->config->queues[i].name, topic);
-        int one = is_there(&there, topic) ? inspect(t, admin, i, topic, reterr) : create(t, admin, i, topic, reterr);
+        int one = is_there(&there, topic) ? inspect(t, admin, i, topic, reterr)
+                                          : create(t, admin, i, topic, reterr);
         if (one == ADMIN_AWAY || one < 0)
             r = one;
     }

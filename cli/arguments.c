@@ -40,8 +40,8 @@ static int refuse_word(const char *what, const char *word, const char *const *wo
         snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", words[i]);
     }
     if (suggest_is_close(&s))
-        return err_set(reterr, ARGUMENTS_INVALID, "%s: unknown value \"%s\"; did you mean \"%s\"?", what, word,
-                       s.nearest);
+        return err_set(reterr, ARGUMENTS_INVALID, "%s: unknown value \"%s\"; did you mean \"%s\"?", what,
+                       word, s.nearest);
     return err_set(reterr, ARGUMENTS_INVALID, "%s: unknown value \"%s\"; it is one of %s", what, word, list);
 }
 
@@ -63,20 +63,21 @@ static int refuse_command(const char *first, const char *second, struct err *ret
     else
         snprintf(hint, sizeof(hint), "; `jobctl %s%shelp` lists what there is",
                  command_find_group(first) ? first : "", command_find_group(first) ? " " : "");
-    return err_set(reterr, ARGUMENTS_INVALID, "unknown command \"%s\"%s", command_find_group(first) ? wanted : first,
-                   hint);
+    return err_set(reterr, ARGUMENTS_INVALID, "unknown command \"%s\"%s",
+                   command_find_group(first) ? wanted : first, hint);
 }
 
 /* --- Values --- */
 
-static int check_count(const struct command_option *option, const char *what, const char *text, struct err *reterr)
+static int check_count(const struct command_option *option, const char *what, const char *text,
+                       struct err *reterr)
 {
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
     if (errno || end == text || *end || value < option->min || value > option->max)
-        return err_set(reterr, ARGUMENTS_INVALID, "%s: expected a whole number from %ld to %ld, found \"%s\"", what,
-                       option->min, option->max, text);
+        return err_set(reterr, ARGUMENTS_INVALID, "%s: expected a whole number from %ld to %ld, found \"%s\"",
+                       what, option->min, option->max, text);
     return 0;
 }
 
@@ -91,11 +92,11 @@ static int check_name(enum value_kind kind, const char *what, const char *text, 
 {
     if (kind == VALUE_QUEUE && !name_is_queue(span_from_string(text)))
         return err_set(reterr, ARGUMENTS_INVALID,
-                       "%s: \"%s\" is no queue name: [a-z0-9][a-z0-9-]{0,62}, and not \"later\" or \"dead\"", what,
-                       text);
+                       "%s: \"%s\" is no queue name: [a-z0-9][a-z0-9-]{0,62}, and not \"later\" or \"dead\"",
+                       what, text);
     if (kind == VALUE_TYPE && !name_is_type(span_from_string(text)))
-        return err_set(reterr, ARGUMENTS_INVALID, "%s: \"%s\" is no job type: [A-Za-z][A-Za-z0-9_.-]{0,127}", what,
-                       text);
+        return err_set(reterr, ARGUMENTS_INVALID, "%s: \"%s\" is no job type: [A-Za-z][A-Za-z0-9_.-]{0,127}",
+                       what, text);
     return 0;
 }
 
@@ -103,19 +104,20 @@ static int check_moment(enum value_kind kind, const char *what, const char *text
 {
     int64_t us;
     if (kind == VALUE_DURATION && (duration_parse(text, &us) || us < 0))
-        return err_set(reterr, ARGUMENTS_INVALID,
-                       "%s: expected a duration like \"90s\", \"10m\" or \"2h30m\" (units us ms s m h d w), found \"%s\"",
-                       what, text);
+        return err_set(
+            reterr, ARGUMENTS_INVALID,
+            "%s: expected a duration like \"90s\", \"10m\" or \"2h30m\" (units us ms s m h d w), found \"%s\"",
+            what, text);
     if (kind == VALUE_TIME && rfc3339_parse(text, strlen(text), &us))
         return err_set(reterr, ARGUMENTS_INVALID,
-                       "%s: expected a time as RFC 3339 has it, like \"2030-01-31T18:00:00Z\", found \"%s\"", what,
-                       text);
+                       "%s: expected a time as RFC 3339 has it, like \"2030-01-31T18:00:00Z\", found \"%s\"",
+                       what, text);
     return 0;
 }
 
 /* @option: NULL for an argument of the command. */
-static int check_value(enum value_kind kind, const struct command_option *option, const char *what, const char *text,
-                       struct err *reterr)
+static int check_value(enum value_kind kind, const struct command_option *option, const char *what,
+                       const char *text, struct err *reterr)
 {
     struct uuid id;
     switch (kind) {
@@ -132,7 +134,8 @@ static int check_value(enum value_kind kind, const struct command_option *option
         if (uuid_parse(text, strlen(text), &id))
             return err_set(reterr, ARGUMENTS_INVALID,
                            "%s: \"%s\" is no job id: expected a UUID, 36 characters like "
-                           "0190a6c2-7d3e-7f00-8000-000000000000", what, text);
+                           "0190a6c2-7d3e-7f00-8000-000000000000",
+                           what, text);
         return 0;
     case VALUE_QUEUE:
     case VALUE_TYPE:
@@ -151,7 +154,7 @@ static int check_value(enum value_kind kind, const struct command_option *option
 struct raw {
     const char *name; /* long; not NUL-terminated */
     size_t size;
-    char letter;      /* 0: it was the long form */
+    char letter; /* 0: it was the long form */
     const char *text;
 };
 
@@ -176,7 +179,8 @@ static const struct command_option *find_anywhere(const char *name, size_t size,
     return NULL;
 }
 
-static int scan_long(struct scan *scan, const char *word, const char *next, bool *took_next, struct err *reterr)
+static int scan_long(struct scan *scan, const char *word, const char *next, bool *took_next,
+                     struct err *reterr)
 {
     struct raw raw = { .name = word, .size = strcspn(word, "="), .text = strchr(word, '=') };
     const struct command_option *option = find_anywhere(raw.name, raw.size, 0);
@@ -186,7 +190,8 @@ static int scan_long(struct scan *scan, const char *word, const char *next, bool
         return err_set(reterr, ARGUMENTS_INVALID, "--%s takes no argument", option->name);
     if (option && option->kind != VALUE_NONE && !raw.text) {
         if (!next)
-            return err_set(reterr, ARGUMENTS_INVALID, "--%s needs an argument: %s", option->name, option->argument);
+            return err_set(reterr, ARGUMENTS_INVALID, "--%s needs an argument: %s", option->name,
+                           option->argument);
         raw.text = next;
         *took_next = true;
     }
@@ -195,7 +200,8 @@ static int scan_long(struct scan *scan, const char *word, const char *next, bool
 }
 
 /* "-y", "-yo json", "-ojson". */
-static int scan_short(struct scan *scan, const char *word, const char *next, bool *took_next, struct err *reterr)
+static int scan_short(struct scan *scan, const char *word, const char *next, bool *took_next,
+                      struct err *reterr)
 {
     for (; *word; word++) {
         const struct command_option *option = find_anywhere(NULL, 0, *word);
@@ -205,7 +211,8 @@ static int scan_short(struct scan *scan, const char *word, const char *next, boo
         if (option->kind != VALUE_NONE) {
             raw.text = word[1] ? word + 1 + (word[1] == '=') : next;
             if (!raw.text)
-                return err_set(reterr, ARGUMENTS_INVALID, "-%c needs an argument: %s", *word, option->argument);
+                return err_set(reterr, ARGUMENTS_INVALID, "-%c needs an argument: %s", *word,
+                               option->argument);
             *took_next = !word[1];
         }
         scan->raws[scan->n_raws++] = raw;
@@ -253,7 +260,8 @@ static bool take_help_words(struct arguments *a, const struct scan *scan)
     if (ends)
         snprintf(a->topic, sizeof(a->topic), "%s", scan->words[0]);
     else if (n > 1)
-        snprintf(a->topic, sizeof(a->topic), "%s%s%s", scan->words[1], n > 2 ? " " : "", n > 2 ? scan->words[2] : "");
+        snprintf(a->topic, sizeof(a->topic), "%s%s%s", scan->words[1], n > 2 ? " " : "",
+                 n > 2 ? scan->words[2] : "");
     return true;
 }
 
@@ -284,8 +292,8 @@ static int find_command(struct arguments *a, const struct scan *scan, struct err
         snprintf(a->topic, sizeof(a->topic), "%s", first);
         if (a->help)
             return 0;
-        return err_set(reterr, ARGUMENTS_INVALID, "`jobctl %s` needs a second word; `jobctl %s help` lists them",
-                       first, first);
+        return err_set(reterr, ARGUMENTS_INVALID,
+                       "`jobctl %s` needs a second word; `jobctl %s help` lists them", first, first);
     }
     if (!a->command)
         return refuse_command(first, second, reterr);
@@ -321,8 +329,8 @@ static int check_words(const struct arguments *a, struct err *reterr)
         return err_set(reterr, ARGUMENTS_INVALID, "`jobctl %s` needs %s; see `jobctl %s --help`", c->path,
                        c->arguments, c->path);
     if (c->max_arguments >= 0 && a->n_words > (size_t)c->max_arguments)
-        return err_set(reterr, ARGUMENTS_INVALID, "`jobctl %s` has no use for \"%s\"; see `jobctl %s --help`", c->path,
-                       a->words[c->max_arguments], c->path);
+        return err_set(reterr, ARGUMENTS_INVALID, "`jobctl %s` has no use for \"%s\"; see `jobctl %s --help`",
+                       c->path, a->words[c->max_arguments], c->path);
     for (size_t i = 0; i < a->n_words; i++) {
         int r = check_value(c->argument_kind, NULL, c->path, a->words[i], reterr);
         if (r)

@@ -21,7 +21,7 @@ struct argument_value {
 struct arguments {
     const struct command *command; /* NULL: only help or version was asked for */
     bool help, version;
-    char topic[64]; /* of help: "", a group's name or a command's path */
+    char topic[64];     /* of help: "", a group's name or a command's path */
     const char **words; /* the command's own arguments, as "ID…" */
     size_t n_words;
     struct argument_value *values;

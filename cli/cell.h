@@ -15,7 +15,7 @@ enum cell_kind {
     CELL_TEXT,
     CELL_INT,
     CELL_BOOL,
-    CELL_TIME,    /* µs since 1970 */
+    CELL_TIME, /* µs since 1970 */
     CELL_ID,
     CELL_JSON,    /* a JSON text; goes into JSON as it is */
     CELL_BYTES,   /* text becomes a string, other bytes {"base64": …} */

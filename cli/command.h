@@ -43,12 +43,12 @@ struct command {
     const char *path;      /* "job show" */
     const char *arguments; /* as the usage line shows them: "ID…"; "" for none */
     enum value_kind argument_kind;
-    int min_arguments, max_arguments; /* max -1: any number */
+    int min_arguments, max_arguments;     /* max -1: any number */
     const struct command_option *options; /* NULL: none of its own */
-    const char *summary;   /* one sentence without full stop */
-    const char *details;   /* paragraphs; NULL: none */
-    const char *const *examples; /* pairs of command line and what it does; NULL-terminated */
-    bool bare; /* needs no configuration */
+    const char *summary;                  /* one sentence without full stop */
+    const char *details;                  /* paragraphs; NULL: none */
+    const char *const *examples;          /* pairs of command line and what it does; NULL-terminated */
+    bool bare;                            /* needs no configuration */
     /* Return: an enum status; what went wrong is in @reterr, unless it has been said already. */
     int (*run)(struct invocation *invocation, struct err *reterr);
 };
@@ -64,7 +64,8 @@ extern const struct command_group command_groups[];
 extern const struct command_option command_global_options[];
 
 /* The option of that name (not NUL-terminated) among @options; NULL when there is none. */
-const struct command_option *command_find_option(const struct command_option *options, const char *name, size_t size);
+const struct command_option *command_find_option(const struct command_option *options, const char *name,
+                                                 size_t size);
 const struct command *command_find(const char *path);
 const struct command_group *command_find_group(const char *name);
 /* Is @command of the group "job"? */

@@ -12,13 +12,17 @@ static void say_applied(const struct migration *m)
 }
 
 static const struct output_column columns[] = {
-    { "version", CELL_INT }, { "latest", CELL_INT }, { "current", CELL_BOOL },
+    { "version", CELL_INT },
+    { "latest", CELL_INT },
+    { "current", CELL_BOOL },
 };
 
 static int print_status(struct invocation *in, const struct migrate_status *status, struct err *reterr)
 {
     struct cell cells[] = {
-        cell_int(status->version), cell_int(status->latest), cell_bool(status->version == status->latest),
+        cell_int(status->version),
+        cell_int(status->latest),
+        cell_bool(status->version == status->latest),
     };
     return present_one(in, columns, ARRAY_SIZE(columns), cells, reterr);
 }
@@ -31,7 +35,8 @@ int command_db_migrate(struct invocation *in, struct err *reterr)
         return r;
     r = migrate_status(in->db, &status, reterr);
     if (r == 0 && status.version > status.latest)
-        return err_set(reterr, STATUS_FAILED, "the schema has version %d, this jobctl knows only up to %d: use a newer one",
+        return err_set(reterr, STATUS_FAILED,
+                       "the schema has version %d, this jobctl knows only up to %d: use a newer one",
                        status.version, status.latest);
     bool was_current = r == 0 && status.version == status.latest;
     if (r == 0)

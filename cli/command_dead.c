@@ -2,6 +2,7 @@
 /* jobctl dead: dead letters. */
 #include "cli/commands.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@
 static const struct output_column columns[] = {
     { "id", CELL_ID },
     { "queue", CELL_TEXT },
-    { "type", CELL_TEXT, OUTPUT_CUTTABLE },
+    { "type", CELL_TEXT },
     { "reason", CELL_TEXT },
     { "delivery", CELL_INT },
     { "attempt", CELL_INT },
@@ -72,8 +73,9 @@ int command_dead_show(struct invocation *in, struct err *reterr)
     if (r)
         return invocation_judge_store(in, r, reterr);
     if (rows_count(rows) == 0)
-        return err_set(reterr, STATUS_NOT_FOUND, "no dead letter has the id %s; `jobctl job show %s` tells what became of it",
-                       text, text);
+        return err_set(reterr, STATUS_NOT_FOUND,
+                       "no dead letter has the id %s; `jobctl job show %s` tells what became of it", text,
+                       text);
     present_fill(columns, ARRAY_SIZE(columns), rows, 0, cells);
     return present_one(in, columns, ARRAY_SIZE(columns), cells, reterr);
 }
@@ -81,18 +83,14 @@ int command_dead_show(struct invocation *in, struct err *reterr)
 /* --- Changing: the same steps for replay and purge --- */
 
 struct change {
-    const char *name;     /* what is done, e.g. "replay" */
-    const char *done;     /* and when it is done */
-    const char *consequence; /* part of the question */
+    const char *done;     /* "replayed" */
     bool only_replayable; /* malformed ones are left alone */
-    bool asks;
+    bool destroys;        /* is asked about */
     int (*apply)(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
 };
 
-static const struct change replay = { .name = "replay", .done = "replayed", .only_replayable = true, .apply = dead_replay };
-static const struct change purge = {
-    .name = "purge", .done = "purged", .consequence = "Their payloads are gone then.", .asks = true, .apply = dead_purge,
-};
+static const struct change replay = { .done = "replayed", .only_replayable = true, .apply = dead_replay };
+static const struct change purge = { .done = "purged", .destroys = true, .apply = dead_purge };
 
 static const struct output_column changed_columns[] = { { "id", CELL_ID }, { "action", CELL_TEXT } };
 
@@ -147,25 +145,32 @@ static int apply_filtered(struct changing *c, struct dead_filter filter, struct 
     }
 }
 
+static int confirm(const struct changing *c, int64_t n, struct err *reterr)
+{
+    char question[128];
+    if (!c->change->destroys || n == 0 || c->dry_run)
+        return STATUS_DONE;
+    snprintf(question, sizeof(question), "Throw away %" PRId64 " dead letter%s with payload and headers?", n,
+             n == 1 ? "" : "s");
+    return dialog_confirm(c->in, question, reterr);
+}
+
 /* Says what --all leaves alone; nothing to do is no failure. */
 static int change_filtered(struct changing *c, struct err *reterr)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     struct dead_filter filter = read_filter(&c->in->arguments);
-    char question[256];
     int r = dead_count(c->in->db, &filter, &rows, reterr);
     if (r)
         return invocation_judge_store(c->in, r, reterr);
     int64_t total = rows_bigint(rows, 0, 0), malformed = rows_bigint(rows, 0, 1);
     if (total == 0)
         dialog_remark_queue(c->in, filter.queue);
-    snprintf(question, sizeof(question), "%s %lld dead letters? %s", "Purge", (long long)total,
-             c->change->consequence ? c->change->consequence : "");
-    r = total > 0 && c->change->asks && !c->dry_run ? dialog_confirm(c->in, question, reterr) : STATUS_DONE;
+    r = confirm(c, total, reterr);
     if (r == STATUS_DONE)
         r = apply_filtered(c, filter, reterr);
     if (r == STATUS_DONE && c->change->only_replayable && malformed > 0)
-        dialog_say("%lld malformed dead letters were left: a message that cannot be read cannot run", (long long)malformed);
+        dialog_say("malformed ones left where they are: %" PRId64 "; a message that cannot be read cannot run", malformed);
     return r;
 }
 
@@ -191,8 +196,9 @@ static int check_named(const struct changing *c, const struct uuid *ids, size_t 
             dialog_say("no dead letter has the id %s", uuid_format(&ids[i], text));
             worst = STATUS_NOT_FOUND;
         } else if (c->change->only_replayable && strcmp(reason, "malformed") == 0) {
-            dialog_say("%s is malformed: a message that cannot be read cannot run; enqueue a right one, then purge it",
-                       uuid_format(&ids[i], text));
+            dialog_say(
+                "%s is malformed: a message that cannot be read cannot run; enqueue a right one, then purge it",
+                uuid_format(&ids[i], text));
             worst = worst ? worst : STATUS_FAILED;
         }
     }
@@ -212,10 +218,8 @@ static int change_named(struct changing *c, struct err *reterr)
 {
     size_t n = c->in->arguments.n_words;
     struct uuid ids[BATCH];
-    char question[256];
     int worst = STATUS_DONE;
-    snprintf(question, sizeof(question), "Purge %zu dead letters? %s", n, c->change->consequence ? c->change->consequence : "");
-    int r = c->change->asks && !c->dry_run ? dialog_confirm(c->in, question, reterr) : STATUS_DONE;
+    int r = confirm(c, (int64_t)n, reterr);
     for (size_t from = 0; r == STATUS_DONE && from < n; from += BATCH) {
         size_t count = n - from < BATCH ? n - from : BATCH;
         for (size_t i = 0; i < count; i++) {
@@ -236,10 +240,13 @@ static int check_selection(const struct arguments *a, const struct change *chang
     if (a->n_words > 0 && (filtered || all))
         return err_set(reterr, STATUS_USAGE, "name ids, or say --all with or without filters, not both");
     if (a->n_words == 0 && !all)
-        return err_set(reterr, STATUS_USAGE, "which? Name ids, or say --all%s (--queue, --type and --reason narrow it)",
+        return err_set(reterr, STATUS_USAGE,
+                       "which? Name ids, or say --all%s (--queue, --type and --reason narrow it)",
                        filtered ? " besides the filters" : "");
-    if (change->only_replayable && arguments_has(a, "reason") && strcmp(arguments_get(a, "reason"), "malformed") == 0)
-        return err_set(reterr, STATUS_USAGE, "malformed dead letters cannot be replayed: a message that cannot be read cannot run");
+    if (change->only_replayable && arguments_has(a, "reason") &&
+        strcmp(arguments_get(a, "reason"), "malformed") == 0)
+        return err_set(reterr, STATUS_USAGE,
+                       "malformed dead letters cannot be replayed: a message that cannot be read cannot run");
     return STATUS_DONE;
 }
 
@@ -259,7 +266,7 @@ static int run_change(struct invocation *in, const struct change *change, struct
     r = in->arguments.n_words ? change_named(&c, reterr) : change_filtered(&c, reterr);
     int written = present_judge(output_end(out), r ? NULL : reterr);
     if (r == STATUS_DONE)
-        dialog_say("%zu dead letters %s%s", c.n_done, c.dry_run ? "would be " : "", change->done);
+        dialog_say("%s%s: %zu", c.dry_run ? "would be " : "", change->done, c.n_done);
     return r ? r : written;
 }
 

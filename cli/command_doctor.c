@@ -26,7 +26,8 @@ struct doctor {
     struct findings findings;
 };
 
-static void __attribute__((format(printf, 3, 4))) well(struct doctor *d, const char *check, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+well(struct doctor *d, const char *check, const char *format, ...)
 {
     char found[512];
     va_list ap;
@@ -36,12 +37,14 @@ static void __attribute__((format(printf, 3, 4))) well(struct doctor *d, const c
     findings_add(&d->findings, FINDING_OK, check, found, NULL, NULL);
 }
 
-static void problem(struct doctor *d, const char *check, const char *found, const char *meaning, const char *cure)
+static void problem(struct doctor *d, const char *check, const char *found, const char *meaning,
+                    const char *cure)
 {
     findings_add(&d->findings, FINDING_PROBLEM, check, found, meaning, cure);
 }
 
-static void warning(struct doctor *d, const char *check, const char *found, const char *meaning, const char *cure)
+static void warning(struct doctor *d, const char *check, const char *found, const char *meaning,
+                    const char *cure)
 {
     findings_add(&d->findings, FINDING_WARNING, check, found, meaning, cure);
 }
@@ -52,7 +55,8 @@ static void check_configuration(struct doctor *d)
 {
     const struct job_config *config = d->in->config;
     if (config->path)
-        well(d, "configuration", "%s: %zu queues, %zu handlers", config->path, config->n_queues, config->n_handlers);
+        well(d, "configuration", "%s: %zu queues, %zu handlers", config->path, config->n_queues,
+             config->n_handlers);
     else
         warning(d, "configuration", "no file: everything has its default",
                 "No handler is configured, so workers started the same way run nothing.",
@@ -69,11 +73,13 @@ static bool check_server(struct doctor *d)
     if (db_connect(d->in->db, &err) || health_check_server(d->in->db, &rows, &err)) {
         snprintf(cure, sizeof(cure), "start PostgreSQL, or set JOB_DATABASE_URL or database.url in %.400s",
                  invocation_config_path(d->in));
-        problem(d, "postgresql", err.text, "Nothing can be recorded: workers and brokers wait until it is back.", cure);
+        problem(d, "postgresql", err.text,
+                "Nothing can be recorded: workers and brokers wait until it is back.", cure);
         return false;
     }
     if (rows_int(rows, 0, 0) < HEALTH_SERVER_VERSION_MIN) {
-        problem(d, "postgresql", rows_text(rows, 0, 1), "The schema needs PostgreSQL 15 or later.", "upgrade PostgreSQL");
+        problem(d, "postgresql", rows_text(rows, 0, 1), "The schema needs PostgreSQL 15 or later.",
+                "upgrade PostgreSQL");
         return false;
     }
     well(d, "postgresql", "version %s", rows_text(rows, 0, 1));
@@ -86,13 +92,14 @@ static bool check_schema_version(struct doctor *d)
     struct err err = { 0 };
     char found[128];
     if (migrate_status(d->in->db, &status, &err)) {
-        problem(d, "schema", err.text, "The schema cannot be read.", "grant the role of database.url access to the schema job");
+        problem(d, "schema", err.text, "The schema cannot be read.",
+                "grant the role of database.url access to the schema job");
         return false;
     }
     snprintf(found, sizeof(found), "version %d, this jobctl has %d", status.version, status.latest);
     if (status.version < status.latest)
-        problem(d, "schema", status.version ? found : "there is none", "Daemons of this version refuse to start.",
-                "jobctl db migrate");
+        problem(d, "schema", status.version ? found : "there is none",
+                "Daemons of this version refuse to start.", "jobctl db migrate");
     else if (status.version > status.latest)
         warning(d, "schema", found, "This jobctl is older than the daemons.", "use the newer jobctl");
     else
@@ -122,8 +129,9 @@ static void check_relay(struct doctor *d, const struct rows *rows)
         well(d, "relay", "nothing in job.pending is overdue");
         return;
     }
-    snprintf(found, sizeof(found), "%" PRId64 " jobs in job.pending have been due for more than 30 s, the oldest since %s",
-             overdue, rfc3339_format(rows_time_us(rows, 0, 2), 0, oldest));
+    snprintf(found, sizeof(found),
+             "%" PRId64 " jobs in job.pending have been due for more than 30 s, the oldest since %s", overdue,
+             rfc3339_format(rows_time_us(rows, 0, 2), 0, oldest));
     problem(d, "relay", found, "Delayed, retried and replayed jobs do not get to Kafka.",
             "start jobbrokerd; if it runs, its log says what it cannot do");
 }
@@ -161,7 +169,8 @@ static void check_workers(struct doctor *d)
             continue;
         }
         snprintf(found, sizeof(found), "no live worker takes jobs of the queue %s", queue);
-        problem(d, check, found, "Its jobs wait.", "start jobworkerd; if one runs, look at worker.queues in its configuration");
+        problem(d, check, found, "Its jobs wait.",
+                "start jobworkerd; if one runs, look at worker.queues in its configuration");
     }
 }
 
@@ -172,7 +181,8 @@ static void check_store(struct doctor *d)
     if (!check_server(d) || !check_schema_version(d))
         return;
     if (health_check_schema(d->in->db, &rows, &err)) {
-        problem(d, "schema", err.text, "The schema cannot be read.", "grant the role of database.url access to the schema job");
+        problem(d, "schema", err.text, "The schema cannot be read.",
+                "grant the role of database.url access to the schema job");
         return;
     }
     check_partitions(d, rows);
@@ -185,7 +195,8 @@ static void check_store(struct doctor *d)
 
 static void check_settings(struct doctor *d, const char *check, const char *topic)
 {
-    static const char meaning[] = "With these settings Kafka may drop jobs, or due times cannot be corrected.";
+    static const char meaning[] =
+        "With these settings Kafka may drop jobs, or due times cannot be corrected.";
     struct admin_setting settings[ADMIN_N_SETTINGS];
     struct err err = { 0 };
     char found[256], cure[512];
@@ -197,23 +208,29 @@ static void check_settings(struct doctor *d, const char *check, const char *topi
         const struct admin_setting *s = &settings[i];
         if (s->right)
             continue;
-        snprintf(found, sizeof(found), "%s is %s, should be %s", s->name, s->value[0] ? s->value : "unknown", s->wanted);
-        snprintf(cure, sizeof(cure),
-                 "kafka-configs.sh --bootstrap-server %.200s --alter --entity-type topics --entity-name %.200s --add-config %s=%s",
-                 d->in->config->kafka.brokers, topic, s->name, s->wanted);
+        snprintf(found, sizeof(found), "%s is %s, should be %s", s->name, s->value[0] ? s->value : "unknown",
+                 s->wanted);
+        snprintf(
+            cure, sizeof(cure),
+            "kafka-configs.sh --bootstrap-server %.200s --alter --entity-type topics --entity-name %.200s --add-config %s=%s",
+            d->in->config->kafka.brokers, topic, s->name, s->wanted);
         problem(d, check, found, meaning, cure);
     }
 }
 
-static void check_shape(struct doctor *d, const char *check, const struct config_queue *queue, const struct admin_topic *topic)
+static void check_shape(struct doctor *d, const char *check, const struct config_queue *queue,
+                        const struct admin_topic *topic)
 {
     char found[160];
     if (topic->n_leaderless > 0) {
-        snprintf(found, sizeof(found), "%d of %d partitions have no leader", topic->n_leaderless, topic->n_partitions);
-        problem(d, check, found, "Their jobs wait, and enqueueing to them times out.", "bring the missing Kafka brokers back");
+        snprintf(found, sizeof(found), "%d of %d partitions have no leader", topic->n_leaderless,
+                 topic->n_partitions);
+        problem(d, check, found, "Their jobs wait, and enqueueing to them times out.",
+                "bring the missing Kafka brokers back");
     }
     if (topic->n_partitions != queue->partitions) {
-        snprintf(found, sizeof(found), "it has %d partitions, declared are %d", topic->n_partitions, queue->partitions);
+        snprintf(found, sizeof(found), "it has %d partitions, declared are %d", topic->n_partitions,
+                 queue->partitions);
         warning(d, check, found, "Configuration and Kafka disagree; jobs are run all the same.",
                 "declare what is there; more partitions change which one a key belongs to");
     }
@@ -247,8 +264,10 @@ static void check_kafka(struct doctor *d)
     struct err err = { 0 };
     char cure[512];
     if (admin_probe(d->in->admin, &err)) {
-        snprintf(cure, sizeof(cure), "start Kafka, or set JOB_KAFKA or kafka.brokers in %.400s", invocation_config_path(d->in));
-        problem(d, "kafka", err.text, "No job can be enqueued or started; those that run are recorded.", cure);
+        snprintf(cure, sizeof(cure), "start Kafka, or set JOB_KAFKA or kafka.brokers in %.400s",
+                 invocation_config_path(d->in));
+        problem(d, "kafka", err.text, "No job can be enqueued or started; those that run are recorded.",
+                cure);
         return;
     }
     well(d, "kafka", "%s answers", config->kafka.brokers);
@@ -273,6 +292,6 @@ int command_doctor(struct invocation *in, struct err *reterr)
     size_t n_problems = d.findings.n_problems, n_warnings = d.findings.n_warnings;
     findings_done(&d.findings);
     if (r == STATUS_DONE && n_problems)
-        return err_set(reterr, STATUS_FAILED, "%zu problems, %zu warnings", n_problems, n_warnings);
+        return err_set(reterr, STATUS_FAILED, "problems: %zu, warnings: %zu", n_problems, n_warnings);
     return r;
 }

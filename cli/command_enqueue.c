@@ -29,7 +29,8 @@ struct ids {
     size_t n;
 };
 
-static int report_ids(const struct order *o, const struct uuid *ids, size_t n, struct ids *kept, struct err *reterr)
+static int report_ids(const struct order *o, const struct uuid *ids, size_t n, struct ids *kept,
+                      struct err *reterr)
 {
     char text[UUID_TEXT_SIZE];
     if (o->wait) {
@@ -77,7 +78,8 @@ static size_t gather_delivered(struct fate *fate, size_t n, size_t *ret_failed)
     return n_delivered;
 }
 
-static int open_client(const struct invocation *in, struct fate *fate, struct job_client **ret, struct err *reterr)
+static int open_client(const struct invocation *in, struct fate *fate, struct job_client **ret,
+                       struct err *reterr)
 {
     const struct config_kafka *kafka = &in->config->kafka;
     _cleanup_free_ struct job_property *properties = calloc(kafka->n_properties + 1, sizeof(*properties));
@@ -97,8 +99,8 @@ static int open_client(const struct invocation *in, struct fate *fate, struct jo
     };
     int r = job_client_open(ret, &options);
     if (r)
-        return err_set(reterr, r == JOB_E_INVALID_CONFIG ? STATUS_USAGE : STATUS_FAILED, "%s: %s", job_strerror(r),
-                       job_client_error(NULL));
+        return err_set(reterr, r == JOB_E_INVALID_CONFIG ? STATUS_USAGE : STATUS_FAILED, "%s: %s",
+                       job_strerror(r), job_client_error(NULL));
     return STATUS_DONE;
 }
 
@@ -106,9 +108,10 @@ static int refuse_queue(const struct invocation *in, const struct order *o, stru
 {
     char topic[NAME_TOPIC_MAX + 1];
     dialog_remark_queue(in, o->queue);
-    return err_set(reterr, STATUS_NOT_FOUND,
-                   "the queue \"%s\" has no topic %s in Kafka: declare it under queues in %s and run `jobctl topic apply`",
-                   o->queue, name_topic(in->config->prefix, o->queue, topic), invocation_config_path(in));
+    return err_set(
+        reterr, STATUS_NOT_FOUND,
+        "the queue \"%s\" has no topic %s in Kafka: declare it under queues in %s and run `jobctl topic apply`",
+        o->queue, name_topic(in->config->prefix, o->queue, topic), invocation_config_path(in));
 }
 
 static int refuse_silence(const struct invocation *in, const struct uuid *id, struct err *reterr)
@@ -116,9 +119,10 @@ static int refuse_silence(const struct invocation *in, const struct uuid *id, st
     char text[UUID_TEXT_SIZE] = "ID";
     if (id)
         uuid_format(id, text);
-    err_set(reterr, ADMIN_AWAY,
-            "Kafka at %s has not answered within %d s, so the job may be there or not (repeating it with --id %s is safe)",
-            in->config->kafka.brokers, DELIVERY_TIMEOUT_MS / 1000, text);
+    err_set(
+        reterr, ADMIN_AWAY,
+        "Kafka at %s has not answered within %d s, so the job may be there or not (repeating it with --id %s is safe)",
+        in->config->kafka.brokers, DELIVERY_TIMEOUT_MS / 1000, text);
     return invocation_judge_kafka(in, ADMIN_AWAY, reterr);
 }
 
@@ -137,8 +141,8 @@ static int judge_enqueue(const struct invocation *in, const struct order *o, int
     case JOB_E_REFUSED:
         return err_set(reterr, STATUS_FAILED, "%s", job_strerror(r));
     default:
-        return err_set(reterr, r < 0 ? STATUS_FAILED : STATUS_USAGE, "%s%s%s", job_strerror(r), detail[0] ? ": " : "",
-                       detail);
+        return err_set(reterr, r < 0 ? STATUS_FAILED : STATUS_USAGE, "%s%s%s", job_strerror(r),
+                       detail[0] ? ": " : "", detail);
     }
 }
 
@@ -176,8 +180,8 @@ static int hand_over(struct job_client *client, const struct order *o, size_t n)
 }
 
 /* Enqueues up to CHUNK jobs and waits for Kafka's answers. Return: an enum status; *ret_n ids are in fate->delivered. */
-static int send_chunk(struct invocation *in, struct job_client *client, const struct order *o, size_t n, struct fate *fate,
-                      size_t *ret_n, struct err *reterr)
+static int send_chunk(struct invocation *in, struct job_client *client, const struct order *o, size_t n,
+                      struct fate *fate, size_t *ret_n, struct err *reterr)
 {
     char detail[256];
     size_t failed;
@@ -191,8 +195,8 @@ static int send_chunk(struct invocation *in, struct job_client *client, const st
     return judge_enqueue(in, o, r, detail, failed < n ? &fate->jobs[failed].id : NULL, reterr);
 }
 
-static int send_all(struct invocation *in, struct job_client *client, const struct order *o, struct fate *fate,
-                    struct ids *kept, struct err *reterr)
+static int send_all(struct invocation *in, struct job_client *client, const struct order *o,
+                    struct fate *fate, struct ids *kept, struct err *reterr)
 {
     size_t n_done = 0, n_delivered;
     for (int left = o->count; left > 0; left -= CHUNK) {

@@ -20,7 +20,7 @@ static const struct output_column list_columns[] = {
     { "id", CELL_ID },
     { "state", CELL_TEXT },
     { "queue", CELL_TEXT },
-    { "type", CELL_TEXT, OUTPUT_CUTTABLE },
+    { "type", CELL_TEXT },
     { "attempt", CELL_INT },
     { "delivery", CELL_INT },
     { "run_at", CELL_TIME },
@@ -56,12 +56,14 @@ int command_job_list(struct invocation *in, struct err *reterr)
 
 /* As jobs_find() has them, and two more. */
 static const struct output_column show_columns[] = {
-    { "id", CELL_ID },           { "state", CELL_TEXT },       { "queue", CELL_TEXT },      { "type", CELL_TEXT },
-    { "reason", CELL_TEXT },     { "attempt", CELL_INT },      { "delivery", CELL_INT },    { "run_at", CELL_TIME },
-    { "enqueued_at", CELL_TIME }, { "started_at", CELL_TIME }, { "finished_at", CELL_TIME }, { "worker", CELL_TEXT },
-    { "cpu_ms", CELL_INT },      { "peak_kib", CELL_INT },     { "trace_id", CELL_TEXT },   { "topic", CELL_TEXT },
-    { "partition", CELL_INT },   { "offset", CELL_INT },       { "parent", CELL_ID },       { "error", CELL_TEXT },
-    { "result", CELL_JSON },     { "progress", CELL_JSON },    { "headers", CELL_JSON },    { "key", CELL_BYTES },
+    { "id", CELL_ID },           { "state", CELL_TEXT },       { "queue", CELL_TEXT },
+    { "type", CELL_TEXT },       { "reason", CELL_TEXT },      { "attempt", CELL_INT },
+    { "delivery", CELL_INT },    { "run_at", CELL_TIME },      { "enqueued_at", CELL_TIME },
+    { "started_at", CELL_TIME }, { "finished_at", CELL_TIME }, { "worker", CELL_TEXT },
+    { "cpu_ms", CELL_INT },      { "peak_kib", CELL_INT },     { "trace_id", CELL_TEXT },
+    { "topic", CELL_TEXT },      { "partition", CELL_INT },    { "offset", CELL_INT },
+    { "parent", CELL_ID },       { "error", CELL_TEXT },       { "result", CELL_JSON },
+    { "progress", CELL_JSON },   { "headers", CELL_JSON },     { "key", CELL_BYTES },
     { "payload", CELL_PAYLOAD }, { "ahead", CELL_INT },        { "attempts", CELL_JSON, OUTPUT_NOT_IN_TABLE },
 };
 enum {
@@ -109,7 +111,8 @@ static void append_attempts(struct buf *json, const struct rows *attempts)
     buf_append_char(json, ']');
 }
 
-static int print_job(struct invocation *in, struct cell *cells, const struct rows *attempts, struct err *reterr)
+static int print_job(struct invocation *in, struct cell *cells, const struct rows *attempts,
+                     struct err *reterr)
 {
     _cleanup_buf_ struct buf json = { 0 };
     append_attempts(&json, attempts);
@@ -181,8 +184,11 @@ static int judge_lookup(const struct uuid *id, int r, struct err *reterr)
     if (r == LOOKUP_NOT_FOUND)
         return say_not_found(id, "not seen by any worker yet, or never enqueued", reterr);
     if (r == LOOKUP_TIMED_OUT)
-        return say_not_found(id, "not seen by any worker yet, or never enqueued (the queues hold more than could be "
-                                 "searched in 2 s)", reterr);
+        return say_not_found(
+            id,
+            "not seen by any worker yet, or never enqueued (the queues hold more than could be "
+            "searched in 2 s)",
+            reterr);
     return r;
 }
 

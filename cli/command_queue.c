@@ -99,7 +99,8 @@ static int64_t find_cursor(const struct survey *s, const char *topic, int32_t pa
 }
 
 /* The lag needs both servers; without a cursor everything in the log is still to be done. */
-static int add_lag(struct survey *s, struct queue_row *row, const struct admin_topic *topic, struct err *reterr)
+static int add_lag(struct survey *s, struct queue_row *row, const struct admin_topic *topic,
+                   struct err *reterr)
 {
     _cleanup_free_ struct admin_range *ranges = calloc((size_t)topic->n_partitions + 1, sizeof(*ranges));
     if (!ranges)
@@ -145,9 +146,9 @@ static int read_kafka(struct survey *s, struct err *reterr)
 /* --- Printing --- */
 
 static const struct output_column columns[] = {
-    { "queue", CELL_TEXT },  { "declared", CELL_BOOL }, { "partitions", CELL_INT }, { "lag", CELL_INT },
-    { "pending", CELL_INT }, { "pending_by_reason", CELL_JSON, OUTPUT_CUTTABLE }, { "leases", CELL_INT },
-    { "dead", CELL_INT },    { "workers", CELL_INT },
+    { "queue", CELL_TEXT }, { "declared", CELL_BOOL }, { "partitions", CELL_INT },
+    { "lag", CELL_INT },    { "pending", CELL_INT },   { "pending_by_reason", CELL_JSON, OUTPUT_CUTTABLE },
+    { "leases", CELL_INT }, { "dead", CELL_INT },      { "workers", CELL_INT },
 };
 
 static struct cell cell_known(int64_t number)
@@ -182,7 +183,8 @@ static int compare(const void *a, const void *b)
 static int print_survey(struct survey *s, struct err *reterr)
 {
     struct cell cells[ARRAY_SIZE(columns)];
-    _cleanup_(output_free_cleanup) struct output *o = output_new(&s->in->style, stdout, columns, ARRAY_SIZE(columns));
+    _cleanup_(output_free_cleanup) struct output *o =
+        output_new(&s->in->style, stdout, columns, ARRAY_SIZE(columns));
     if (!o)
         return err_set(reterr, STATUS_FAILED, "out of memory");
     qsort(s->queues, s->n, sizeof(*s->queues), compare);
@@ -200,8 +202,8 @@ static int take_survey(struct survey *s, struct err *reterr)
     int store = read_store(s, &store_err);
     int kafka = read_kafka(s, &kafka_err);
     if (store && kafka)
-        return err_set(reterr, store == STATUS_AWAY && kafka == STATUS_AWAY ? STATUS_AWAY : STATUS_FAILED, "%.480s; %.480s",
-                       store_err.text, kafka_err.text);
+        return err_set(reterr, store == STATUS_AWAY && kafka == STATUS_AWAY ? STATUS_AWAY : STATUS_FAILED,
+                       "%.480s; %.480s", store_err.text, kafka_err.text);
     if (store)
         dialog_say("%s (lag, pending, leases, dead and workers are not known)", store_err.text);
     if (kafka)

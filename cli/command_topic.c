@@ -11,8 +11,8 @@
 #include "libjob/names.h"
 
 static const struct output_column list_columns[] = {
-    { "topic", CELL_TEXT },       { "queue", CELL_TEXT },  { "partitions", CELL_INT },
-    { "replication", CELL_INT },  { "leaderless", CELL_INT }, { "declared", CELL_BOOL },
+    { "topic", CELL_TEXT },      { "queue", CELL_TEXT },     { "partitions", CELL_INT },
+    { "replication", CELL_INT }, { "leaderless", CELL_INT }, { "declared", CELL_BOOL },
 };
 
 static void fill_listed(const struct invocation *in, const struct admin_topic *t, struct cell *cells)
@@ -52,12 +52,13 @@ int command_topic_list(struct invocation *in, struct err *reterr)
 /* --- apply --- */
 
 static const struct output_column apply_columns[] = {
-    { "topic", CELL_TEXT }, { "queue", CELL_TEXT }, { "partitions", CELL_INT }, { "action", CELL_TEXT },
-    { "wrong", CELL_TEXT },
+    { "topic", CELL_TEXT },  { "queue", CELL_TEXT }, { "partitions", CELL_INT },
+    { "action", CELL_TEXT }, { "wrong", CELL_TEXT },
 };
 
 /* Appends "retention.ms is 1000, should be -1" for each setting that is not right. */
-static int list_wrong_settings(struct invocation *in, const char *topic, struct buf *wrong, struct err *reterr)
+static int list_wrong_settings(struct invocation *in, const char *topic, struct buf *wrong,
+                               struct err *reterr)
 {
     struct admin_setting settings[ADMIN_N_SETTINGS];
     int r = admin_describe_topic(in->admin, topic, settings, reterr);
@@ -69,8 +70,8 @@ static int list_wrong_settings(struct invocation *in, const char *topic, struct 
 }
 
 /* Looks at a topic that was there. */
-static int check_topic(struct invocation *in, const struct config_queue *queue, const char *topic, int32_t *ret_partitions,
-                       struct buf *wrong, struct err *reterr)
+static int check_topic(struct invocation *in, const struct config_queue *queue, const char *topic,
+                       int32_t *ret_partitions, struct buf *wrong, struct err *reterr)
 {
     struct admin_topic found;
     int r = admin_find_topic(in->admin, topic, &found, reterr);
@@ -79,12 +80,13 @@ static int check_topic(struct invocation *in, const struct config_queue *queue, 
     free(found.name);
     *ret_partitions = found.n_partitions;
     if (found.n_partitions != queue->partitions)
-        buf_append_format(wrong, "it has %d partitions, declared are %d", found.n_partitions, queue->partitions);
+        buf_append_format(wrong, "it has %d partitions, declared are %d", found.n_partitions,
+                          queue->partitions);
     return list_wrong_settings(in, topic, wrong, reterr);
 }
 
-static int apply_queue(struct invocation *in, const struct config_queue *queue, struct output *o, bool *all_right,
-                       struct err *reterr)
+static int apply_queue(struct invocation *in, const struct config_queue *queue, struct output *o,
+                       bool *all_right, struct err *reterr)
 {
     char topic[NAME_TOPIC_MAX + 1];
     _cleanup_buf_ struct buf wrong = { 0 };
@@ -99,7 +101,10 @@ static int apply_queue(struct invocation *in, const struct config_queue *queue, 
     if (r)
         return invocation_judge_kafka(in, r, reterr);
     struct cell cells[] = {
-        cell_text(topic), cell_text(queue->name), cell_int(partitions), cell_text(action),
+        cell_text(topic),
+        cell_text(queue->name),
+        cell_int(partitions),
+        cell_text(action),
         cell_text(wrong.size ? wrong.data : NULL),
     };
     output_add(o, cells);
@@ -123,7 +128,8 @@ int command_topic_apply(struct invocation *in, struct err *reterr)
     if (r || written)
         return r ? r : written;
     if (!all_right)
-        return err_set(reterr, STATUS_FAILED,
-                       "some topics are not as they should be; apply makes what is missing and changes nothing that is there");
+        return err_set(
+            reterr, STATUS_FAILED,
+            "some topics are not as they should be; apply makes what is missing and changes nothing that is there");
     return STATUS_DONE;
 }

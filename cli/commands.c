@@ -8,9 +8,11 @@
 static const char *const words_output[] = { "table", "json", "jsonl", "csv", NULL };
 static const char *const words_level[] = { "error", "warning", "info", "debug", NULL };
 static const char *const words_state[] = {
-    "scheduled", "queued", "waiting", "running", "retrying", "succeeded", "dead", "cancelled", "expired", "duplicate", NULL,
+    "scheduled", "queued",    "waiting", "running",   "retrying", "succeeded",
+    "dead",      "cancelled", "expired", "duplicate", NULL,
 };
-static const char *const words_reason[] = { "exhausted", "failed", "crashed", "malformed", "unknown_type", NULL };
+static const char *const words_reason[] = { "exhausted", "failed",       "crashed",
+                                            "malformed", "unknown_type", NULL };
 
 const struct command_option command_global_options[] = {
     { "output", 'o', .kind = VALUE_WORD, .argument = "FORMAT", .words = words_output,
@@ -25,40 +27,68 @@ const struct command_option command_global_options[] = {
     { 0 },
 };
 
-#define OPTION_QUEUE(help_) { "queue", 'q', .kind = VALUE_QUEUE, .argument = "QUEUE", .help = (help_) }
-#define OPTION_TYPE { "type", 't', .kind = VALUE_TYPE, .argument = "TYPE", .help = "Only of this type" }
-#define OPTION_REASON                                                                                                  \
-    { "reason", .kind = VALUE_WORD, .argument = "REASON", .words = words_reason,                                       \
-      .help = "Only those that died of this: exhausted, failed, crashed, malformed or unknown_type" }
-#define OPTION_LIMIT                                                                                                   \
-    { "limit", 'n', .kind = VALUE_COUNT, .argument = "N", .min = 1, .max = 100000, .help = "At most so many; 50 if not said" }
-#define OPTION_DRY_RUN { "dry-run", .kind = VALUE_NONE, .help = "Only say what would be done" }
-#define OPTION_ALL { "all", .kind = VALUE_NONE, .help = "All that the filters leave, instead of named ones" }
+#define OPTION_QUEUE(help_)                                                                                  \
+    {                                                                                                        \
+        "queue", 'q', .kind = VALUE_QUEUE, .argument = "QUEUE", .help = (help_)                              \
+    }
+#define OPTION_TYPE                                                                                          \
+    {                                                                                                        \
+        "type", 't', .kind = VALUE_TYPE, .argument = "TYPE", .help = "Only of this type"                     \
+    }
+#define OPTION_REASON                                                                                        \
+    {                                                                                                        \
+        "reason",                                                                                            \
+            .kind = VALUE_WORD, .argument = "REASON", .words = words_reason,                                 \
+            .help = "Only those that died of this: exhausted, failed, crashed, malformed or unknown_type"    \
+    }
+#define OPTION_LIMIT                                                                                         \
+    {                                                                                                        \
+        "limit", 'n', .kind = VALUE_COUNT, .argument = "N", .min = 1, .max = 100000,                         \
+                      .help = "At most so many; 50 if not said"                                              \
+    }
+#define OPTION_DRY_RUN                                                                                       \
+    {                                                                                                        \
+        "dry-run", .kind = VALUE_NONE, .help = "Only say what would be done"                                 \
+    }
+#define OPTION_ALL                                                                                           \
+    {                                                                                                        \
+        "all", .kind = VALUE_NONE, .help = "All that the filters leave, instead of named ones"               \
+    }
 
 static const struct command_option enqueue_options[] = {
     OPTION_QUEUE("Queue; otherwise that of the type's handler in the configuration, else \"default\""),
     { "payload", 'p', .kind = VALUE_TEXT, .argument = "JSON|@FILE|-",
       .help = "What the handler gets: JSON, a file with it, or standard input" },
-    { "key", 'k', .kind = VALUE_TEXT, .argument = "KEY", .help = "Ordering key: jobs of one key go to one partition" },
-    { "in", .kind = VALUE_DURATION, .argument = "DURATION", .help = "Not before so long from now, like 10m; needs no Kafka" },
-    { "at", .kind = VALUE_TIME, .argument = "TIME", .help = "Not before this time, like 2030-01-31T18:00:00Z; needs no Kafka" },
+    { "key", 'k', .kind = VALUE_TEXT, .argument = "KEY",
+      .help = "Ordering key: jobs of one key go to one partition" },
+    { "in", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "Not before so long from now, like 10m; needs no Kafka" },
+    { "at", .kind = VALUE_TIME, .argument = "TIME",
+      .help = "Not before this time, like 2030-01-31T18:00:00Z; needs no Kafka" },
     { "max-attempts", .kind = VALUE_COUNT, .argument = "N", .min = 1, .max = 1000,
       .help = "Tries that may fail; otherwise as the handler says" },
-    { "timeout", .kind = VALUE_DURATION, .argument = "DURATION", .help = "For each try; otherwise as the handler says" },
-    { "expires", .kind = VALUE_DURATION, .argument = "DURATION", .help = "Do not start it later than so long from now" },
-    { "tag", .repeat = true, .kind = VALUE_TEXT, .argument = "TAG", .help = "A tag, to find it by; may be repeated" },
+    { "timeout", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "For each try; otherwise as the handler says" },
+    { "expires", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "Do not start it later than so long from now" },
+    { "tag", .repeat = true, .kind = VALUE_TEXT, .argument = "TAG",
+      .help = "A tag, to find it by; may be repeated" },
     { "header", .repeat = true, .kind = VALUE_PAIR, .argument = "NAME=VALUE",
       .help = "A header that is handed on to the handler; may be repeated" },
-    { "id", .kind = VALUE_ID, .argument = "UUID", .help = "An id of your own (UUIDv7), which makes repeating safe" },
-    { "count", .kind = VALUE_COUNT, .argument = "N", .min = 1, .max = 10000000, .help = "Enqueue it N times" },
+    { "id", .kind = VALUE_ID, .argument = "UUID",
+      .help = "An id of your own (UUIDv7), which makes repeating safe" },
+    { "count", .kind = VALUE_COUNT, .argument = "N", .min = 1, .max = 10000000,
+      .help = "Enqueue it N times" },
     { "wait", 'w', .kind = VALUE_NONE, .help = "Wait for the end and print the job's result" },
-    { "wait-timeout", .kind = VALUE_DURATION, .argument = "DURATION", .help = "Wait no longer; then exit with status 5" },
+    { "wait-timeout", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "Wait no longer; then exit with status 5" },
     { 0 },
 };
 
 static const struct command_option job_list_options[] = {
     { "state", 's', .kind = VALUE_WORD, .argument = "STATE", .words = words_state,
-      .help = "Only in this state: scheduled, queued, waiting, running, retrying, succeeded, dead, cancelled, expired or duplicate" },
+      .help =
+          "Only in this state: scheduled, queued, waiting, running, retrying, succeeded, dead, cancelled, expired or duplicate" },
     OPTION_QUEUE("Only of this queue"),
     OPTION_TYPE,
     OPTION_LIMIT,
@@ -66,7 +96,8 @@ static const struct command_option job_list_options[] = {
 };
 
 static const struct command_option job_wait_options[] = {
-    { "wait-timeout", .kind = VALUE_DURATION, .argument = "DURATION", .help = "Wait no longer; then exit with status 5" },
+    { "wait-timeout", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "Wait no longer; then exit with status 5" },
     { 0 },
 };
 
@@ -79,11 +110,17 @@ static const struct command_option dead_replay_options[] = {
 };
 
 static const struct command_option dead_purge_options[] = {
-    OPTION_ALL, OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_DRY_RUN,
-    { "yes", 'y', .kind = VALUE_NONE, .help = "Do not ask" }, { 0 },
+    OPTION_ALL,     OPTION_QUEUE("Only of this queue"),
+    OPTION_TYPE,    OPTION_REASON,
+    OPTION_DRY_RUN, { "yes", 'y', .kind = VALUE_NONE, .help = "Do not ask" },
+    { 0 },
 };
 
-#define EXAMPLES(...) (const char *const[]){ __VA_ARGS__, NULL }
+#define EXAMPLES(...)                                                                                        \
+    (const char *const[])                                                                                    \
+    {                                                                                                        \
+        __VA_ARGS__, NULL                                                                                    \
+    }
 
 const struct command_group command_groups[] = {
     { "job", "Jobs" },
@@ -95,73 +132,147 @@ const struct command_group command_groups[] = {
 };
 
 const struct command commands[] = {
-    { .path = "enqueue", .arguments = "TYPE", .argument_kind = VALUE_TYPE, .min_arguments = 1, .max_arguments = 1,
-      .options = enqueue_options, .run = command_enqueue, .summary = "Enqueue a job",
-      .details = "Prints {\"id\": …} when Kafka has the job for good; with --in or --at, when PostgreSQL has it. With --wait the\n"
-                 "job's result is printed instead: exit status 0 when it succeeded, 1 when it ended otherwise, 5 when the\n"
-                 "time was over.",
-      .examples = EXAMPLES("jobctl enqueue welcome_email --payload '{\"to\":\"ada@example.org\"}'", "now",
-                           "jobctl enqueue report --in 10m --key customer-17", "in ten minutes, in order with its key",
-                           "jobctl enqueue selftest.echo -p '[1,2]' --wait --wait-timeout 30s", "and see what comes of it",
-                           "jobctl enqueue import -p @big.json --max-attempts 3", "with its payload from a file") },
-    { .path = "job show", .arguments = "ID", .argument_kind = VALUE_ID, .min_arguments = 1, .max_arguments = 1,
-      .run = command_job_show, .summary = "Show all that is known about a job",
-      .details = "A job that PostgreSQL does not know is looked for in Kafka for 2 s: then it is queued, and `ahead` tells how many\n"
-                 "jobs are before it. Exit status 3 when it is nowhere.",
+    { .path = "enqueue",
+      .arguments = "TYPE",
+      .argument_kind = VALUE_TYPE,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .options = enqueue_options,
+      .run = command_enqueue,
+      .summary = "Enqueue a job",
+      .details =
+          "Prints {\"id\": …} when Kafka has the job for good; with --in or --at, when PostgreSQL has it. With --wait the\n"
+          "job's result is printed instead: exit status 0 when it succeeded, 1 when it ended otherwise, 5 when the\n"
+          "time was over.",
+      .examples = EXAMPLES(
+          "jobctl enqueue welcome_email --payload '{\"to\":\"ada@example.org\"}'", "now",
+          "jobctl enqueue report --in 10m --key customer-17", "in ten minutes, in order with its key",
+          "jobctl enqueue selftest.echo -p '[1,2]' --wait --wait-timeout 30s", "and see what comes of it",
+          "jobctl enqueue import -p @big.json --max-attempts 3", "with its payload from a file") },
+    { .path = "job show",
+      .arguments = "ID",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .run = command_job_show,
+      .summary = "Show all that is known about a job",
+      .details =
+          "A job that PostgreSQL does not know is looked for in Kafka for 2 s: then it is queued, and `ahead` tells how many\n"
+          "jobs are before it. Exit status 3 when it is nowhere.",
       .examples = EXAMPLES("jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000", "as a table",
                            "jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000 -o json", "as JSON") },
-    { .path = "job list", .arguments = "", .max_arguments = 0, .options = job_list_options, .run = command_job_list,
+    { .path = "job list",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = job_list_options,
+      .run = command_job_list,
       .summary = "List the newest jobs that PostgreSQL knows",
-      .details = "A job that is queued for its first try is known to Kafka only; `jobctl queue list` counts those.",
+      .details =
+          "A job that is queued for its first try is known to Kafka only; `jobctl queue list` counts those.",
       .examples = EXAMPLES("jobctl job list --state running", "what runs (after 5 s, or claimed)",
                            "jobctl job list -q mail -n 10 -o jsonl", "one JSON object per line") },
-    { .path = "job wait", .arguments = "ID…", .argument_kind = VALUE_ID, .min_arguments = 1, .max_arguments = -1,
-      .options = job_wait_options, .run = command_job_wait, .summary = "Wait until jobs have ended, and print their results",
+    { .path = "job wait",
+      .arguments = "ID…",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = -1,
+      .options = job_wait_options,
+      .run = command_job_wait,
+      .summary = "Wait until jobs have ended, and print their results",
       .details = "Exit status 0 when all succeeded, 1 when one ended otherwise, 5 when the time was over.",
-      .examples = EXAMPLES("jobctl job wait 0190a6c2-7d3e-7f00-8000-000000000000 --wait-timeout 1m", "at most a minute") },
-    { .path = "dead list", .arguments = "", .max_arguments = 0, .options = dead_list_options, .run = command_dead_list,
+      .examples = EXAMPLES("jobctl job wait 0190a6c2-7d3e-7f00-8000-000000000000 --wait-timeout 1m",
+                           "at most a minute") },
+    { .path = "dead list",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = dead_list_options,
+      .run = command_dead_list,
       .summary = "List the newest dead letters",
       .examples = EXAMPLES("jobctl dead list --reason crashed", "those whose handler crashed") },
-    { .path = "dead show", .arguments = "ID", .argument_kind = VALUE_ID, .min_arguments = 1, .max_arguments = 1,
-      .run = command_dead_show, .summary = "Show a dead letter with payload and headers",
+    { .path = "dead show",
+      .arguments = "ID",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .run = command_dead_show,
+      .summary = "Show a dead letter with payload and headers",
       .examples = EXAMPLES("jobctl dead show 0190a6c2-7d3e-7f00-8000-000000000000", "as a table") },
-    { .path = "dead replay", .arguments = "[ID…]", .argument_kind = VALUE_ID, .min_arguments = 0, .max_arguments = -1,
-      .options = dead_replay_options, .run = command_dead_replay, .summary = "Run dead jobs again, under their ids",
-      .details = "They start anew with attempt 1; their earlier tries stay as history. Malformed messages cannot be replayed.",
-      .examples = EXAMPLES("jobctl dead replay 0190a6c2-7d3e-7f00-8000-000000000000", "this one",
-                           "jobctl dead replay --all --type report --dry-run", "which ones of a type it would be") },
-    { .path = "dead purge", .arguments = "[ID…]", .argument_kind = VALUE_ID, .min_arguments = 0, .max_arguments = -1,
-      .options = dead_purge_options, .run = command_dead_purge, .summary = "Throw dead letters away",
+    { .path = "dead replay",
+      .arguments = "[ID…]",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 0,
+      .max_arguments = -1,
+      .options = dead_replay_options,
+      .run = command_dead_replay,
+      .summary = "Run dead jobs again, under their ids",
+      .details =
+          "They start anew with attempt 1; their earlier tries stay as history. Malformed messages cannot be replayed.",
+      .examples =
+          EXAMPLES("jobctl dead replay 0190a6c2-7d3e-7f00-8000-000000000000", "this one",
+                   "jobctl dead replay --all --type report --dry-run", "which ones of a type it would be") },
+    { .path = "dead purge",
+      .arguments = "[ID…]",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 0,
+      .max_arguments = -1,
+      .options = dead_purge_options,
+      .run = command_dead_purge,
+      .summary = "Throw dead letters away",
       .details = "The job's result stays as the record of what became of it; payload and headers are gone.",
       .examples = EXAMPLES("jobctl dead purge --all --reason malformed --yes", "without asking") },
-    { .path = "queue list", .arguments = "", .max_arguments = 0, .run = command_queue_list,
+    { .path = "queue list",
+      .arguments = "",
+      .max_arguments = 0,
+      .run = command_queue_list,
       .summary = "List the queues with what waits, runs and died in them",
       .details = "Works with PostgreSQL or Kafka alone, and says what it cannot know then.",
       .examples = EXAMPLES("jobctl queue list -o json", "as JSON") },
-    { .path = "topic apply", .arguments = "", .max_arguments = 0, .run = command_topic_apply,
+    { .path = "topic apply",
+      .arguments = "",
+      .max_arguments = 0,
+      .run = command_topic_apply,
       .summary = "Make the topics of declared queues that are missing",
-      .details = "Changes nothing that is there, and reports what of it is not as it should be (exit status 1).",
+      .details =
+          "Changes nothing that is there, and reports what of it is not as it should be (exit status 1).",
       .examples = EXAMPLES("jobctl topic apply", "safe to repeat") },
-    { .path = "topic list", .arguments = "", .max_arguments = 0, .run = command_topic_list,
+    { .path = "topic list",
+      .arguments = "",
+      .max_arguments = 0,
+      .run = command_topic_list,
       .summary = "List the topics that begin with the configured prefix",
       .examples = EXAMPLES("jobctl topic list", "as a table") },
-    { .path = "db migrate", .arguments = "", .max_arguments = 0, .run = command_db_migrate,
+    { .path = "db migrate",
+      .arguments = "",
+      .max_arguments = 0,
+      .run = command_db_migrate,
       .summary = "Make the schema, or bring it up to date",
       .details = "Safe to repeat, and safe to run on several hosts at once.",
       .examples = EXAMPLES("jobctl db migrate", "before the daemons are started") },
-    { .path = "db status", .arguments = "", .max_arguments = 0, .run = command_db_status,
+    { .path = "db status",
+      .arguments = "",
+      .max_arguments = 0,
+      .run = command_db_status,
       .summary = "Tell which version the schema has; exit status 1 when it is not current",
       .examples = EXAMPLES("jobctl db status -o json", "as JSON") },
-    { .path = "doctor", .arguments = "", .max_arguments = 0, .run = command_doctor,
+    { .path = "doctor",
+      .arguments = "",
+      .max_arguments = 0,
+      .run = command_doctor,
       .summary = "Find what keeps jobs from running, and what mends it",
       .details = "Exit status 1 when there is a problem.",
       .examples = EXAMPLES("jobctl doctor", "the first thing to do when jobs do not run") },
-    { .path = "version", .arguments = "", .max_arguments = 0, .bare = true, .run = command_version,
-      .summary = "Print the version", .examples = EXAMPLES("jobctl version -o json", "as JSON") },
+    { .path = "version",
+      .arguments = "",
+      .max_arguments = 0,
+      .bare = true,
+      .run = command_version,
+      .summary = "Print the version",
+      .examples = EXAMPLES("jobctl version -o json", "as JSON") },
     { 0 },
 };
 
-const struct command_option *command_find_option(const struct command_option *options, const char *name, size_t size)
+const struct command_option *command_find_option(const struct command_option *options, const char *name,
+                                                 size_t size)
 {
     for (const struct command_option *o = options; o && o->name; o++)
         if (strlen(o->name) == size && memcmp(o->name, name, size) == 0)

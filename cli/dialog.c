@@ -36,7 +36,8 @@ void dialog_remark_queue(const struct invocation *in, const char *queue)
     for (size_t i = 0; i < in->config->n_queues; i++)
         suggest_consider(&near, in->config->queues[i].name);
     if (suggest_is_close(&near))
-        dialog_say("%s declares no queue \"%s\"; did you mean \"%s\"?", in->config->path, queue, near.nearest);
+        dialog_say("%s declares no queue \"%s\"; did you mean \"%s\"?", in->config->path, queue,
+                   near.nearest);
     else
         dialog_say("%s declares no queue \"%s\"", in->config->path, queue);
 }
@@ -49,7 +50,8 @@ void dialog_remark_type(const struct invocation *in, const char *type)
     for (size_t i = 0; i < in->config->n_handlers; i++)
         suggest_consider(&near, in->config->handlers[i].type);
     if (suggest_is_close(&near))
-        dialog_say("%s has no handler for the type \"%s\"; did you mean \"%s\"?", in->config->path, type, near.nearest);
+        dialog_say("%s has no handler for the type \"%s\"; did you mean \"%s\"?", in->config->path, type,
+                   near.nearest);
     else
         dialog_say("%s has no handler for the type \"%s\"", in->config->path, type);
 }
@@ -60,7 +62,8 @@ int dialog_confirm(const struct invocation *in, const char *question, struct err
     if (arguments_has(&in->arguments, "yes"))
         return STATUS_DONE;
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
-        return err_set(reterr, STATUS_USAGE, "%s There is no terminal to answer on: repeat it with --yes", question);
+        return err_set(reterr, STATUS_USAGE, "%s There is no terminal to answer on: repeat it with --yes",
+                       question);
     fprintf(stderr, "%s [y/N] ", question);
     if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
         return STATUS_DONE;

@@ -7,11 +7,13 @@
 #include "cli/printable.h"
 
 static const char *const state_names[] = {
-    [FINDING_OK] = "ok", [FINDING_WARNING] = "warning", [FINDING_PROBLEM] = "problem",
+    [FINDING_OK] = "ok",
+    [FINDING_WARNING] = "warning",
+    [FINDING_PROBLEM] = "problem",
 };
 
-void findings_add(struct findings *f, enum finding_state state, const char *check, const char *found, const char *meaning,
-                  const char *cure)
+void findings_add(struct findings *f, enum finding_state state, const char *check, const char *found,
+                  const char *meaning, const char *cure)
 {
     struct finding *list = reallocarray(f->list, f->n + 1, sizeof(*list));
     if (!list) {
@@ -40,7 +42,9 @@ void findings_done(struct findings *f)
 static const char *paint(enum finding_state state, bool colours)
 {
     static const char *const codes[] = {
-        [FINDING_OK] = "\033[32m", [FINDING_WARNING] = "\033[33m", [FINDING_PROBLEM] = "\033[31m",
+        [FINDING_OK] = "\033[32m",
+        [FINDING_WARNING] = "\033[33m",
+        [FINDING_PROBLEM] = "\033[31m",
     };
     return colours ? codes[state] : "";
 }
@@ -56,7 +60,8 @@ static void append_indented(struct buf *b, const char *mark, const char *text)
 
 static void append_finding(struct buf *b, const struct finding *f, bool colours)
 {
-    buf_append_format(b, "%s%-7s%s  ", paint(f->state, colours), state_names[f->state], colours ? "\033[0m" : "");
+    buf_append_format(b, "%s%-7s%s  ", paint(f->state, colours), state_names[f->state],
+                      colours ? "\033[0m" : "");
     printable_append(b, span_from_string(f->check));
     buf_append_string(b, ": ");
     printable_append(b, span_from_string(f->found));
@@ -76,7 +81,8 @@ static int print_text(const struct findings *f, const struct output_style *style
 /* --- For programs --- */
 
 static const struct output_column columns[] = {
-    { "check", CELL_TEXT }, { "state", CELL_TEXT }, { "found", CELL_TEXT }, { "meaning", CELL_TEXT }, { "cure", CELL_TEXT },
+    { "check", CELL_TEXT },   { "state", CELL_TEXT }, { "found", CELL_TEXT },
+    { "meaning", CELL_TEXT }, { "cure", CELL_TEXT },
 };
 
 static struct cell cell_said(const char *text)
@@ -96,7 +102,8 @@ int findings_print(const struct findings *f, const struct output_style *style, F
     for (size_t i = 0; i < f->n; i++) {
         const struct finding *at = &f->list[i];
         struct cell cells[] = {
-            cell_text(at->check), cell_text(state_names[at->state]), cell_text(at->found), cell_said(at->meaning),
+            cell_text(at->check), cell_text(state_names[at->state]),
+            cell_text(at->found), cell_said(at->meaning),
             cell_said(at->cure),
         };
         output_add(o, cells);

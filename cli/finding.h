@@ -26,8 +26,8 @@ struct findings {
 };
 
 /* @meaning and @cure: NULL when all is well. */
-void findings_add(struct findings *f, enum finding_state state, const char *check, const char *found, const char *meaning,
-                  const char *cure);
+void findings_add(struct findings *f, enum finding_state state, const char *check, const char *found,
+                  const char *meaning, const char *cure);
 void findings_done(struct findings *f);
 
 /* Return: 0; 1 when it could not be written. */

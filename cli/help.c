@@ -56,7 +56,8 @@ static void append_options(struct buf *b, const struct command_option *options)
         char letter[8] = "    ";
         if (o->letter)
             snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-        snprintf(name, sizeof(name), "%s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        snprintf(name, sizeof(name), "%s--%s%s%s", letter, o->name, o->argument ? " " : "",
+                 o->argument ? o->argument : "");
         append_entry(b, name, o->help);
     }
 }
@@ -84,8 +85,8 @@ static void append_examples(struct buf *b, const char *const *examples)
 
 static void append_command(struct buf *b, const struct command *c)
 {
-    buf_append_format(b, "%s.\n\nUsage: jobctl %s%s%s%s\n\n", c->summary, c->path, c->arguments[0] ? " " : "", c->arguments,
-                      c->options ? " [OPTION…]" : "");
+    buf_append_format(b, "%s.\n\nUsage: jobctl %s%s%s%s\n\n", c->summary, c->path, c->arguments[0] ? " " : "",
+                      c->arguments, c->options ? " [OPTION…]" : "");
     append_examples(b, c->examples);
     if (c->details)
         buf_append_format(b, "\n%s\n", c->details);
@@ -107,12 +108,16 @@ static void append_group(struct buf *b, const struct command_group *g)
 static void append_all(struct buf *b)
 {
     static const char *const examples[] = {
-        "jobctl doctor", "is everything there that jobs need?",
-        "jobctl enqueue welcome_email --payload '{\"to\":\"ada@example.org\"}' --wait", "enqueue a job and see what comes of it",
-        "jobctl job list --state dead", "jobs that failed for good",
+        "jobctl doctor",
+        "is everything there that jobs need?",
+        "jobctl enqueue welcome_email --payload '{\"to\":\"ada@example.org\"}' --wait",
+        "enqueue a job and see what comes of it",
+        "jobctl job list --state dead",
+        "jobs that failed for good",
         NULL,
     };
-    buf_append_string(b, "jobctl looks after background jobs.\n\nUsage: jobctl COMMAND [ARGUMENT…] [OPTION…]\n\n");
+    buf_append_string(
+        b, "jobctl looks after background jobs.\n\nUsage: jobctl COMMAND [ARGUMENT…] [OPTION…]\n\n");
     append_examples(b, examples);
     buf_append_string(b, "\nCommands:\n");
     append_commands(b, NULL);
@@ -125,8 +130,10 @@ static void append_all(struct buf *b)
     append_entry(b, "JOB_KAFKA", "Kafka's address, instead of kafka.brokers");
     append_entry(b, "JOB_DATABASE_URL", "PostgreSQL's address, instead of database.url");
     append_entry(b, "NO_COLOR", "When not empty: no colours");
-    buf_append_string(b, "\nExit status: 0 fine, 1 failed, 2 usage or configuration, 3 not found, 4 service unavailable, 5 timed out,\n"
-                         "130 Ctrl-C. `jobctl COMMAND --help` tells more about each command.\n");
+    buf_append_string(
+        b,
+        "\nExit status: 0 fine, 1 failed, 2 usage or configuration, 3 not found, 4 service unavailable, 5 timed out,\n"
+        "130 Ctrl-C. `jobctl COMMAND --help` tells more about each command.\n");
 }
 
 void help_append(struct buf *b, const char *topic)

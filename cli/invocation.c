@@ -12,7 +12,10 @@
 static enum output_format find_format(const char *name)
 {
     static const char *const names[] = {
-        [OUTPUT_TABLE] = "table", [OUTPUT_JSON] = "json", [OUTPUT_JSONL] = "jsonl", [OUTPUT_CSV] = "csv",
+        [OUTPUT_TABLE] = "table",
+        [OUTPUT_JSON] = "json",
+        [OUTPUT_JSONL] = "jsonl",
+        [OUTPUT_CSV] = "csv",
     };
     for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
         if (strcmp(names[i], name) == 0)
@@ -22,7 +25,8 @@ static enum output_format find_format(const char *name)
 
 int invocation_open(struct invocation *in, struct err *reterr)
 {
-    const char *format = arguments_get(&in->arguments, "output"), *level = arguments_get(&in->arguments, "log-level");
+    const char *format = arguments_get(&in->arguments, "output"),
+               *level = arguments_get(&in->arguments, "log-level");
     enum log_level log_level = LOG_LEVEL_WARNING;
     if (level)
         log_level_parse(level, &log_level);
@@ -71,11 +75,13 @@ int invocation_prepare_kafka(struct invocation *in, struct err *reterr)
         .timeout_us = KAFKA_TIMEOUT_US,
         .n_properties = in->config->kafka.n_properties,
     };
-    _cleanup_free_ struct producer_property *properties = calloc(config.n_properties + 1, sizeof(*properties));
+    _cleanup_free_ struct producer_property *properties =
+        calloc(config.n_properties + 1, sizeof(*properties));
     if (!properties)
         return err_set(reterr, STATUS_FAILED, "out of memory");
     for (size_t i = 0; i < config.n_properties; i++)
-        properties[i] = (struct producer_property){ in->config->kafka.properties[i].name, in->config->kafka.properties[i].value };
+        properties[i] = (struct producer_property){ in->config->kafka.properties[i].name,
+                                                    in->config->kafka.properties[i].value };
     config.properties = properties;
     return admin_new(&in->admin, &config, reterr) == 0 ? STATUS_DONE : STATUS_USAGE;
 }
@@ -85,7 +91,7 @@ static int add_cure(struct err *reterr, int status, const char *cure, const char
 {
     struct err was = *reterr;
     if (path)
-        return err_set(reterr, status, "%.600s; %s, in %s", was.text, cure, path);
+        return err_set(reterr, status, "%.600s; %s in %s", was.text, cure, path);
     return err_set(reterr, status, "%.700s; %s", was.text, cure);
 }
 
@@ -105,11 +111,13 @@ int invocation_judge_store(const struct invocation *in, int r, struct err *reter
     case 0:
         return STATUS_DONE;
     case STORE_AWAY:
-        return add_cure(reterr, STATUS_AWAY, "is it running? Its address is JOB_DATABASE_URL, or database.url",
+        return add_cure(reterr, STATUS_AWAY,
+                        "is it running? Otherwise set JOB_DATABASE_URL, or database.url",
                         invocation_config_path(in));
     case STORE_REFUSED:
         if (lacks_schema(db_refusal(in->db)))
-            return add_cure(reterr, STATUS_FAILED, "the database has no schema, or an old one: run `jobctl db migrate`", NULL);
+            return add_cure(reterr, STATUS_FAILED,
+                            "the database has no schema, or an old one: run `jobctl db migrate`", NULL);
         return STATUS_FAILED;
     default:
         return err_set(reterr, STATUS_FAILED, "%s", strerror(-r));
@@ -122,7 +130,7 @@ int invocation_judge_kafka(const struct invocation *in, int r, struct err *reter
     case 0:
         return STATUS_DONE;
     case ADMIN_AWAY:
-        return add_cure(reterr, STATUS_AWAY, "is Kafka running? Its address is JOB_KAFKA, or kafka.brokers",
+        return add_cure(reterr, STATUS_AWAY, "is it running? Otherwise set JOB_KAFKA, or kafka.brokers",
                         invocation_config_path(in));
     case ADMIN_NO_TOPIC:
     case ADMIN_NOT_FOUND:

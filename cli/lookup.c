@@ -47,8 +47,8 @@ static int64_t start_time_ms(const struct uuid *id)
 }
 
 /* Reads all topics that belong to a queue. @names: room for all. */
-static int search(struct invocation *in, const struct admin_topics *topics, const char **names, struct lookup *l,
-                  struct err *reterr)
+static int search(struct invocation *in, const struct admin_topics *topics, const char **names,
+                  struct lookup *l, struct err *reterr)
 {
     size_t n = 0;
     struct admin_found found;
@@ -58,7 +58,8 @@ static int search(struct invocation *in, const struct admin_topics *topics, cons
             names[n++] = topics->topics[i].name;
     if (n == 0)
         return LOOKUP_NOT_FOUND;
-    int r = admin_find_message(in->admin, names, n, start_time_ms(&l->id), is_it, l, BUDGET_US, &found, reterr);
+    int r =
+        admin_find_message(in->admin, names, n, start_time_ms(&l->id), is_it, l, BUDGET_US, &found, reterr);
     if (r == ADMIN_NOT_FOUND)
         return clock_mono_us() - begun_us < BUDGET_US * 9 / 10 ? LOOKUP_NOT_FOUND : LOOKUP_TIMED_OUT;
     if (r)

@@ -25,7 +25,8 @@ static int read_tags(struct order *o, const struct arguments *a, struct err *ret
     const char *tag;
     for (size_t at = 0; (tag = arguments_next(a, "tag", &at));) {
         if (!tag[0] || strchr(tag, ','))
-            return err_set(reterr, STATUS_USAGE, "--tag: a tag is not empty and has no comma, found \"%s\"", tag);
+            return err_set(reterr, STATUS_USAGE, "--tag: a tag is not empty and has no comma, found \"%s\"",
+                           tag);
         buf_append_string(&o->tags, o->tags.size ? "," : "");
         buf_append_string(&o->tags, tag);
     }
@@ -71,10 +72,12 @@ static int read_moment(struct order *o, const struct arguments *a, struct err *r
     if (delay_us >= 0 && o->run_at_us)
         return err_set(reterr, STATUS_USAGE, "--in and --at exclude each other");
     if (o->expires_ms && o->expires_ms * USEC_PER_MSEC <= o->delay_us)
-        return err_set(reterr, STATUS_USAGE, "--expires counts from now: with this --in the job would expire before it is due");
-    if (o->later && o->has_payload && json_scan(o->payload.data, o->payload.size, NULL) == JSON_VALID)
         return err_set(reterr, STATUS_USAGE,
-                       "--payload: with --in or --at it may not have \\u0000 or half a surrogate pair, which PostgreSQL cannot keep");
+                       "--expires counts from now: with this --in the job would expire before it is due");
+    if (o->later && o->has_payload && json_scan(o->payload.data, o->payload.size, NULL) == JSON_VALID)
+        return err_set(
+            reterr, STATUS_USAGE,
+            "--payload: with --in or --at it may not have \\u0000 or half a surrogate pair, which PostgreSQL cannot keep");
     return STATUS_DONE;
 }
 
@@ -86,7 +89,8 @@ static int read_id(struct order *o, const struct arguments *a, struct err *reter
         return STATUS_DONE;
     uuid_parse(text, strlen(text), &id);
     if (uuid_time_ms(&id) < 0 || uuid_time_ms(&id) > clock_wall_us() / 1000 + JOB_MAX_ID_AHEAD_MS)
-        return err_set(reterr, STATUS_USAGE, "--id: \"%s\" is not a version 7 UUID, or more than an hour in the future", text);
+        return err_set(reterr, STATUS_USAGE,
+                       "--id: \"%s\" is not a version 7 UUID, or more than an hour in the future", text);
     memcpy(o->id.bytes, id.bytes, sizeof(o->id.bytes));
     o->has_id = true;
     if (o->count > 1)
@@ -101,7 +105,8 @@ static int read_wait(struct order *o, const struct arguments *a, struct err *ret
     if (o->wait_timeout_us >= 0 && !o->wait)
         return err_set(reterr, STATUS_USAGE, "--wait-timeout has a meaning with --wait only");
     if (o->wait && o->count > WAIT_MAX_JOBS)
-        return err_set(reterr, STATUS_USAGE, "--wait: at most %d jobs can be waited for at once", WAIT_MAX_JOBS);
+        return err_set(reterr, STATUS_USAGE, "--wait: at most %d jobs can be waited for at once",
+                       WAIT_MAX_JOBS);
     return STATUS_DONE;
 }
 

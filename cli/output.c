@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/timefmt.h"
 #include "libjob/json_text.h"
 
 struct output {
@@ -19,6 +20,7 @@ struct output {
     size_t n_rows;
     struct buf line;
     struct libscols_table *table; /* TABLE */
+    uint64_t filled;              /* TABLE: bit per column that has a value in some row */
     bool failed;
 };
 
@@ -29,9 +31,9 @@ static const char *colour_of(const struct output_column *column, const char *tex
     static const struct {
         const char *text, *colour;
     } colours[] = {
-        { "succeeded", "green" }, { "ok", "green" },      { "running", "cyan" },  { "retrying", "yellow" },
-        { "warning", "yellow" },  { "dead", "red" },      { "problem", "red" },   { "expired", "red" },
-        { "failed", "red" },      { "crashed", "red" },   { "lost", "red" },      { "timeout", "red" },
+        { "succeeded", "green" }, { "ok", "green" },    { "running", "cyan" }, { "retrying", "yellow" },
+        { "warning", "yellow" },  { "dead", "red" },    { "problem", "red" },  { "expired", "red" },
+        { "failed", "red" },      { "crashed", "red" }, { "lost", "red" },     { "timeout", "red" },
     };
     if (strcmp(column->name, "state") != 0 && strcmp(column->name, "outcome") != 0)
         return NULL;
@@ -50,6 +52,7 @@ static struct libscols_table *new_table(const struct output_style *style, FILE *
     scols_table_enable_colors(table, style->colours);
     scols_table_set_termforce(table, style->terminal ? SCOLS_TERMFORCE_AUTO : SCOLS_TERMFORCE_NEVER);
     scols_table_enable_nowrap(table, 1);
+    scols_table_enable_noencoding(table, 1); /* printable_append() has done that */
     return table;
 }
 
@@ -78,6 +81,29 @@ static bool set_cell(struct libscols_line *line, size_t at, const char *text, co
     return !colour || scols_cell_set_color(scols_line_get_cell(line, at), colour) == 0;
 }
 
+/* Terminals are narrow: there a time is "2026-01-31 18:00:00Z". */
+static void append_cell(struct buf *b, const struct output_style *style, const struct cell *cell)
+{
+    char text[RFC3339_SIZE];
+    if (!style->terminal || cell->kind != CELL_TIME || cell->number == INT64_MAX || cell->number == INT64_MIN) {
+        cell_append_plain(b, cell);
+        return;
+    }
+    rfc3339_format(cell->number, 0, text);
+    text[strcspn(text, "T")] = ' ';
+    buf_append_string(b, text);
+}
+
+/* Terminals are narrow: there a column without any value is left out. */
+static void hide_empty_columns(struct output *o)
+{
+    for (size_t i = 0; o->style.terminal && i < scols_table_get_ncols(o->table); i++) {
+        struct libscols_column *column = scols_table_get_column(o->table, i);
+        if (!(o->filled >> i & 1))
+            scols_column_set_flags(column, scols_column_get_flags(column) | SCOLS_FL_HIDDEN);
+    }
+}
+
 static void add_line(struct output *o, const struct cell *cells)
 {
     struct libscols_line *line = scols_table_new_line(o->table, NULL);
@@ -86,8 +112,9 @@ static void add_line(struct output *o, const struct cell *cells)
         if (!in_table(&o->columns[i]))
             continue;
         buf_reset(&o->line);
-        cell_append_plain(&o->line, &cells[i]);
+        append_cell(&o->line, &o->style, &cells[i]);
         const char *text = o->line.size ? o->line.data : "";
+        o->filled |= (uint64_t)(text[0] != 0) << at;
         if (!set_cell(line, at++, text, colour_of(&o->columns[i], text)))
             o->failed = true;
     }
@@ -96,7 +123,8 @@ static void add_line(struct output *o, const struct cell *cells)
 
 /* --- Text --- */
 
-void output_append_object(struct buf *b, const struct output_column *columns, size_t n_columns, const struct cell *cells)
+void output_append_object(struct buf *b, const struct output_column *columns, size_t n_columns,
+                          const struct cell *cells)
 {
     buf_append_char(b, '{');
     for (size_t i = 0; i < n_columns; i++) {
@@ -133,7 +161,8 @@ static void write_names(struct output *o)
     write_line(o, "", "\n");
 }
 
-struct output *output_new(const struct output_style *style, FILE *to, const struct output_column *columns, size_t n_columns)
+struct output *output_new(const struct output_style *style, FILE *to, const struct output_column *columns,
+                          size_t n_columns)
 {
     _cleanup_(output_free_cleanup) struct output *o = calloc(1, sizeof(*o));
     if (!o)
@@ -175,8 +204,10 @@ int output_end(struct output *o)
 {
     if (o->style.format == OUTPUT_JSON)
         o->failed |= fputs(o->n_rows ? "]\n" : "[]\n", o->to) < 0;
-    else if (o->table && !scols_table_is_empty(o->table))
+    if (o->table && !scols_table_is_empty(o->table)) {
+        hide_empty_columns(o);
         o->failed |= scols_print_table(o->table) != 0;
+    }
     return o->failed || ferror(o->to);
 }
 
@@ -197,7 +228,8 @@ static int print_members(const struct output_style *style, FILE *to, const struc
 {
     struct libscols_table *table = new_table(style, to);
     _cleanup_buf_ struct buf text = { 0 };
-    bool ok = table && scols_table_new_column(table, "name", 0, 0) && scols_table_new_column(table, "value", 0, SCOLS_FL_NOEXTREMES);
+    bool ok = table && scols_table_new_column(table, "name", 0, 0) &&
+              scols_table_new_column(table, "value", 0, SCOLS_FL_NOEXTREMES);
     if (ok)
         scols_table_enable_noheadings(table, 1);
     for (size_t i = 0; ok && i < n_columns; i++) {
@@ -205,9 +237,10 @@ static int print_members(const struct output_style *style, FILE *to, const struc
             continue;
         struct libscols_line *line = scols_table_new_line(table, NULL);
         buf_reset(&text);
-        cell_append_plain(&text, &cells[i]);
+        append_cell(&text, style, &cells[i]);
         const char *value = text.size ? text.data : "";
-        ok = line && set_cell(line, 0, columns[i].name, NULL) && set_cell(line, 1, value, colour_of(&columns[i], value));
+        ok = line && set_cell(line, 0, columns[i].name, NULL) &&
+             set_cell(line, 1, value, colour_of(&columns[i], value));
     }
     if (ok)
         ok = scols_print_table(table) == 0;
@@ -215,8 +248,8 @@ static int print_members(const struct output_style *style, FILE *to, const struc
     return !ok;
 }
 
-int output_one(const struct output_style *style, FILE *to, const struct output_column *columns, size_t n_columns,
-               const struct cell *cells)
+int output_one(const struct output_style *style, FILE *to, const struct output_column *columns,
+               size_t n_columns, const struct cell *cells)
 {
     _cleanup_buf_ struct buf line = { 0 };
     if (style->format == OUTPUT_TABLE)

@@ -39,7 +39,8 @@ struct output_column {
 struct output;
 
 /* @columns is borrowed until output_free(). Return: NULL without memory. */
-struct output *output_new(const struct output_style *style, FILE *to, const struct output_column *columns, size_t n_columns);
+struct output *output_new(const struct output_style *style, FILE *to, const struct output_column *columns,
+                          size_t n_columns);
 /* One cell per column. @cells is not kept. */
 void output_add(struct output *o, const struct cell *cells);
 /* Writes what is left. Return: 0; 1 when something could not be written or remembered. */
@@ -48,12 +49,13 @@ struct output *output_free(struct output *o);
 DEFINE_CLEANUP(struct output *, output_free)
 
 /* One row as one object; as a table, one line per member that is not null. Return: as output_end(). */
-int output_one(const struct output_style *style, FILE *to, const struct output_column *columns, size_t n_columns,
-               const struct cell *cells);
+int output_one(const struct output_style *style, FILE *to, const struct output_column *columns,
+               size_t n_columns, const struct cell *cells);
 
 /* {"a": 1, "b": null} */
 struct buf;
-void output_append_object(struct buf *b, const struct output_column *columns, size_t n_columns, const struct cell *cells);
+void output_append_object(struct buf *b, const struct output_column *columns, size_t n_columns,
+                          const struct cell *cells);
 
 /* Does the environment want colours on @to? NO_COLOR, TERM=dumb, no terminal: no. */
 bool output_wants_colours(FILE *to);

@@ -22,7 +22,8 @@ static int read_all(int fd, const char *name, struct buf *to, struct err *reterr
             return err_set(reterr, STATUS_FAILED, "--payload: cannot read %s: %s", name, strerror(errno));
         buf_append(to, chunk, (size_t)n);
         if (to->size > JOB_MAX_MESSAGE_SIZE)
-            return err_set(reterr, STATUS_USAGE, "--payload: %s has more than %d bytes", name, JOB_MAX_MESSAGE_SIZE);
+            return err_set(reterr, STATUS_USAGE, "--payload: %s has more than %d bytes", name,
+                           JOB_MAX_MESSAGE_SIZE);
     }
     return STATUS_DONE;
 }
@@ -40,10 +41,12 @@ static int refuse(const struct buf *payload, size_t at, struct err *reterr)
 {
     size_t from = at > 20 ? at - 20 : 0;
     if (at >= payload->size)
-        return err_set(reterr, STATUS_USAGE, "--payload: not JSON: it ends too early, after %zu bytes", payload->size);
-    return err_set(reterr, STATUS_USAGE,
-                   "--payload: not JSON at byte %zu: \"%.*s\" here → \"%.20s\" (a string needs double quotes: '\"text\"')",
-                   at + 1, (int)(at - from), payload->data + from, payload->data + at);
+        return err_set(reterr, STATUS_USAGE, "--payload: not JSON: it ends too early, after %zu bytes",
+                       payload->size);
+    return err_set(
+        reterr, STATUS_USAGE,
+        "--payload: not JSON at byte %zu: \"%.*s\" here → \"%.20s\" (a string needs double quotes: '\"text\"')",
+        at + 1, (int)(at - from), payload->data + from, payload->data + at);
 }
 
 int payload_read(const char *argument, struct buf *ret, struct err *reterr)

@@ -37,8 +37,8 @@ int present_judge(int failed, struct err *reterr)
     return failed ? err_set(reterr, STATUS_FAILED, "the output could not be written") : STATUS_DONE;
 }
 
-int present_rows(const struct invocation *in, const struct output_column *columns, size_t n_columns, const struct rows *rows,
-                 struct err *reterr)
+int present_rows(const struct invocation *in, const struct output_column *columns, size_t n_columns,
+                 const struct rows *rows, struct err *reterr)
 {
     struct cell cells[PRESENT_MAX_COLUMNS];
     _cleanup_(output_free_cleanup) struct output *o = output_new(&in->style, stdout, columns, n_columns);
@@ -51,8 +51,8 @@ int present_rows(const struct invocation *in, const struct output_column *column
     return present_judge(output_end(o), reterr);
 }
 
-int present_one(const struct invocation *in, const struct output_column *columns, size_t n_columns, const struct cell *cells,
-                struct err *reterr)
+int present_one(const struct invocation *in, const struct output_column *columns, size_t n_columns,
+                const struct cell *cells, struct err *reterr)
 {
     return present_judge(output_one(&in->style, stdout, columns, n_columns, cells), reterr);
 }

@@ -9,12 +9,12 @@ void present_fill(const struct output_column *columns, size_t n_columns, const s
                   struct cell *cells);
 
 /* All rows as a list, in the form that was asked for. Return: an enum status. */
-int present_rows(const struct invocation *in, const struct output_column *columns, size_t n_columns, const struct rows *rows,
-                 struct err *reterr);
+int present_rows(const struct invocation *in, const struct output_column *columns, size_t n_columns,
+                 const struct rows *rows, struct err *reterr);
 
 /* One row as one object. Return: an enum status. */
-int present_one(const struct invocation *in, const struct output_column *columns, size_t n_columns, const struct cell *cells,
-                struct err *reterr);
+int present_one(const struct invocation *in, const struct output_column *columns, size_t n_columns,
+                const struct cell *cells, struct err *reterr);
 
 /* From what output_end() returned to an enum status. */
 int present_judge(int failed, struct err *reterr);

@@ -23,7 +23,8 @@ static size_t take_character(struct span text, uint32_t *ret)
 
 static bool turns_direction(uint32_t c)
 {
-    return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
 }
 
 static bool is_invisible(uint32_t c)

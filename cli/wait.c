@@ -17,11 +17,16 @@
 
 /* As jobs_list_ended() has them. */
 static const struct output_column columns[] = {
-    { "id", CELL_ID },           { "queue", CELL_TEXT },      { "type", CELL_TEXT },        { "state", CELL_TEXT },
-    { "reason", CELL_TEXT },     { "attempt", CELL_INT },     { "delivery", CELL_INT },     { "result", CELL_JSON },
-    { "error", CELL_TEXT },      { "enqueued_at", CELL_TIME }, { "started_at", CELL_TIME }, { "finished_at", CELL_TIME },
-    { "worker", CELL_TEXT },     { "cpu_ms", CELL_INT },      { "peak_kib", CELL_INT },     { "trace_id", CELL_TEXT },
-    { "topic", CELL_TEXT },      { "partition", CELL_INT },   { "offset", CELL_INT },       { "parent", CELL_ID },
+    { "id", CELL_ID },           { "queue", CELL_TEXT },
+    { "type", CELL_TEXT },       { "state", CELL_TEXT },
+    { "reason", CELL_TEXT },     { "attempt", CELL_INT },
+    { "delivery", CELL_INT },    { "result", CELL_JSON },
+    { "error", CELL_TEXT },      { "enqueued_at", CELL_TIME },
+    { "started_at", CELL_TIME }, { "finished_at", CELL_TIME },
+    { "worker", CELL_TEXT },     { "cpu_ms", CELL_INT },
+    { "peak_kib", CELL_INT },    { "trace_id", CELL_TEXT },
+    { "topic", CELL_TEXT },      { "partition", CELL_INT },
+    { "offset", CELL_INT },      { "parent", CELL_ID },
 };
 #define COLUMN_STATE 3
 
@@ -89,7 +94,8 @@ static void hint(const struct wait *w, const char *queue)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     if (queue && queues_count_workers(w->in->db, queue, &rows, NULL) == 0 && rows_bigint(rows, 0, 0) == 0)
-        dialog_say("still waiting: no live worker takes jobs of the queue \"%s\"; is jobworkerd running?", queue);
+        dialog_say("still waiting: no live worker takes jobs of the queue \"%s\"; is jobworkerd running?",
+                   queue);
 }
 
 static int wait_until(struct wait *w, int64_t deadline_us, const char *queue, struct err *reterr)
@@ -114,7 +120,8 @@ static int judge(const struct wait *w, int r, int64_t timeout_us, struct err *re
 {
     char duration[32], id[UUID_TEXT_SIZE];
     if (r == STATUS_TIMED_OUT)
-        return err_set(reterr, r, "%zu of %zu jobs did not end within %s; `jobctl job show %s` tells where one is",
+        return err_set(reterr, r,
+                       "%zu of %zu jobs did not end within %s; `jobctl job show %s` tells where one is",
                        w->n_left, w->n, duration_format(timeout_us, duration), uuid_format(&w->ids[0], id));
     if (r == STATUS_DONE && w->n_failed)
         return err_set(reterr, STATUS_FAILED, "%zu of %zu jobs did not succeed", w->n_failed, w->n);

@@ -19,14 +19,12 @@ int main(int argc, char **argv)
     };
 
     int r = job_client_open(&client, NULL);
-    if (r == 0) {
+    if (r == 0)
         r = job_enqueue_wait(client, &spec, &id, 10000);
-        job_client_close(client, 0);
-    }
     if (r) {
         fprintf(stderr, "enqueue: %s (%s)\n", job_strerror(r), job_client_error(NULL));
         return 1;
     }
     puts(job_id_format(&id, text));
-    return 0;
+    return job_client_close(client, 0);
 }

@@ -202,6 +202,7 @@ bool attribute_has_column(const struct attribute *a)
 
 int attribute_read(const struct attribute *a, struct span value, struct envelope *e, struct err *reterr)
 {
-    const char *rule = value.data && utf8_is_text(value.data, value.size) ? a->read(value, e) : "not UTF-8 text";
+    const char *rule =
+        value.data && utf8_is_text(value.data, value.size) ? a->read(value, e) : "not UTF-8 text";
     return rule ? err_set(reterr, ENVELOPE_MALFORMED, "ce_%s: %s", a->name, rule) : 0;
 }

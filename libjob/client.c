@@ -37,8 +37,10 @@ void deadline_set(struct timespec *ret, int64_t timeout_ms)
 static int check_options(const struct job_client_options *o)
 {
     if (o->prefix && !name_is_prefix(span_from_string(o->prefix)))
-        return error_set(JOB_E_INVALID_CONFIG, "prefix \"%.100s\": not the start of a Kafka topic's name", o->prefix);
-    if (o->source && (!o->source[0] || strlen(o->source) > 1024 || !utf8_is_text(o->source, strlen(o->source))))
+        return error_set(JOB_E_INVALID_CONFIG, "prefix \"%.100s\": not the start of a Kafka topic's name",
+                         o->prefix);
+    if (o->source &&
+        (!o->source[0] || strlen(o->source) > 1024 || !utf8_is_text(o->source, strlen(o->source))))
         return error_set(JOB_E_INVALID_CONFIG, "source: empty, longer than 1024 bytes, or not UTF-8");
     if (o->delivery_timeout_ms < 0 || o->delivery_timeout_ms > TIMEOUT_MAX_MS)
         return error_set(JOB_E_INVALID_CONFIG, "delivery_timeout_ms: %" PRId64 " is not in 0 … %" PRId64,
@@ -46,7 +48,8 @@ static int check_options(const struct job_client_options *o)
     if (o->linger_ms < -1 || o->linger_ms > 900000)
         return error_set(JOB_E_INVALID_CONFIG, "linger_ms: %" PRId64 " is not in -1 … 900000", o->linger_ms);
     if (o->buffer_jobs > BUFFER_JOBS_MAX)
-        return error_set(JOB_E_INVALID_CONFIG, "buffer_jobs: %zu is more than %d", o->buffer_jobs, BUFFER_JOBS_MAX);
+        return error_set(JOB_E_INVALID_CONFIG, "buffer_jobs: %zu is more than %d", o->buffer_jobs,
+                         BUFFER_JOBS_MAX);
     for (size_t i = 0; i < o->n_properties; i++)
         if (!o->properties[i].name || !o->properties[i].value)
             return error_set(JOB_E_INVALID_CONFIG, "property %zu: without name or value", i);
@@ -97,6 +100,7 @@ static void locks_init(struct job_client *c)
 static void client_free(struct job_client *c)
 {
     producer_free(c->producer);
+    tickets_done(&c->tickets);
     pthread_rwlock_destroy(&c->lock);
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->mutex);
@@ -107,6 +111,11 @@ static void client_free(struct job_client *c)
 }
 DEFINE_CLEANUP(struct job_client *, client_free)
 
+static size_t buffer_jobs(const struct job_client_options *o)
+{
+    return o->buffer_jobs ? o->buffer_jobs : DEFAULT_BUFFER_JOBS;
+}
+
 static int start_producer(struct job_client *c, const struct job_client_options *o)
 {
     int64_t linger_ms = o->linger_ms == -1 ? 0 : o->linger_ms == 0 ? DEFAULT_LINGER_MS : o->linger_ms;
@@ -116,7 +125,7 @@ static int start_producer(struct job_client *c, const struct job_client_options 
         .client_id = "libjob",
         .message_timeout_us = c->delivery_timeout_us,
         .linger_us = linger_ms * USEC_PER_MSEC,
-        .buffer_messages = o->buffer_jobs ? o->buffer_jobs : DEFAULT_BUFFER_JOBS,
+        .buffer_messages = buffer_jobs(o),
         .buffer_bytes = o->buffer_bytes ? o->buffer_bytes : DEFAULT_BUFFER_BYTES,
         .silent = true,
         .properties = (const struct producer_property *)o->properties,
@@ -143,6 +152,8 @@ int job_client_open(struct job_client **ret, const struct job_client_options *op
     locks_init(c);
     list_init(&c->held);
     r = copy_options(c, o);
+    if (r == 0)
+        r = tickets_init(&c->tickets, buffer_jobs(o));
     if (r == 0)
         r = start_producer(c, o);
     if (r == 0)
@@ -197,7 +208,9 @@ int job_flush(struct job_client *client, int64_t timeout_ms)
     bool drained = drain_both(client, &deadline);
     atomic_fetch_sub(&client->n_flushing, 1);
     pthread_mutex_unlock(&client->flush_mutex);
-    return drained ? 0 : error_set(JOB_E_TIMED_OUT, "%zu jobs still wait for Kafka's answer", job_in_flight(client));
+    return drained
+               ? 0
+               : error_set(JOB_E_TIMED_OUT, "%zu jobs still wait for Kafka's answer", job_in_flight(client));
 }
 
 size_t job_in_flight(struct job_client *client)

@@ -19,28 +19,16 @@
 #include <stdbool.h>
 
 #include "base/list.h"
-#include "base/uuid.h"
 #include "libjob/include/job.h"
+#include "libjob/tickets.h"
 #include "stream/producer.h"
 
 /* A thread in job_enqueue_wait(); lives on its stack. */
 struct waiter {
     pthread_cond_t answered;
     int error;
+    char why[128]; /* Kafka's words; "" when it had none */
     bool done;
-};
-
-/* One accepted job until its delivery is reported. */
-struct ticket {
-    struct uuid id;
-    void *cookie;
-    int64_t deadline_us;   /* monotonic; after this it is not sent again */
-    unsigned epoch;        /* which counter of n_waiting it is in */
-    bool waits;            /* job_enqueue_wait(): no callback */
-    struct waiter *waiter; /* guarded by mutex; NULL when that thread has given up */
-    struct list held;      /* in job_client.held */
-    struct message *kept;  /* to be sent again; one block */
-    int error;             /* held without `kept`: what to report */
 };
 
 struct job_client {
@@ -49,6 +37,7 @@ struct job_client {
     void *userdata;
     int64_t delivery_timeout_us;
     struct producer *producer;
+    struct tickets tickets;
     pthread_t thread;
     atomic_bool closing;
 

@@ -2,9 +2,10 @@
 /*
  * What a handler sees of its job, and where it leaves its answer.
  *
- * Plain memory: nothing here blocks, talks to a server or keeps state outside of the context. What a handler gets wrong
- * (an unknown verdict, a delay out of range, an error text without end) is put right here, so that the runner can
- * rely on the answer. The bytes of result and error are not checked for being text: that is the recorder's.
+ * Plain memory: nothing here blocks, talks to a server or keeps state outside of the context. What a handler
+ * gets wrong (an unknown verdict, a delay out of range, an error text without end) is put right here, so that
+ * the runner can rely on the answer. The bytes of result and error are not checked for being text: that is
+ * the recorder's.
  */
 #include "libjob/context.h"
 

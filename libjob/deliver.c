@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "libjob/names.h"
 
-#define POLL_US (1 * USEC_PER_SEC)         /* every event ends it early */
+#define POLL_US (1 * USEC_PER_SEC) /* every event ends it early */
 #define RENEW_AGAIN_US (100 * USEC_PER_MSEC)
 #define AWAIT_RENEWAL_MS 5000
 
@@ -31,40 +32,41 @@ static void announce(struct job_client *c)
     pthread_mutex_unlock(&c->mutex);
 }
 
-static void ticket_free(struct job_client *c, struct ticket *t)
+static void give_back(struct job_client *c, struct ticket *t)
 {
-    atomic_fetch_sub(&c->n_waiting[t->epoch], 1);
-    free(t->kept);
-    free(t);
+    unsigned epoch = t->epoch;
+    tickets_give(&c->tickets, t);
+    atomic_fetch_sub(&c->n_waiting[epoch], 1);
 }
 
 void deliver_dismiss(struct job_client *c, struct ticket *t)
 {
-    ticket_free(c, t);
+    give_back(c, t);
     announce(c);
 }
 
-static void wake_waiter(struct job_client *c, struct ticket *t, int error)
+static void wake_waiter(struct job_client *c, struct ticket *t, int error, const char *why)
 {
     pthread_mutex_lock(&c->mutex);
     if (t->waiter) {
         t->waiter->error = error;
+        snprintf(t->waiter->why, sizeof(t->waiter->why), "%s", why ? why : "");
         t->waiter->done = true;
         pthread_cond_signal(&t->waiter->answered);
     }
     pthread_mutex_unlock(&c->mutex);
 }
 
-static void finish(struct job_client *c, struct ticket *t, int error)
+static void finish(struct job_client *c, struct ticket *t, int error, const char *why)
 {
     struct job_id id;
     memcpy(&id, &t->id, sizeof(id));
     c->n_closed += error == JOB_E_CLOSED;
     if (t->waits)
-        wake_waiter(c, t, error);
+        wake_waiter(c, t, error, why);
     else if (c->delivered)
         c->delivered(&id, error, t->cookie, c->userdata);
-    ticket_free(c, t);
+    give_back(c, t);
 }
 
 /* --- keeping what the lost producer may or may not have written --- */
@@ -145,14 +147,14 @@ void deliver_report(const struct producer_report *report, void *userdata)
     bool lost = report->outcome == PRODUCER_UNKNOWN && report->cause == PRODUCER_CAUSE_LOST;
 
     if (lost && atomic_load(&c->closing)) {
-        finish(c, t, JOB_E_CLOSED);
+        finish(c, t, JOB_E_CLOSED, NULL);
     } else if (lost && clock_mono_us() < t->deadline_us) {
         t->kept = keep(report->message);
         hold(c, t, JOB_E_TIMED_OUT);
     } else if (c->renewing) {
         hold(c, t, error_of_report(report));
     } else {
-        finish(c, t, error_of_report(report));
+        finish(c, t, error_of_report(report), report->error);
     }
 }
 
@@ -161,7 +163,8 @@ void deliver_report(const struct producer_report *report, void *userdata)
 /* Sends what was kept, in its old order, until the buffer is full or the producer is lost again. */
 static void send_kept(struct job_client *c)
 {
-    list_for_each_safe (at, &c->held) {
+    list_for_each_safe(at, &c->held)
+    {
         struct ticket *t = list_entry(at, struct ticket, held);
         if (!t->kept)
             continue;
@@ -179,12 +182,13 @@ static void send_kept(struct job_client *c)
 
 static void finish_held(struct job_client *c)
 {
-    list_for_each_safe (at, &c->held) {
+    list_for_each_safe(at, &c->held)
+    {
         struct ticket *t = list_entry(at, struct ticket, held);
         if (t->kept)
             continue;
         list_remove(&t->held);
-        finish(c, t, t->error);
+        finish(c, t, t->error, NULL);
     }
 }
 
@@ -211,7 +215,8 @@ static void renew(struct job_client *c)
 static void close_all(struct job_client *c)
 {
     producer_purge(c->producer);
-    list_for_each (at, &c->held) {
+    list_for_each(at, &c->held)
+    {
         struct ticket *t = list_entry(at, struct ticket, held);
         if (t->kept)
             t->error = JOB_E_CLOSED;
@@ -265,7 +270,8 @@ bool deliver_await_renewal(struct job_client *c, unsigned generation)
         return false; /* a callback: this thread itself would have to renew */
     deadline_set(&deadline, AWAIT_RENEWAL_MS);
     pthread_mutex_lock(&c->mutex);
-    while (c->generation == generation && pthread_cond_timedwait(&c->changed, &c->mutex, &deadline) != ETIMEDOUT)
+    while (c->generation == generation &&
+           pthread_cond_timedwait(&c->changed, &c->mutex, &deadline) != ETIMEDOUT)
         ;
     bool renewed = c->generation != generation;
     pthread_mutex_unlock(&c->mutex);

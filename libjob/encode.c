@@ -20,7 +20,8 @@ static int check_names(const struct job_spec *spec, const char *queue)
     if (!name_is_queue(span_from_string(queue)))
         return error_set(JOB_E_INVALID_QUEUE, "queue \"%.*s\"", NAME_QUEUE_MAX + 1, queue);
     if (!name_is_type(span_from_string(spec->type)))
-        return error_set(JOB_E_INVALID_TYPE, "type \"%.*s\"", NAME_TYPE_MAX + 1, spec->type ? spec->type : "");
+        return error_set(JOB_E_INVALID_TYPE, "type \"%.*s\"", NAME_TYPE_MAX + 1,
+                         spec->type ? spec->type : "");
     return 0;
 }
 
@@ -49,11 +50,11 @@ static int check_numbers(const struct job_spec *spec)
         return error_set(JOB_E_INVALID_OPTION, "max_attempts: %d is not in 0 … %d", spec->max_attempts,
                          NAME_ATTEMPTS_MAX);
     if (spec->timeout_ms < 0 || spec->timeout_ms > NAME_TIMEOUT_MAX_MS)
-        return error_set(JOB_E_INVALID_OPTION, "timeout_ms: %" PRId64 " is not in 0 … %" PRId64, spec->timeout_ms,
-                         NAME_TIMEOUT_MAX_MS);
+        return error_set(JOB_E_INVALID_OPTION, "timeout_ms: %" PRId64 " is not in 0 … %" PRId64,
+                         spec->timeout_ms, NAME_TIMEOUT_MAX_MS);
     if (spec->expires_ms < 0 || spec->expires_ms > EXPIRES_MAX_MS)
-        return error_set(JOB_E_INVALID_OPTION, "expires_ms: %" PRId64 " is not in 0 … %" PRId64, spec->expires_ms,
-                         EXPIRES_MAX_MS);
+        return error_set(JOB_E_INVALID_OPTION, "expires_ms: %" PRId64 " is not in 0 … %" PRId64,
+                         spec->expires_ms, EXPIRES_MAX_MS);
     for (size_t i = 0; i < ARRAY_SIZE(spec->reserved); i++)
         if (spec->reserved[i])
             return error_set(JOB_E_INVALID_OPTION, "reserved: not zero");
@@ -97,7 +98,8 @@ static int check_headers(const struct job_spec *spec)
 {
     int r = 0;
     if (spec->n_headers > ENCODE_MAX_HEADERS)
-        return error_set(JOB_E_INVALID_HEADER, "%zu headers, %d are allowed", spec->n_headers, ENCODE_MAX_HEADERS);
+        return error_set(JOB_E_INVALID_HEADER, "%zu headers, %d are allowed", spec->n_headers,
+                         ENCODE_MAX_HEADERS);
     for (size_t i = 0; i < spec->n_headers && r == 0; i++)
         r = check_header(&spec->headers[i]);
     return r;
@@ -178,7 +180,8 @@ static void put_identity(struct encoding *e, const struct job_spec *spec, const 
 static void put_options(struct encoding *e, const struct job_spec *spec, int64_t now_us)
 {
     struct uuid parent;
-    put_number(e, HEADER_MAX_ATTEMPTS, spec->max_attempts, e->max_attempts_text, sizeof(e->max_attempts_text));
+    put_number(e, HEADER_MAX_ATTEMPTS, spec->max_attempts, e->max_attempts_text,
+               sizeof(e->max_attempts_text));
     put_number(e, HEADER_TIMEOUT, spec->timeout_ms, e->timeout_text, sizeof(e->timeout_text));
     if (spec->expires_ms)
         put_string(e, HEADER_EXPIRES,
@@ -199,7 +202,8 @@ static void put_options(struct encoding *e, const struct job_spec *spec, int64_t
 static void put_callers(struct encoding *e, const struct job_spec *spec)
 {
     for (size_t i = 0; i < spec->n_headers; i++)
-        put(e, spec->headers[i].name, spec->headers[i].value, spec->headers[i].value ? strlen(spec->headers[i].value) : 0);
+        put(e, spec->headers[i].name, spec->headers[i].value,
+            spec->headers[i].value ? strlen(spec->headers[i].value) : 0);
 }
 
 /* --- the message --- */

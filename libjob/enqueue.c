@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Enqueueing: check and encode on the stack, hand over to the producer, perhaps wait for the answer. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -27,7 +26,8 @@ static int error_of_send(int result)
     }
 }
 
-static int send_once(struct job_client *c, const struct message *m, struct ticket *t, unsigned *ret_generation)
+static int send_once(struct job_client *c, const struct message *m, struct ticket *t,
+                     unsigned *ret_generation)
 {
     pthread_rwlock_rdlock(&c->lock);
     *ret_generation = c->generation;
@@ -49,33 +49,33 @@ static int send_ticket(struct job_client *c, const struct message *m, struct tic
     return r ? error_of_send(r) : 0;
 }
 
-static struct ticket *ticket_new(struct job_client *c, const struct uuid *id, void *cookie, struct waiter *waiter)
+static struct ticket *ticket_fill(struct job_client *c, const struct uuid *id, void *cookie,
+                                  struct waiter *waiter)
 {
-    struct ticket *t = malloc(sizeof(*t));
+    struct ticket *t = tickets_take(&c->tickets);
     if (!t)
         return NULL;
-    *t = (struct ticket){
-        .id = *id,
-        .cookie = cookie,
-        .deadline_us = clock_mono_us() + c->delivery_timeout_us,
-        .waits = waiter != NULL,
-        .waiter = waiter,
-    };
+    t->id = *id;
+    t->cookie = cookie;
+    t->deadline_us = clock_mono_us() + c->delivery_timeout_us;
+    t->waits = waiter != NULL;
+    t->waiter = waiter;
+    t->kept = NULL;
     deliver_admit(c, t);
     return t;
 }
 
 /* @ret_ticket: for whoever waits; valid under the client's mutex as long as the waiter is not done. */
-static int enqueue(struct job_client *c, const struct job_spec *spec, struct job_id *ret_id, struct waiter *waiter,
-                   struct ticket **ret_ticket)
+static int enqueue(struct job_client *c, const struct job_spec *spec, struct job_id *ret_id,
+                   struct waiter *waiter, struct ticket **ret_ticket)
 {
     struct encoding e;
     int r = encode_job(c->prefix, c->source, spec, &e);
     if (r)
         return r;
-    struct ticket *t = ticket_new(c, &e.id, spec->cookie, waiter);
+    struct ticket *t = ticket_fill(c, &e.id, spec->cookie, waiter);
     if (!t)
-        return -ENOMEM;
+        return error_of_send(PRODUCER_FULL);
     r = send_ticket(c, &e.message, t);
     if (r) {
         deliver_dismiss(c, t);
@@ -93,8 +93,8 @@ int job_enqueue(struct job_client *client, const struct job_spec *spec, struct j
     return enqueue(client, spec, ret_id, NULL, &t);
 }
 
-int job_enqueue_many(struct job_client *client, const struct job_spec *specs, size_t n, struct job_id *ret_ids,
-                     size_t *ret_accepted)
+int job_enqueue_many(struct job_client *client, const struct job_spec *specs, size_t n,
+                     struct job_id *ret_ids, size_t *ret_accepted)
 {
     size_t i = 0;
     int r = 0;
@@ -118,7 +118,8 @@ static void waiter_init(struct waiter *w)
     pthread_condattr_destroy(&attributes);
 }
 
-static int await_answer(struct job_client *c, struct waiter *w, struct ticket *t, const struct timespec *deadline)
+static int await_answer(struct job_client *c, struct waiter *w, struct ticket *t,
+                        const struct timespec *deadline)
 {
     pthread_mutex_lock(&c->mutex);
     while (!w->done && pthread_cond_timedwait(&w->answered, &c->mutex, deadline) != ETIMEDOUT)
@@ -128,10 +129,11 @@ static int await_answer(struct job_client *c, struct waiter *w, struct ticket *t
         w->error = JOB_E_TIMED_OUT;
     }
     pthread_mutex_unlock(&c->mutex);
-    return w->error ? error_set(w->error, "%s", job_strerror(w->error)) : 0;
+    return w->error ? error_set(w->error, "%s", w->why[0] ? w->why : job_strerror(w->error)) : 0;
 }
 
-int job_enqueue_wait(struct job_client *client, const struct job_spec *spec, struct job_id *ret_id, int64_t timeout_ms)
+int job_enqueue_wait(struct job_client *client, const struct job_spec *spec, struct job_id *ret_id,
+                     int64_t timeout_ms)
 {
     struct waiter w;
     struct ticket *t;

@@ -15,6 +15,7 @@
 /* One message on its way into an envelope; the first rule that is broken stays in reterr. */
 struct decoder {
     const struct message *m;
+    size_t n_headers; /* that can be read */
     struct envelope *e;
     struct err *reterr;
     int failed;
@@ -33,7 +34,8 @@ static void decoder_fail(struct decoder *d, int result)
         d->failed = ENVELOPE_MALFORMED;
 }
 
-void envelope_derive_id(const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms, struct uuid *ret)
+void envelope_derive_id(const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
+                        struct uuid *ret)
 {
     uint64_t place[2] = { htobe64((uint64_t)partition), htobe64((uint64_t)offset) };
     uint64_t a = hash_fnv1a(HASH_START, topic, strlen(topic) + 1);
@@ -42,7 +44,8 @@ void envelope_derive_id(const char *topic, int32_t partition, int64_t offset, in
     uuid_from_hash(timestamp_ms > 0 ? timestamp_ms : 0, hash_mix(a), hash_mix(b), ret);
 }
 
-static void read_attribute_header(struct decoder *d, const struct attribute *a, const struct message_header *h)
+static void read_attribute_header(struct decoder *d, const struct attribute *a,
+                                  const struct message_header *h)
 {
     if (d->seen & attribute_bit(a))
         decoder_fail(d, err_set(decoder_err(d), ENVELOPE_MALFORMED, "%s: occurs twice", h->name));
@@ -78,14 +81,14 @@ static void read_header(struct decoder *d, const struct message_header *h)
 
 static void read_headers(struct decoder *d)
 {
-    for (size_t i = 0; i < d->m->n_headers; i++)
+    for (size_t i = 0; i < d->n_headers; i++)
         read_header(d, &d->m->headers[i]);
 }
 
 /* The last one counts, as in Kafka's own clients. */
 static void find_content_type(struct decoder *d)
 {
-    for (size_t i = d->m->n_headers; i-- > 0;) {
+    for (size_t i = d->n_headers; i-- > 0;) {
         const struct message_header *h = &d->m->headers[i];
         if (h->name[0] != 'c' || strcmp(h->name, HEADER_CONTENT_TYPE) != 0)
             continue;
@@ -122,9 +125,10 @@ static int read_structured(struct decoder *d)
 
 static int read_message(struct decoder *d)
 {
-    if (d->m->n_headers > MESSAGE_MAX_HEADERS) {
+    d->n_headers = d->m->n_headers;
+    if (d->n_headers > MESSAGE_MAX_HEADERS) {
         decoder_fail(d, err_set(d->reterr, ENVELOPE_MALFORMED, "more than %d headers", MESSAGE_MAX_HEADERS));
-        return 0;
+        d->n_headers = MESSAGE_MAX_HEADERS; /* its dead letter should still know id and type */
     }
     find_content_type(d);
     if (structured_is_content_type(d->e->content_type)) {

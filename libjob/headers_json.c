@@ -127,7 +127,8 @@ static int add_json(struct builder *b, const char *name, const json_t *value)
     if (json_is_null(value))
         return add_header(b, name, (struct span){ 0 });
     if (!json_is_string(value))
-        return err_set(b->reterr, ENVELOPE_MALFORMED, "headers: \"%s\" is neither string, null nor base64", name);
+        return err_set(b->reterr, ENVELOPE_MALFORMED, "headers: \"%s\" is neither string, null nor base64",
+                       name);
     return add_header(b, name, store(b, json_string_value(value), json_string_length(value)));
 }
 
@@ -148,7 +149,8 @@ static int add_object(struct builder *b, json_t *object)
 {
     const char *key;
     json_t *value;
-    json_object_foreach (object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         int r = has_column(key) ? 0 : add_member(b, key, value);
         if (r)
             return r;
@@ -171,7 +173,8 @@ int envelope_relay_headers(const struct envelope_relay *r, struct buf *storage, 
                            size_t *ret_n, struct err *reterr)
 {
     json_error_t error;
-    _cleanup_(json_decref_cleanup) json_t *object = json_loads(r->headers_json, JSON_REJECT_DUPLICATES, &error);
+    _cleanup_(json_decref_cleanup) json_t *object =
+        json_loads(r->headers_json, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(object))
         return err_set(reterr, ENVELOPE_MALFORMED, "headers: %s", object ? "not a JSON object" : error.text);
     if (!buf_reserve(storage, 2 * strlen(r->headers_json) + strlen(r->type) + 128))

@@ -10,7 +10,7 @@
 
 #define NAME_QUEUE_MAX 63
 #define NAME_TYPE_MAX 128
-#define NAME_TOPIC_MAX 249 /* Kafka's own limit */
+#define NAME_TOPIC_MAX 249             /* Kafka's own limit */
 #define NAME_MESSAGE_MAX (1024 * 1024) /* bytes of key, payload and headers together */
 #define NAME_ATTEMPTS_MAX 1000
 #define NAME_COUNT_MAX 1000000000 /* of ce_attempt and ce_delivery */

@@ -7,7 +7,14 @@
 
 #include "base/log.h"
 
-enum { OPTION_CONFIG = 'c', OPTION_HELP = 'h', OPTION_CHECK = 256, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_OWN };
+enum {
+    OPTION_CONFIG = 'c',
+    OPTION_HELP = 'h',
+    OPTION_CHECK = 256,
+    OPTION_LOG_LEVEL,
+    OPTION_VERSION,
+    OPTION_OWN
+};
 
 #define OWN_MAX 16
 
@@ -16,11 +23,14 @@ static const struct {
     const char *help;
     struct option option;
 } common_options[] = {
-    { "-c, --config FILE", "configuration (default: $JOB_CONFIG, else " CONFIG_PATH_DEFAULT ")",
+    { "-c, --config FILE",
+      "configuration (default: $JOB_CONFIG, else " CONFIG_PATH_DEFAULT ")",
       { "config", required_argument, NULL, OPTION_CONFIG } },
-    { "    --check", "say whether the configuration is right, and end",
+    { "    --check",
+      "say whether the configuration is right, and end",
       { "check", no_argument, NULL, OPTION_CHECK } },
-    { "    --log-level LEVEL", "error, warning, info (default) or debug",
+    { "    --log-level LEVEL",
+      "error, warning, info (default) or debug",
       { "log-level", required_argument, NULL, OPTION_LOG_LEVEL } },
     { "    --version", "print the version, and end", { "version", no_argument, NULL, OPTION_VERSION } },
     { "-h, --help", "print this, and end", { "help", no_argument, NULL, OPTION_HELP } },
@@ -37,7 +47,8 @@ static void print_help(const struct program *program)
     printf("%s %s\n\nUsage: %s [OPTION]...\n\n", program->name, program->summary, program->name);
     for (size_t i = 0; i < program->n_options; i++) {
         const struct program_option *o = &program->options[i];
-        snprintf(text, sizeof(text), "    --%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        snprintf(text, sizeof(text), "    --%s%s%s", o->name, o->argument ? " " : "",
+                 o->argument ? o->argument : "");
         print_option(text, o->help);
     }
     for (size_t i = 0; i < ARRAY_SIZE(common_options); i++)
@@ -65,8 +76,8 @@ static int end(int status, int *ret_status)
 
 static int complain(const struct program *program, const char *what, const char *argument, int *ret_status)
 {
-    fprintf(stderr, "%s: %s%s%s; see %s --help\n", program->name, what, argument ? " " : "", argument ? argument : "",
-            program->name);
+    fprintf(stderr, "%s: %s%s%s; see %s --help\n", program->name, what, argument ? " " : "",
+            argument ? argument : "", program->name);
     return end(PROGRAM_USAGE, ret_status);
 }
 
@@ -102,7 +113,8 @@ static int take_option(struct parsing *p, int option, int *ret_status)
     }
 }
 
-int program_parse(const struct program *program, int argc, char **argv, struct program_common *ret, int *ret_status)
+int program_parse(const struct program *program, int argc, char **argv, struct program_common *ret,
+                  int *ret_status)
 {
     struct option list[ARRAY_SIZE(common_options) + OWN_MAX + 1];
     struct parsing p = { .program = program, .level = LOG_LEVEL_INFO };
@@ -125,8 +137,8 @@ int program_parse(const struct program *program, int argc, char **argv, struct p
     return 0;
 }
 
-int program_configure(const struct program *program, const struct program_common *common, struct job_config **ret,
-                      int *ret_status)
+int program_configure(const struct program *program, const struct program_common *common,
+                      struct job_config **ret, int *ret_status)
 {
     struct err err = { 0 };
     _cleanup_config_ struct job_config *config = NULL;
@@ -136,7 +148,8 @@ int program_configure(const struct program *program, const struct program_common
         return end(r > 0 ? PROGRAM_USAGE : PROGRAM_FAILED, ret_status);
     }
     if (common->check) {
-        printf("%s: the configuration is right\n", config->path ? config->path : "no configuration file, all defaults");
+        printf("%s: the configuration is right\n",
+               config->path ? config->path : "no configuration file, all defaults");
         return end(PROGRAM_FINE, ret_status);
     }
     *ret = steal(config);

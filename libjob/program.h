@@ -12,9 +12,9 @@
 #include "libjob/config.h"
 
 enum program_status { /* exit statuses, the same for all programs */
-    PROGRAM_FINE = 0,
-    PROGRAM_FAILED = 1,
-    PROGRAM_USAGE = 2, /* also: configuration */
+                      PROGRAM_FINE = 0,
+                      PROGRAM_FAILED = 1,
+                      PROGRAM_USAGE = 2, /* also: configuration */
 };
 
 enum program_outcome {
@@ -26,7 +26,7 @@ struct program_option {
     const char *name;     /* without "--" */
     const char *argument; /* "TYPE"; NULL: takes none */
     const char *help;
-    const char **value;   /* set to the argument, or to "" when it takes none; else left as it is */
+    const char **value; /* set to the argument, or to "" when it takes none; else left as it is */
 };
 
 struct program {
@@ -49,7 +49,8 @@ struct program_common {
  *
  * Return: 0; PROGRAM_DONE.
  */
-int program_parse(const struct program *program, int argc, char **argv, struct program_common *ret, int *ret_status);
+int program_parse(const struct program *program, int argc, char **argv, struct program_common *ret,
+                  int *ret_status);
 
 /**
  * program_configure() - read the configuration, and end there when only a check was asked for
@@ -57,5 +58,5 @@ int program_parse(const struct program *program, int argc, char **argv, struct p
  *
  * Return: 0; PROGRAM_DONE with *ret_status: fine for a check, usage for a configuration that is wrong (said on standard error).
  */
-int program_configure(const struct program *program, const struct program_common *common, struct job_config **ret,
-                      int *ret_status);
+int program_configure(const struct program *program, const struct program_common *common,
+                      struct job_config **ret, int *ret_status);

@@ -110,5 +110,6 @@ struct db_param array_param(struct array *a)
         put_be32(a, 12, a->n);
         put_be32(a, 16, 1); /* lower bound */
     }
-    return (struct db_param){ .oid = a->array_type, .data = a->buf.data, .size = a->buf.size, .binary = true };
+    return (
+        struct db_param){ .oid = a->array_type, .data = a->buf.data, .size = a->buf.size, .binary = true };
 }

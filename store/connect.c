@@ -9,8 +9,9 @@
 PGconn *connect_start(const char *url, const char *name)
 {
     static const char *const keywords[] = {
-        "dbname", "fallback_application_name", "connect_timeout", "keepalives_idle", "keepalives_interval",
-        "keepalives_count", "tcp_user_timeout", "client_encoding", NULL,
+        "dbname",           "fallback_application_name", "connect_timeout",
+        "keepalives_idle",  "keepalives_interval",       "keepalives_count",
+        "tcp_user_timeout", "client_encoding",           NULL,
     };
     const char *const values[] = { url, name, "5", "5", "2", "3", "10000", "UTF8", NULL };
     return PQconnectStartParams(keywords, values, 1);
@@ -18,11 +19,12 @@ PGconn *connect_start(const char *url, const char *name)
 
 const char *connect_settings(int64_t idle_timeout_us, char *text)
 {
-    snprintf(text, 512,
-             "SELECT set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', false), "
-             "set_config('idle_in_transaction_session_timeout', '%" PRId64 "ms', false), "
-             "set_config('timezone', 'UTC', false), set_config('search_path', 'pg_catalog', false)",
-             idle_timeout_us / 1000);
+    snprintf(
+        text, 512,
+        "SELECT set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', false), "
+        "set_config('idle_in_transaction_session_timeout', '%" PRId64 "ms', false), "
+        "set_config('timezone', 'UTC', false), set_config('search_path', 'pg_catalog', false)",
+        idle_timeout_us / 1000);
     return text;
 }
 
@@ -37,7 +39,8 @@ int connect_error(const PGconn *pg, struct err *reterr)
 
 static bool sqlstate_is_farewell(const char *sqlstate)
 {
-    return strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0 || strcmp(sqlstate, "25P03") == 0;
+    return strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0 ||
+           strcmp(sqlstate, "25P03") == 0;
 }
 
 int connect_refusal(const PGresult *result, struct store_refusal *refusal)
@@ -46,7 +49,7 @@ int connect_refusal(const PGresult *result, struct store_refusal *refusal)
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     snprintf(refusal->sqlstate, sizeof(refusal->sqlstate), "%s", sqlstate ? sqlstate : "08006");
-    snprintf(refusal->text, sizeof(refusal->text), "%s%s%s", message ? message : "no answer", detail ? ": " : "",
-             detail ? detail : "");
+    snprintf(refusal->text, sizeof(refusal->text), "%s%s%s", message ? message : "no answer",
+             detail ? ": " : "", detail ? detail : "");
     return sqlstate_is_farewell(refusal->sqlstate) ? STORE_AWAY : STORE_REFUSED;
 }

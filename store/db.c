@@ -139,11 +139,12 @@ static int judge(struct db *db, PGresult *result, struct err *reterr)
         db_disconnect(db);
         return STORE_AWAY;
     }
-    return err_set(reterr, STORE_REFUSED, "PostgreSQL: %s (SQLSTATE %s)", db->refusal.text, db->refusal.sqlstate);
+    return err_set(reterr, STORE_REFUSED, "PostgreSQL: %s (SQLSTATE %s)", db->refusal.text,
+                   db->refusal.sqlstate);
 }
 
-static int send_query(struct db *db, const char *sql, const struct db_param *params, int n_params, PGresult **ret,
-                      struct err *reterr)
+static int send_query(struct db *db, const char *sql, const struct db_param *params, int n_params,
+                      PGresult **ret, struct err *reterr)
 {
     Oid types[MAX_PARAMS];
     const char *values[MAX_PARAMS];
@@ -235,7 +236,8 @@ int db_wait(struct db *db, int wake_fd, int64_t timeout_us, char *payload, size_
     for (;;) {
         if (take_notification(db, payload, payload_size))
             return DB_NOTIFIED;
-        struct pollfd pfds[] = { { .fd = PQsocket(db->pg), .events = POLLIN }, { .fd = wake_fd, .events = POLLIN } };
+        struct pollfd pfds[] = { { .fd = PQsocket(db->pg), .events = POLLIN },
+                                 { .fd = wake_fd, .events = POLLIN } };
         int64_t left_us = deadline_us - clock_mono_us();
         if (left_us <= 0)
             return DB_TIMED_OUT;

@@ -48,8 +48,8 @@ struct db_param {
 };
 
 struct db_param db_null(void);
-struct db_param db_text(const char *text);          /* NULL becomes SQL NULL */
-struct db_param db_bytes(struct span bytes);        /* bytea */
+struct db_param db_text(const char *text);   /* NULL becomes SQL NULL */
+struct db_param db_bytes(struct span bytes); /* bytea */
 struct db_param db_uuid(const struct uuid *id);
 
 /* The rows of an answer; values are binary. */
@@ -65,7 +65,8 @@ const char *rows_text(const struct rows *rows, size_t row, int column); /* NULL 
 int32_t rows_int(const struct rows *rows, size_t row, int column);      /* integer; 0 for NULL */
 int64_t rows_bigint(const struct rows *rows, size_t row, int column);   /* bigint; 0 for NULL */
 bool rows_bool(const struct rows *rows, size_t row, int column);
-int64_t rows_time_us(const struct rows *rows, size_t row, int column);  /* timestamptz as µs since 1970; infinity: INT64_MAX/MIN */
+int64_t rows_time_us(const struct rows *rows, size_t row,
+                     int column); /* timestamptz as µs since 1970; infinity: INT64_MAX/MIN */
 void rows_uuid(const struct rows *rows, size_t row, int column, struct uuid *ret);
 int rows_columns(const struct rows *rows);
 const char *rows_column_name(const struct rows *rows, int column);

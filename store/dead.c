@@ -5,25 +5,27 @@
 
 #include "store/array.h"
 
-#define COLUMNS                                                                                                        \
+#define COLUMNS                                                                                              \
     "id, queue, type, reason, delivery, attempt, error, enqueued_at, died_at, topic, partition, \"offset\""
-#define MATCHES                                                                                                        \
+#define MATCHES                                                                                              \
     "($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR type = $2) AND ($3::text IS NULL OR reason = $3)"
 
 int dead_list(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr)
 {
     char limit[12];
     snprintf(limit, sizeof(limit), "%d", filter->limit);
-    struct db_param params[] = { db_text(filter->queue), db_text(filter->type), db_text(filter->reason), db_text(limit) };
-    return db_query(db, "SELECT " COLUMNS " FROM job.dead WHERE " MATCHES " ORDER BY id DESC LIMIT $4::integer", params, 4,
-                    ret, reterr);
+    struct db_param params[] = { db_text(filter->queue), db_text(filter->type), db_text(filter->reason),
+                                 db_text(limit) };
+    return db_query(db,
+                    "SELECT " COLUMNS " FROM job.dead WHERE " MATCHES " ORDER BY id DESC LIMIT $4::integer",
+                    params, 4, ret, reterr);
 }
 
 int dead_find(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
 {
     struct db_param params[] = { db_uuid(id) };
-    return db_query(db, "SELECT " COLUMNS ", headers::text, key, payload FROM job.dead WHERE id = $1", params, 1, ret,
-                    reterr);
+    return db_query(db, "SELECT " COLUMNS ", headers::text, key, payload FROM job.dead WHERE id = $1", params,
+                    1, ret, reterr);
 }
 
 static int query_ids(struct db *db, const char *sql, const struct uuid *ids, size_t n, struct rows **ret,
@@ -39,7 +41,8 @@ static int query_ids(struct db *db, const char *sql, const struct uuid *ids, siz
 
 int dead_list_these(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)
 {
-    return query_ids(db, "SELECT id, reason FROM job.dead WHERE id = ANY ($1) ORDER BY id", ids, n, ret, reterr);
+    return query_ids(db, "SELECT id, reason FROM job.dead WHERE id = ANY ($1) ORDER BY id", ids, n, ret,
+                     reterr);
 }
 
 int dead_list_ids(struct db *db, const struct dead_filter *filter, bool replayable, const struct uuid *after,
@@ -48,8 +51,12 @@ int dead_list_ids(struct db *db, const struct dead_filter *filter, bool replayab
     char limit[12];
     snprintf(limit, sizeof(limit), "%d", filter->limit);
     struct db_param params[] = {
-        db_text(filter->queue), db_text(filter->type), db_text(filter->reason), db_text(limit),
-        db_text(replayable ? "true" : "false"), after ? db_uuid(after) : db_null(),
+        db_text(filter->queue),
+        db_text(filter->type),
+        db_text(filter->reason),
+        db_text(limit),
+        db_text(replayable ? "true" : "false"),
+        after ? db_uuid(after) : db_null(),
     };
     return db_query(db,
                     "SELECT id FROM job.dead WHERE " MATCHES
@@ -61,10 +68,11 @@ int dead_list_ids(struct db *db, const struct dead_filter *filter, bool replayab
 int dead_count(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr)
 {
     struct db_param params[] = { db_text(filter->queue), db_text(filter->type), db_text(filter->reason) };
-    return db_query(db,
-                    "SELECT count(*) AS total, count(*) FILTER (WHERE reason = 'malformed') AS malformed FROM job.dead"
-                    " WHERE " MATCHES,
-                    params, 3, ret, reterr);
+    return db_query(
+        db,
+        "SELECT count(*) AS total, count(*) FILTER (WHERE reason = 'malformed') AS malformed FROM job.dead"
+        " WHERE " MATCHES,
+        params, 3, ret, reterr);
 }
 
 int dead_replay(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)

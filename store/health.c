@@ -3,20 +3,22 @@
 
 int health_check_server(struct db *db, struct rows **ret, struct err *reterr)
 {
-    return db_query(db, "SELECT current_setting('server_version_num')::integer, current_setting('server_version')", NULL, 0,
-                    ret, reterr);
+    return db_query(
+        db, "SELECT current_setting('server_version_num')::integer, current_setting('server_version')", NULL,
+        0, ret, reterr);
 }
 
 int health_check_schema(struct db *db, struct rows **ret, struct err *reterr)
 {
-    return db_query(db,
-                    "SELECT (SELECT max(n) FROM generate_series(0, 31) AS n WHERE (SELECT bool_and("
-                    "   to_regclass(format('job.%s_%s', t, to_char((clock_timestamp() AT TIME ZONE 'UTC')::date + m,"
-                    "   'YYYYMMDD'))) IS NOT NULL)"
-                    "   FROM generate_series(0, n) AS m, unnest(ARRAY['result', 'attempt']) AS t)),"
-                    " (SELECT count(*) FROM job.pending WHERE run_at < clock_timestamp() - interval '30 seconds'),"
-                    " (SELECT min(run_at) FROM job.pending WHERE run_at < clock_timestamp() - interval '30 seconds'),"
-                    " (SELECT count(*) FROM job.dead),"
-                    " (SELECT count(*) FROM job.incident)",
-                    NULL, 0, ret, reterr);
+    return db_query(
+        db,
+        "SELECT (SELECT max(n) FROM generate_series(0, 31) AS n WHERE (SELECT bool_and("
+        "   to_regclass(format('job.%s_%s', t, to_char((clock_timestamp() AT TIME ZONE 'UTC')::date + m,"
+        "   'YYYYMMDD'))) IS NOT NULL)"
+        "   FROM generate_series(0, n) AS m, unnest(ARRAY['result', 'attempt']) AS t)),"
+        " (SELECT count(*) FROM job.pending WHERE run_at < clock_timestamp() - interval '30 seconds'),"
+        " (SELECT min(run_at) FROM job.pending WHERE run_at < clock_timestamp() - interval '30 seconds'),"
+        " (SELECT count(*) FROM job.dead),"
+        " (SELECT count(*) FROM job.incident)",
+        NULL, 0, ret, reterr);
 }

@@ -9,40 +9,44 @@ int jobs_list(struct db *db, const struct jobs_filter *filter, struct rows **ret
 {
     char limit[12];
     snprintf(limit, sizeof(limit), "%d", filter->limit);
-    struct db_param params[] = { db_text(filter->state), db_text(filter->queue), db_text(filter->type), db_text(limit) };
-    return db_query(db,
-                    "SELECT id, state, queue, type, attempt, delivery, run_at, started_at, finished_at, worker, reason"
-                    " FROM job.status"
-                    " WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR queue = $2)"
-                    " AND ($3::text IS NULL OR type = $3)"
-                    " ORDER BY id DESC LIMIT $4::integer",
-                    params, 4, ret, reterr);
+    struct db_param params[] = { db_text(filter->state), db_text(filter->queue), db_text(filter->type),
+                                 db_text(limit) };
+    return db_query(
+        db,
+        "SELECT id, state, queue, type, attempt, delivery, run_at, started_at, finished_at, worker, reason"
+        " FROM job.status"
+        " WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR queue = $2)"
+        " AND ($3::text IS NULL OR type = $3)"
+        " ORDER BY id DESC LIMIT $4::integer",
+        params, 4, ret, reterr);
 }
 
 int jobs_find(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
 {
     struct db_param params[] = { db_uuid(id) };
-    return db_query(db,
-                    "SELECT s.id, s.state, s.queue, s.type, s.reason,"
-                    " s.attempt, s.delivery, s.run_at, coalesce(r.enqueued_at, l.enqueued_at), s.started_at,"
-                    " s.finished_at, s.worker, r.cpu_ms, r.peak_kib, r.trace_id,"
-                    " coalesce(r.topic, l.topic, p.topic), coalesce(r.partition, l.partition, p.partition),"
-                    " coalesce(r.\"offset\", l.\"offset\"), r.parent, r.error, r.result::text, l.progress::text,"
-                    " coalesce(l.headers, p.headers, d.headers)::text, coalesce(l.key, p.key, d.key),"
-                    " coalesce(l.payload, p.payload, d.payload)"
-                    " FROM job.status s LEFT JOIN job.result r ON r.id = $1 LEFT JOIN job.lease l ON l.id = $1"
-                    " LEFT JOIN job.pending p ON p.id = $1 LEFT JOIN job.dead d ON d.id = $1"
-                    " WHERE s.id = $1 LIMIT 1",
-                    params, 1, ret, reterr);
+    return db_query(
+        db,
+        "SELECT s.id, s.state, s.queue, s.type, s.reason,"
+        " s.attempt, s.delivery, s.run_at, coalesce(r.enqueued_at, l.enqueued_at), s.started_at,"
+        " s.finished_at, s.worker, r.cpu_ms, r.peak_kib, r.trace_id,"
+        " coalesce(r.topic, l.topic, p.topic), coalesce(r.partition, l.partition, p.partition),"
+        " coalesce(r.\"offset\", l.\"offset\"), r.parent, r.error, r.result::text, l.progress::text,"
+        " coalesce(l.headers, p.headers, d.headers)::text, coalesce(l.key, p.key, d.key),"
+        " coalesce(l.payload, p.payload, d.payload)"
+        " FROM job.status s LEFT JOIN job.result r ON r.id = $1 LEFT JOIN job.lease l ON l.id = $1"
+        " LEFT JOIN job.pending p ON p.id = $1 LEFT JOIN job.dead d ON d.id = $1"
+        " WHERE s.id = $1 LIMIT 1",
+        params, 1, ret, reterr);
 }
 
 int jobs_list_attempts(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
 {
     struct db_param params[] = { db_uuid(id) };
-    return db_query(db,
-                    "SELECT delivery, attempt, outcome, error, started_at, finished_at, worker, cpu_ms, peak_kib"
-                    " FROM job.attempt WHERE id = $1 ORDER BY delivery",
-                    params, 1, ret, reterr);
+    return db_query(
+        db,
+        "SELECT delivery, attempt, outcome, error, started_at, finished_at, worker, cpu_ms, peak_kib"
+        " FROM job.attempt WHERE id = $1 ORDER BY delivery",
+        params, 1, ret, reterr);
 }
 
 static int query_ids(struct db *db, const char *sql, const struct uuid *ids, size_t n, struct rows **ret,
@@ -58,11 +62,12 @@ static int query_ids(struct db *db, const char *sql, const struct uuid *ids, siz
 
 int jobs_list_ended(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)
 {
-    return query_ids(db,
-                     "SELECT id, queue, type, state, reason, attempt, delivery, result::text, error, enqueued_at,"
-                     " started_at, finished_at, worker, cpu_ms, peak_kib, trace_id, topic, partition, \"offset\", parent"
-                     " FROM job.result WHERE id = ANY ($1) ORDER BY id",
-                     ids, n, ret, reterr);
+    return query_ids(
+        db,
+        "SELECT id, queue, type, state, reason, attempt, delivery, result::text, error, enqueued_at,"
+        " started_at, finished_at, worker, cpu_ms, peak_kib, trace_id, topic, partition, \"offset\", parent"
+        " FROM job.result WHERE id = ANY ($1) ORDER BY id",
+        ids, n, ret, reterr);
 }
 
 int jobs_list_known(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)

@@ -31,13 +31,14 @@ static int record(struct db *db, const struct migration *m, struct err *reterr)
     char version[12];
     snprintf(version, sizeof(version), "%d", m->version);
     struct db_param params[] = { db_text(version), db_text(m->name) };
-    return db_query(db, "INSERT INTO job.schema_migration (version, name) VALUES ($1::integer, $2)", params, 2, NULL,
-                    reterr);
+    return db_query(db, "INSERT INTO job.schema_migration (version, name) VALUES ($1::integer, $2)", params,
+                    2, NULL, reterr);
 }
 
 static int apply(struct db *db, const struct migration *m, struct err *reterr)
 {
-    int r = db_execute(db, "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning", reterr);
+    int r =
+        db_execute(db, "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning", reterr);
     if (r == 0)
         r = db_execute(db, m->sql, reterr);
     if (r == 0)
@@ -47,12 +48,13 @@ static int apply(struct db *db, const struct migration *m, struct err *reterr)
 
 static int lock(struct db *db, struct err *reterr)
 {
-    return db_execute(db,
-                      "SELECT pg_advisory_xact_lock(hashtextextended('job.schema_migration', 0));"
-                      "CREATE SCHEMA IF NOT EXISTS job;"
-                      "CREATE TABLE IF NOT EXISTS job.schema_migration (version integer PRIMARY KEY, name text NOT NULL,"
-                      " applied_at timestamptz NOT NULL DEFAULT now());",
-                      reterr);
+    return db_execute(
+        db,
+        "SELECT pg_advisory_xact_lock(hashtextextended('job.schema_migration', 0));"
+        "CREATE SCHEMA IF NOT EXISTS job;"
+        "CREATE TABLE IF NOT EXISTS job.schema_migration (version integer PRIMARY KEY, name text NOT NULL,"
+        " applied_at timestamptz NOT NULL DEFAULT now());",
+        reterr);
 }
 
 /* Applies the next migration in a transaction of its own. Return: 0 with *ret set, or NULL when none was left. */

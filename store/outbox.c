@@ -18,18 +18,27 @@ static int insert(struct db *db, const struct outbox_job *job, int n, struct row
 {
     char run_at[RFC3339_SIZE], delay[24], attempts[24], timeout[24], count[24];
     struct db_param params[] = {
-        db_text(job->queue), db_text(job->type), db_text(job->payload), db_text(job->key),
-        db_text(job->run_at_us ? rfc3339_format(job->run_at_us, 6, run_at) : NULL), number(job->delay_us, delay),
-        number(job->max_attempts, attempts), number(job->timeout_ms, timeout), db_text(job->tags), db_text(job->headers),
-        job->id ? db_uuid(job->id) : db_null(), number(n, count),
+        db_text(job->queue),
+        db_text(job->type),
+        db_text(job->payload),
+        db_text(job->key),
+        db_text(job->run_at_us ? rfc3339_format(job->run_at_us, 6, run_at) : NULL),
+        number(job->delay_us, delay),
+        number(job->max_attempts, attempts),
+        number(job->timeout_ms, timeout),
+        db_text(job->tags),
+        db_text(job->headers),
+        job->id ? db_uuid(job->id) : db_null(),
+        number(n, count),
     };
-    return db_query(db,
-                    "SELECT job.enqueue(queue => $1, type => $2, payload => $3::jsonb, key => $4,"
-                    " run_at => coalesce($5::timestamptz, clock_timestamp() + $6::bigint * interval '1 microsecond'),"
-                    " max_attempts => $7::integer, timeout => $8::bigint * interval '1 millisecond',"
-                    " tags => string_to_array($9::text, ','), headers => $10::jsonb, id => $11::uuid) AS id"
-                    " FROM generate_series(1, $12::integer)",
-                    params, 12, ret, reterr);
+    return db_query(
+        db,
+        "SELECT job.enqueue(queue => $1, type => $2, payload => $3::jsonb, key => $4,"
+        " run_at => coalesce($5::timestamptz, clock_timestamp() + $6::bigint * interval '1 microsecond'),"
+        " max_attempts => $7::integer, timeout => $8::bigint * interval '1 millisecond',"
+        " tags => string_to_array($9::text, ','), headers => $10::jsonb, id => $11::uuid) AS id"
+        " FROM generate_series(1, $12::integer)",
+        params, 12, ret, reterr);
 }
 
 /* What the SQL function has no parameter for, because applications that enqueue in SQL do not wait. */
@@ -43,12 +52,14 @@ static int complete(struct db *db, const struct outbox_job *job, const struct ro
         rows_uuid(ids, i, 0, &id);
         array_append_uuid(&array, &id);
     }
-    struct db_param params[] = { array_param(&array), db_text(job->reply ? "1" : NULL), number(job->expires_ms, expires) };
-    return db_query(db,
-                    "UPDATE job.pending SET headers = headers || jsonb_strip_nulls(jsonb_build_object('ce_reply', $2::text,"
-                    " 'ce_expires', to_char((clock_timestamp() + $3::bigint * interval '1 millisecond') AT TIME ZONE 'UTC',"
-                    " 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'))) WHERE id = ANY ($1)",
-                    params, 3, NULL, reterr);
+    struct db_param params[] = { array_param(&array), db_text(job->reply ? "1" : NULL),
+                                 number(job->expires_ms, expires) };
+    return db_query(
+        db,
+        "UPDATE job.pending SET headers = headers || jsonb_strip_nulls(jsonb_build_object('ce_reply', $2::text,"
+        " 'ce_expires', to_char((clock_timestamp() + $3::bigint * interval '1 millisecond') AT TIME ZONE 'UTC',"
+        " 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'))) WHERE id = ANY ($1)",
+        params, 3, NULL, reterr);
 }
 
 int outbox_enqueue(struct db *db, const struct outbox_job *job, int n, struct rows **ret, struct err *reterr)

@@ -12,7 +12,7 @@ struct outbox_job {
     const char *queue, *type;
     const char *payload; /* JSON */
     const char *key;
-    int64_t run_at_us;   /* since 1970; 0: delay_us from now by PostgreSQL's clock */
+    int64_t run_at_us; /* since 1970; 0: delay_us from now by PostgreSQL's clock */
     int64_t delay_us;
     int max_attempts;
     int64_t timeout_ms;

@@ -4,7 +4,8 @@
 
 enum store_outcome {
     STORE_OK = 0,
-    STORE_AWAY = 1,    /* no connection, or lost on the way: whether a COMMIT under way took effect is not known */
+    STORE_AWAY =
+        1, /* no connection, or lost on the way: whether a COMMIT under way took effect is not known */
     STORE_REFUSED = 2, /* PostgreSQL said no; the SQLSTATE tells why */
 };
 

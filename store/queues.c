@@ -8,24 +8,26 @@
 
 int queues_list(struct db *db, struct rows **ret, struct err *reterr)
 {
-    return db_query(db,
-                    "WITH waiting AS (SELECT queue, sum(n)::bigint AS n, jsonb_object_agg(reason, n)::text AS reasons"
-                    " FROM (SELECT queue, reason, count(*) AS n FROM job.pending GROUP BY queue, reason) p GROUP BY queue),"
-                    " leased AS (SELECT queue, count(*) AS n FROM job.lease GROUP BY queue),"
-                    " dead AS (SELECT queue, count(*) AS n FROM job.dead GROUP BY queue),"
-                    " served AS (SELECT q.queue, count(*) AS n FROM job.worker w, unnest(w.queues) AS q (queue)"
-                    " WHERE " LIVE " GROUP BY q.queue)"
-                    " SELECT queue, coalesce(waiting.n, 0), waiting.reasons, coalesce(leased.n, 0), coalesce(dead.n, 0),"
-                    " coalesce(served.n, 0)"
-                    " FROM waiting FULL JOIN leased USING (queue) FULL JOIN dead USING (queue) FULL JOIN served USING (queue)"
-                    " ORDER BY queue",
-                    NULL, 0, ret, reterr);
+    return db_query(
+        db,
+        "WITH waiting AS (SELECT queue, sum(n)::bigint AS n, jsonb_object_agg(reason, n)::text AS reasons"
+        " FROM (SELECT queue, reason, count(*) AS n FROM job.pending GROUP BY queue, reason) p GROUP BY queue),"
+        " leased AS (SELECT queue, count(*) AS n FROM job.lease GROUP BY queue),"
+        " dead AS (SELECT queue, count(*) AS n FROM job.dead GROUP BY queue),"
+        " served AS (SELECT q.queue, count(*) AS n FROM job.worker w, unnest(w.queues) AS q (queue)"
+        " WHERE " LIVE " GROUP BY q.queue)"
+        " SELECT queue, coalesce(waiting.n, 0), waiting.reasons, coalesce(leased.n, 0), coalesce(dead.n, 0),"
+        " coalesce(served.n, 0)"
+        " FROM waiting FULL JOIN leased USING (queue) FULL JOIN dead USING (queue) FULL JOIN served USING (queue)"
+        " ORDER BY queue",
+        NULL, 0, ret, reterr);
 }
 
 int queues_list_cursors(struct db *db, struct rows **ret, struct err *reterr)
 {
-    return db_query(db, "SELECT topic, partition, next_offset, owner FROM job.cursor ORDER BY topic, partition", NULL, 0,
-                    ret, reterr);
+    return db_query(db,
+                    "SELECT topic, partition, next_offset, owner FROM job.cursor ORDER BY topic, partition",
+                    NULL, 0, ret, reterr);
 }
 
 int queues_find_cursor(struct db *db, const char *topic, int partition, struct rows **ret, struct err *reterr)
@@ -33,12 +35,13 @@ int queues_find_cursor(struct db *db, const char *topic, int partition, struct r
     char number[12];
     snprintf(number, sizeof(number), "%d", partition);
     struct db_param params[] = { db_text(topic), db_text(number) };
-    return db_query(db, "SELECT next_offset FROM job.cursor WHERE topic = $1 AND partition = $2::integer", params, 2, ret,
-                    reterr);
+    return db_query(db, "SELECT next_offset FROM job.cursor WHERE topic = $1 AND partition = $2::integer",
+                    params, 2, ret, reterr);
 }
 
 int queues_count_workers(struct db *db, const char *queue, struct rows **ret, struct err *reterr)
 {
     struct db_param params[] = { db_text(queue) };
-    return db_query(db, "SELECT count(*) FROM job.worker WHERE $1::text = ANY (queues) AND " LIVE, params, 1, ret, reterr);
+    return db_query(db, "SELECT count(*) FROM job.worker WHERE $1::text = ANY (queues) AND " LIVE, params, 1,
+                    ret, reterr);
 }

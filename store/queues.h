@@ -17,7 +17,8 @@ int queues_list_cursors(struct db *db, struct rows **ret, struct err *reterr);
  * Where recording stands in one partition, no row when it was never read. Column: next_offset bigint. Return: as
  * db_query().
  */
-int queues_find_cursor(struct db *db, const char *topic, int partition, struct rows **ret, struct err *reterr);
+int queues_find_cursor(struct db *db, const char *topic, int partition, struct rows **ret,
+                       struct err *reterr);
 
 /* Live workers that take jobs of @queue. Column: workers bigint. Return: as db_query(). */
 int queues_count_workers(struct db *db, const char *queue, struct rows **ret, struct err *reterr);

@@ -25,16 +25,16 @@ enum record_statement {
 };
 
 #define RESULT_COLUMNS                                                                                       \
-    "id, \"offset\", enqueued_at, started_at, finished_at, attempt, delivery, partition, cpu_ms, peak_kib, "    \
+    "id, \"offset\", enqueued_at, started_at, finished_at, attempt, delivery, partition, cpu_ms, peak_kib, " \
     "queue, type, state, worker, topic, trace_id, parent, error, result"
 #define RESULT_VALUES                                                                                        \
-    "r.id, r.ofs, r.enqueued, r.started, r.finished, r.attempt, r.delivery, r.partition, r.cpu, r.peak, "      \
+    "r.id, r.ofs, r.enqueued, r.started, r.finished, r.attempt, r.delivery, r.partition, r.cpu, r.peak, "    \
     "r.queue, r.type, 'succeeded', $1::text, r.topic, r.trace, r.parent, r.error, r.result::jsonb"
-#define RESULT_INPUT                                                                                         \
+#define RESULT_INPUT                                                                                            \
     "unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::integer[], " \
     "$8::integer[], $9::integer[], $10::integer[], $11::integer[], $12::text[], $13::text[], $14::text[], "     \
     "$15::text[], $16::uuid[], $17::text[], $18::text[]"
-#define RESULT_NAMES                                                                                         \
+#define RESULT_NAMES                                                                                             \
     "id, ofs, enqueued, started, finished, attempt, delivery, partition, cpu, peak, queue, type, topic, trace, " \
     "parent, error, result"
 
@@ -42,13 +42,16 @@ const struct session_statement record_statements[] = {
     [STATEMENT_BEGIN] = { "BEGIN" },
     [STATEMENT_FENCE] = { "SELECT job.fence($1, $2, $3, $4, $5, $6, $7, $8, $9)" },
     [STATEMENT_CLAIM] = { "SELECT job.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)" },
-    [STATEMENT_RESULT] = { "INSERT INTO job.result (" RESULT_COLUMNS ") SELECT " RESULT_VALUES " FROM " RESULT_INPUT
-                           ") AS r (" RESULT_NAMES ") ORDER BY r.id ON CONFLICT DO NOTHING" },
+    [STATEMENT_RESULT] = { "INSERT INTO job.result (" RESULT_COLUMNS ") SELECT " RESULT_VALUES
+                           " FROM " RESULT_INPUT ") AS r (" RESULT_NAMES
+                           ") ORDER BY r.id ON CONFLICT DO NOTHING" },
     /* Only the transaction that takes the lease away may end the job; a lease that is gone was ended by somebody else. */
-    [STATEMENT_LEASED_RESULT] = { "WITH r AS MATERIALIZED (SELECT * FROM " RESULT_INPUT ", $19::bigint[]) AS r (" RESULT_NAMES
+    [STATEMENT_LEASED_RESULT] = { "WITH r AS MATERIALIZED (SELECT * FROM " RESULT_INPUT
+                                  ", $19::bigint[]) AS r (" RESULT_NAMES
                                   ", token)), ended AS (DELETE FROM job.lease l USING r WHERE l.id = r.id AND "
                                   "l.token = r.token RETURNING l.id) INSERT INTO job.result (" RESULT_COLUMNS
-                                  ") SELECT " RESULT_VALUES " FROM r WHERE r.id IN (SELECT id FROM ended) ORDER BY r.id "
+                                  ") SELECT " RESULT_VALUES
+                                  " FROM r WHERE r.id IN (SELECT id FROM ended) ORDER BY r.id "
                                   "ON CONFLICT DO NOTHING" },
     [STATEMENT_DEFER] = { "SELECT job.defer($1, $2::bigint * interval '1 microsecond', $3, $4, $5, $6, $7, $8, $9, $10, $11, "
                           "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)" },
@@ -71,29 +74,72 @@ const int record_n_statements = ARRAY_SIZE(record_statements);
 enum { F_TOPIC, F_PARTITION, F_EPOCH, F_SEQ, F_NEXT, F_DONE, F_LOG_START, F_RELEASED, F_COUNT };
 /* Columns of a result, in the order of RESULT_NAMES, and the token behind them. */
 enum {
-    R_ID, R_OFFSET, R_ENQUEUED, R_STARTED, R_FINISHED, R_ATTEMPT, R_DELIVERY, R_PARTITION, R_CPU, R_PEAK, R_QUEUE, R_TYPE,
-    R_TOPIC, R_TRACE, R_PARENT, R_ERROR, R_RESULT, R_TOKEN, R_COUNT
+    R_ID,
+    R_OFFSET,
+    R_ENQUEUED,
+    R_STARTED,
+    R_FINISHED,
+    R_ATTEMPT,
+    R_DELIVERY,
+    R_PARTITION,
+    R_CPU,
+    R_PEAK,
+    R_QUEUE,
+    R_TYPE,
+    R_TOPIC,
+    R_TRACE,
+    R_PARENT,
+    R_ERROR,
+    R_RESULT,
+    R_TOKEN,
+    R_COUNT
 };
 /* Columns of a claim, in the order of job.claim(); those of job.defer() go on from there. */
 enum {
-    D_ID, D_TOKEN, D_DELIVERY, D_ATTEMPT, D_QUEUE, D_TYPE, D_TOPIC, D_PARTITION, D_OFFSET, D_ENQUEUED, D_MAX_CRASHES, D_KEY,
-    D_HEADERS, D_PAYLOAD, D_CLAIM_COUNT,
-    D_OUTCOME = D_CLAIM_COUNT, D_VERDICT, D_DELAY, D_ERROR, D_STARTED, D_FINISHED, D_CPU, D_PEAK, D_TRACE, D_PARENT, D_COUNT
+    D_ID,
+    D_TOKEN,
+    D_DELIVERY,
+    D_ATTEMPT,
+    D_QUEUE,
+    D_TYPE,
+    D_TOPIC,
+    D_PARTITION,
+    D_OFFSET,
+    D_ENQUEUED,
+    D_MAX_CRASHES,
+    D_KEY,
+    D_HEADERS,
+    D_PAYLOAD,
+    D_CLAIM_COUNT,
+    D_OUTCOME = D_CLAIM_COUNT,
+    D_VERDICT,
+    D_DELAY,
+    D_ERROR,
+    D_STARTED,
+    D_FINISHED,
+    D_CPU,
+    D_PEAK,
+    D_TRACE,
+    D_PARENT,
+    D_COUNT
 };
 
 static const enum pg_type fence_types[F_COUNT] = {
-    PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_BYTEA_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY,
+    PG_TEXT_ARRAY, PG_INT4_ARRAY,  PG_INT8_ARRAY, PG_INT8_ARRAY,
+    PG_INT8_ARRAY, PG_BYTEA_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY,
 };
 static const enum pg_type result_types[R_COUNT] = {
-    PG_UUID_ARRAY, PG_INT8_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_INT4_ARRAY,
-    PG_INT4_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
-    PG_UUID_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT8_ARRAY,
+    PG_UUID_ARRAY, PG_INT8_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY,
+    PG_INT4_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY,        PG_INT4_ARRAY,        PG_INT4_ARRAY,
+    PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,        PG_TEXT_ARRAY,        PG_UUID_ARRAY,
+    PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT8_ARRAY,
 };
 static const enum pg_type deferral_types[D_COUNT] = {
-    PG_UUID_ARRAY, PG_INT8_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT4_ARRAY,
-    PG_INT8_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_INT4_ARRAY, PG_BYTEA_ARRAY, PG_TEXT_ARRAY, PG_BYTEA_ARRAY, PG_TEXT_ARRAY,
-    PG_TEXT_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY,
-    PG_TEXT_ARRAY, PG_UUID_ARRAY,
+    PG_UUID_ARRAY, PG_INT8_ARRAY,  PG_INT4_ARRAY, PG_INT4_ARRAY,        PG_TEXT_ARRAY,
+    PG_TEXT_ARRAY, PG_TEXT_ARRAY,  PG_INT4_ARRAY, PG_INT8_ARRAY,        PG_TIMESTAMPTZ_ARRAY,
+    PG_INT4_ARRAY, PG_BYTEA_ARRAY, PG_TEXT_ARRAY, PG_BYTEA_ARRAY,       PG_TEXT_ARRAY,
+    PG_TEXT_ARRAY, PG_INT8_ARRAY,  PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY,
+    PG_INT4_ARRAY, PG_INT4_ARRAY,  PG_TEXT_ARRAY, PG_UUID_ARRAY,
 };
 
 struct record_batch {
@@ -312,7 +358,8 @@ static void send_rows(struct session *s, int statement, const char *worker, stru
     session_add(s, statement, params, (int)n + 1);
 }
 
-static void send_deferrals(struct record_batch *b, struct session *s, const char *worker, int64_t parked_grace_us)
+static void send_deferrals(struct record_batch *b, struct session *s, const char *worker,
+                           int64_t parked_grace_us)
 {
     struct db_param params[D_COUNT + 2];
     struct bigint_text grace;
@@ -334,7 +381,8 @@ static enum record_outcome judge_refusal(const struct store_refusal *refusal)
         return RECORD_FENCED;
     if (strcmp(sqlstate, "23503") == 0)
         return RECORD_GONE; /* the only foreign key is from a lease to its worker */
-    if (sqlstate_in_class(sqlstate, "22") || sqlstate_in_class(sqlstate, "23") || sqlstate_in_class(sqlstate, "54"))
+    if (sqlstate_in_class(sqlstate, "22") || sqlstate_in_class(sqlstate, "23") ||
+        sqlstate_in_class(sqlstate, "54"))
         return RECORD_ROW_REFUSED;
     return RECORD_REPEAT;
 }
@@ -358,8 +406,8 @@ static void finish(const struct session_reply *in, void *userdata)
     b->reply(&out, b->userdata);
 }
 
-void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq, int64_t parked_grace_us,
-                 record_reply_fn reply, void *userdata)
+void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq,
+                 int64_t parked_grace_us, record_reply_fn reply, void *userdata)
 {
     struct db_param param;
     int n = 0;
@@ -392,8 +440,8 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
 
 /* --- Around the batches ------------------------------------------------------------------------------------------------ */
 
-static void send_places(struct session *s, int statement, const struct record_place *places, size_t n, const char *worker,
-                        session_reply_fn reply, void *userdata)
+static void send_places(struct session *s, int statement, const struct record_place *places, size_t n,
+                        const char *worker, session_reply_fn reply, void *userdata)
 {
     struct array topics = { 0 }, partitions = { 0 };
     array_init(&topics, PG_TEXT_ARRAY);
@@ -421,15 +469,16 @@ void record_read_back(struct session *s, const struct record_place *places, size
     send_places(s, STATEMENT_READ_BACK, places, n, NULL, reply, userdata);
 }
 
-void record_register(struct session *s, const char *worker, const char *host, int pid, const struct span *queues,
-                     size_t n_queues, session_reply_fn reply, void *userdata)
+void record_register(struct session *s, const char *worker, const char *host, int pid,
+                     const struct span *queues, size_t n_queues, session_reply_fn reply, void *userdata)
 {
     struct array names = { 0 };
     struct bigint_text number;
     array_init(&names, PG_TEXT_ARRAY);
     for (size_t i = 0; i < n_queues; i++)
         array_append_span(&names, queues[i]);
-    struct db_param params[] = { db_text(worker), db_text(host), bigint_param(pid, &number), array_param(&names) };
+    struct db_param params[] = { db_text(worker), db_text(host), bigint_param(pid, &number),
+                                 array_param(&names) };
     session_add(s, STATEMENT_REGISTER, params, 4);
     session_submit(s, reply, userdata);
     array_done(&names);

@@ -23,18 +23,18 @@ struct record_row {
     const char *topic;
     int32_t partition;
     int64_t offset;
-    int64_t token;      /* the lease it ends (or takes); 0: none */
+    int64_t token; /* the lease it ends (or takes); 0: none */
     int attempt, delivery;
     int64_t enqueued_us, started_us, finished_us;
     int32_t cpu_ms, peak_kib; /* -1: not known */
     struct span trace_id;
-    struct span error;        /* valid UTF-8 */
-    struct span result;       /* JSON text; without data: none */
+    struct span error;  /* valid UTF-8 */
+    struct span result; /* JSON text; without data: none */
 
     /* deferrals and claims */
-    const char *outcome;      /* of the try; NULL: there was none */
-    const char *verdict;      /* dead.reason when it is dead for certain; NULL: the budgets decide */
-    int64_t delay_us;         /* -1: as the outcome has it */
+    const char *outcome; /* of the try; NULL: there was none */
+    const char *verdict; /* dead.reason when it is dead for certain; NULL: the budgets decide */
+    int64_t delay_us;    /* -1: as the outcome has it */
     int max_crashes;
     struct span key, headers_json, payload;
 };
@@ -44,11 +44,11 @@ struct record_cursor {
     const char *topic;
     int32_t partition;
     int64_t epoch;
-    int64_t seq;         /* batch_seq as we know it */
+    int64_t seq; /* batch_seq as we know it */
     int64_t next_offset;
-    struct span done;    /* worker/window.h */
-    int64_t log_start;   /* -1: not known */
-    bool released;       /* the worker gives it back in good order */
+    struct span done;  /* worker/window.h */
+    int64_t log_start; /* -1: not known */
+    bool released;     /* the worker gives it back in good order */
 };
 
 struct record_batch;
@@ -79,10 +79,11 @@ enum record_outcome {
 struct record_reply {
     enum record_outcome outcome;
     char sqlstate[SQLSTATE_SIZE];
-    const char *text;           /* what PostgreSQL said, unless RECORD_DONE; valid during the callback */
-    const struct rows *claimed; /* RECORD_DONE: column 0 the ids whose lease is ours; NULL when nothing was claimed */
-    bool beaten;                /* RECORD_DONE: the worker's row is still there */
-    int64_t server_time_us;     /* RECORD_DONE: PostgreSQL's clock */
+    const char *text; /* what PostgreSQL said, unless RECORD_DONE; valid during the callback */
+    const struct rows
+        *claimed; /* RECORD_DONE: column 0 the tokens of the leases that are ours; NULL when nothing was claimed */
+    bool beaten;  /* RECORD_DONE: the worker's row is still there */
+    int64_t server_time_us; /* RECORD_DONE: PostgreSQL's clock */
 };
 
 typedef void (*record_reply_fn)(const struct record_reply *reply, void *userdata);
@@ -92,9 +93,8 @@ extern const struct session_statement record_statements[];
 extern const int record_n_statements;
 
 /* Session must be READY. @b may be reset when the reply has come. */
-void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq, int64_t parked_grace_us,
-                 record_reply_fn reply, void *userdata);
-
+void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq,
+                 int64_t parked_grace_us, record_reply_fn reply, void *userdata);
 
 /* --- Around the batches; the reply is the session's own ---------------------------------------------------------------- */
 
@@ -104,7 +104,17 @@ struct record_place {
 };
 
 /* Take-over, step one. Rows: see enum take_over_column. */
-enum take_over_column { TAKE_TOPIC, TAKE_PARTITION, TAKE_EPOCH, TAKE_SEQ, TAKE_NEXT, TAKE_DONE, TAKE_LOG_START, TAKE_UNCLEAN, TAKE_CRASHES };
+enum take_over_column {
+    TAKE_TOPIC,
+    TAKE_PARTITION,
+    TAKE_EPOCH,
+    TAKE_SEQ,
+    TAKE_NEXT,
+    TAKE_DONE,
+    TAKE_LOG_START,
+    TAKE_UNCLEAN,
+    TAKE_CRASHES
+};
 void record_take_over(struct session *s, const struct record_place *places, size_t n, const char *worker,
                       session_reply_fn reply, void *userdata);
 
@@ -113,7 +123,7 @@ void record_read_back(struct session *s, const struct record_place *places, size
                       void *userdata);
 
 /* Registers the worker; rows: clock. @queues: names. */
-void record_register(struct session *s, const char *worker, const char *host, int pid, const struct span *queues,
-                     size_t n_queues, session_reply_fn reply, void *userdata);
+void record_register(struct session *s, const char *worker, const char *host, int pid,
+                     const struct span *queues, size_t n_queues, session_reply_fn reply, void *userdata);
 /* Takes the worker's row away (nothing happens while it holds leases). */
 void record_unregister(struct session *s, const char *worker, session_reply_fn reply, void *userdata);

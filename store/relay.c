@@ -36,12 +36,17 @@ static const char take_sql[] =
     "        coalesce(octet_length(payload), 0)::bigint + coalesce(octet_length(key), 0) + pg_column_size(headers) AS size"
     " FROM job.pending WHERE run_at <= now() AND run_at >= $1 ORDER BY run_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)"
     " SELECT id, run_at, delivery, attempt, queue, type,"
-    "        CASE WHEN size <= " STRING(RELAY_ROW_BYTES_MAX) " THEN headers::text END,"
-    "        CASE WHEN size <= " STRING(RELAY_ROW_BYTES_MAX) " THEN key END,"
-    "        CASE WHEN size <= " STRING(RELAY_ROW_BYTES_MAX) " THEN payload END, size"
-    " FROM (SELECT *, sum(CASE WHEN size <= " STRING(RELAY_ROW_BYTES_MAX) " THEN size ELSE 0 END)"
-    "                 OVER (ORDER BY run_at, id) - size AS ahead FROM due) d"
-    " WHERE ahead < " STRING(RELAY_TAKE_BYTES) " ORDER BY run_at, id";
+    "        CASE WHEN size <= " STRING(
+        RELAY_ROW_BYTES_MAX) " THEN headers::text END,"
+                             "        CASE WHEN size <= " STRING(
+                                 RELAY_ROW_BYTES_MAX) " THEN key END,"
+                                                      "        CASE WHEN size <= " STRING(
+                                                          RELAY_ROW_BYTES_MAX) " THEN payload END, size"
+                                                                               " FROM (SELECT *, sum(CASE WHEN size <= " STRING(
+                                                                                   RELAY_ROW_BYTES_MAX) " THEN size ELSE 0 END)"
+                                                                                                        "                 OVER (ORDER BY run_at, id) - size AS ahead FROM due) d"
+                                                                                                        " WHERE ahead < " STRING(
+                                                                                                            RELAY_TAKE_BYTES) " ORDER BY run_at, id";
 
 int relay_take(struct db *db, int limit, int64_t low_us, struct rows **ret, struct err *reterr)
 {
@@ -72,8 +77,8 @@ void relay_get(const struct rows *rows, size_t row, struct relay_row *ret)
 }
 
 /* Runs @sql with the ids as $1 and @more as $2 (unless NULL). */
-static int with_ids(struct db *db, const char *sql, const struct uuid *ids, size_t n, const struct db_param *more,
-                    struct err *reterr)
+static int with_ids(struct db *db, const char *sql, const struct uuid *ids, size_t n,
+                    const struct db_param *more, struct err *reterr)
 {
     _cleanup_(array_done) struct array array = { 0 };
     if (n == 0)
@@ -106,17 +111,18 @@ int relay_postpone(struct db *db, const struct uuid *ids, size_t n, int64_t dela
 static int bury(struct db *db, const struct uuid *id, const char *error, struct err *reterr)
 {
     const struct db_param params[] = { db_uuid(id), db_text(error) };
-    return db_query(db,
-                    "WITH gone AS (DELETE FROM job.pending WHERE id = $1 RETURNING *)"
-                    " SELECT job.defer('relay', interval '0', array_agg(id), array_agg(NULL::bigint),"
-                    "  array_agg(delivery), array_agg(attempt), array_agg(queue), array_agg(type), array_agg(topic),"
-                    "  array_agg(partition), array_agg(NULL::bigint), array_agg(NULL::timestamptz),"
-                    "  array_agg(NULL::integer), array_agg(key), array_agg(headers::text), array_agg(payload),"
-                    "  array_agg(NULL::text), array_agg('malformed'::text), array_agg(0::bigint),"
-                    "  array_agg($2::text), array_agg(NULL::timestamptz), array_agg(clock_timestamp()),"
-                    "  array_agg(NULL::integer), array_agg(NULL::integer), array_agg(NULL::text),"
-                    "  array_agg(NULL::uuid)) FROM gone",
-                    params, 2, NULL, reterr);
+    return db_query(
+        db,
+        "WITH gone AS (DELETE FROM job.pending WHERE id = $1 RETURNING *)"
+        " SELECT job.defer('relay', interval '0', array_agg(id), array_agg(NULL::bigint),"
+        "  array_agg(delivery), array_agg(attempt), array_agg(queue), array_agg(type), array_agg(topic),"
+        "  array_agg(partition), array_agg(NULL::bigint), array_agg(NULL::timestamptz),"
+        "  array_agg(NULL::integer), array_agg(key), array_agg(headers::text), array_agg(payload),"
+        "  array_agg(NULL::text), array_agg('malformed'::text), array_agg(0::bigint),"
+        "  array_agg($2::text), array_agg(NULL::timestamptz), array_agg(clock_timestamp()),"
+        "  array_agg(NULL::integer), array_agg(NULL::integer), array_agg(NULL::text),"
+        "  array_agg(NULL::uuid)) FROM gone",
+        params, 2, NULL, reterr);
 }
 
 /* What PostgreSQL refuses costs this row its burial, not the others their transaction. */
@@ -128,7 +134,8 @@ int relay_bury(struct db *db, const struct uuid *id, const char *error, struct e
     int buried = bury(db, id, error, reterr);
     if (buried && buried != STORE_REFUSED)
         return buried;
-    r = db_execute(db, buried ? "ROLLBACK TO SAVEPOINT bury; RELEASE SAVEPOINT bury" : "RELEASE SAVEPOINT bury",
+    r = db_execute(db,
+                   buried ? "ROLLBACK TO SAVEPOINT bury; RELEASE SAVEPOINT bury" : "RELEASE SAVEPOINT bury",
                    buried ? NULL : reterr);
     return r ? r : buried;
 }
@@ -167,9 +174,9 @@ int relay_wait_us(struct db *db, int64_t low_us, int64_t *ret_us, struct err *re
     uint64_t low;
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     const struct db_param params[] = { time_param(low_us, &low) };
-    int r = db_query(db,
-                     "SELECT run_at, clock_timestamp() FROM job.pending WHERE run_at >= $1 ORDER BY run_at LIMIT 1",
-                     params, 1, &rows, reterr);
+    int r = db_query(
+        db, "SELECT run_at, clock_timestamp() FROM job.pending WHERE run_at >= $1 ORDER BY run_at LIMIT 1",
+        params, 1, &rows, reterr);
     if (r)
         return r;
     *ret_us = INT64_MAX;

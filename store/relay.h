@@ -26,7 +26,8 @@ struct relay_row {
     int64_t run_at_us;
     int32_t delivery, attempt;
     const char *queue, *type;
-    const char *headers; /* JSON; NULL when size_bytes is beyond RELAY_ROW_BYTES_MAX, and key and payload then too */
+    const char
+        *headers; /* JSON; NULL when size_bytes is beyond RELAY_ROW_BYTES_MAX, and key and payload then too */
     struct span key, payload;
     int64_t size_bytes; /* of key, headers and payload as stored */
 };

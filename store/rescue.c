@@ -7,7 +7,10 @@
 
 int rescue_list_workers(struct db *db, struct rows **ret, struct err *reterr)
 {
-    return db_query(db, "SELECT id, host, pid, beat_at FROM job.worker ORDER BY id", NULL, 0, ret, reterr);
+    return db_query(db,
+                    "SELECT w.id, w.host, w.pid, w.beat_at, NOT EXISTS (SELECT FROM job.lease l WHERE l.worker = w.id) "
+                    "FROM job.worker w ORDER BY w.id",
+                    NULL, 0, ret, reterr);
 }
 
 void rescue_get_worker(const struct rows *rows, size_t row, struct rescue_worker *ret)
@@ -17,6 +20,7 @@ void rescue_get_worker(const struct rows *rows, size_t row, struct rescue_worker
         .host = rows_text(rows, row, 1),
         .pid = rows_int(rows, row, 2),
         .beat_at_us = rows_time_us(rows, row, 3),
+        .idle = rows_bool(rows, row, 4),
     };
 }
 

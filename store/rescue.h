@@ -12,6 +12,7 @@ struct rescue_worker {
     const char *id, *host; /* valid as long as the rows */
     int32_t pid;
     int64_t beat_at_us; /* PostgreSQL's clock; only ever compared for being the same */
+    bool idle;          /* holds no lease */
 };
 
 /* All registered workers. Return: as db_query(). */

@@ -34,8 +34,9 @@ struct session {
     void *reply_userdata;
 };
 
-int session_new(struct session **ret, const char *url, const char *name, const struct session_statement *statements,
-                int n_statements, const struct session_events_fns *events)
+int session_new(struct session **ret, const char *url, const char *name,
+                const struct session_statement *statements, int n_statements,
+                const struct session_events_fns *events)
 {
     _cleanup_(session_free_cleanup) struct session *s = calloc(1, sizeof(*s));
     if (!s)

@@ -30,24 +30,26 @@ struct session_statement {
 };
 
 struct session_reply {
-    int outcome;                              /* enum store_outcome */
-    struct store_refusal refusal;             /* with STORE_REFUSED */
+    int outcome;                  /* enum store_outcome */
+    struct store_refusal refusal; /* with STORE_REFUSED */
     int n_rows;
-    struct rows *rows[SESSION_MAX_STATEMENTS]; /* per statement of the request; NULL when it was not reached; freed by the session */
+    struct rows *rows
+        [SESSION_MAX_STATEMENTS]; /* per statement of the request; NULL when it was not reached; freed by the session */
 };
 
 typedef void (*session_reply_fn)(const struct session_reply *reply, void *userdata);
 
 struct session_events_fns {
-    void (*ready)(void *userdata);                  /* connected and prepared */
-    void (*lost)(const char *why, void *userdata);  /* also after a failed attempt; state is DOWN */
+    void (*ready)(void *userdata);                 /* connected and prepared */
+    void (*lost)(const char *why, void *userdata); /* also after a failed attempt; state is DOWN */
     void *userdata;
 };
 
 enum session_state { SESSION_DOWN, SESSION_CONNECTING, SESSION_READY, SESSION_BUSY };
 
-int session_new(struct session **ret, const char *url, const char *name, const struct session_statement *statements,
-                int n_statements, const struct session_events_fns *events);
+int session_new(struct session **ret, const char *url, const char *name,
+                const struct session_statement *statements, int n_statements,
+                const struct session_events_fns *events);
 struct session *session_free(struct session *s);
 DEFINE_CLEANUP(struct session *, session_free)
 

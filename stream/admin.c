@@ -14,10 +14,8 @@
 static const struct {
     const char *name, *value;
 } settings[ADMIN_N_SETTINGS] = {
-    { "cleanup.policy", "delete" },
-    { "retention.ms", "-1" },
-    { "retention.bytes", "-1" },
-    { "message.timestamp.type", "LogAppendTime" },
+    { "cleanup.policy", "delete" },     { "retention.ms", "-1" },
+    { "retention.bytes", "-1" },        { "message.timestamp.type", "LogAppendTime" },
     { "max.message.bytes", "2097152" },
 };
 _Static_assert(ADMIN_MESSAGE_MAX == 2097152, "the text above says the same");
@@ -165,12 +163,12 @@ static int request_wait(struct request *q, const char *topic, struct err *reterr
     q->event = rd_kafka_queue_poll(q->queue, admin_session_left_ms(&q->session) + 500);
     if (!q->event)
         return admin_session_judge(&q->session, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, topic, reterr);
-    return admin_session_judge(&q->session, rd_kafka_event_error(q->event), rd_kafka_event_error_string(q->event),
-                               topic, reterr);
+    return admin_session_judge(&q->session, rd_kafka_event_error(q->event),
+                               rd_kafka_event_error_string(q->event), topic, reterr);
 }
 
-static int judge_topics(struct request *q, const rd_kafka_topic_result_t **results, size_t n, const char *topic,
-                        struct err *reterr)
+static int judge_topics(struct request *q, const rd_kafka_topic_result_t **results, size_t n,
+                        const char *topic, struct err *reterr)
 {
     if (n != 1)
         return err_set(reterr, ADMIN_REFUSED, "%s: Kafka answered about %zu topics", topic, n);
@@ -230,7 +228,8 @@ int admin_delete_topic(struct admin *a, const char *topic, struct err *reterr)
     int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_DELETETOPICS, true, reterr);
     if (r)
         return r;
-    _cleanup_(rd_kafka_DeleteTopic_destroy_cleanup) rd_kafka_DeleteTopic_t *unwanted = rd_kafka_DeleteTopic_new(topic);
+    _cleanup_(rd_kafka_DeleteTopic_destroy_cleanup) rd_kafka_DeleteTopic_t *unwanted =
+        rd_kafka_DeleteTopic_new(topic);
     rd_kafka_DeleteTopics(q.session.rk, &unwanted, 1, q.options, q.queue);
     r = request_wait(&q, topic, reterr);
     if (r)

@@ -30,10 +30,10 @@ struct admin_config {
 };
 
 enum admin_outcome {
-    ADMIN_AWAY = 1,     /* no answer in time, or nobody there; @reterr names addresses and the last reason */
-    ADMIN_REFUSED = 2,  /* Kafka said no; @reterr has its words */
-    ADMIN_EXISTS = 3,   /* admin_create_topic: it was there already, and is as it was */
-    ADMIN_NO_TOPIC = 4, /* Kafka knows no such topic */
+    ADMIN_AWAY = 1,      /* no answer in time, or nobody there; @reterr names addresses and the last reason */
+    ADMIN_REFUSED = 2,   /* Kafka said no; @reterr has its words */
+    ADMIN_EXISTS = 3,    /* admin_create_topic: it was there already, and is as it was */
+    ADMIN_NO_TOPIC = 4,  /* Kafka knows no such topic */
     ADMIN_NOT_FOUND = 5, /* admin_find_message: not within the budget and the range that was looked at */
 };
 
@@ -50,8 +50,8 @@ int admin_probe(struct admin *a, struct err *reterr);
 struct admin_topic {
     char *name;
     int32_t n_partitions;
-    int32_t replication;   /* of partition 0 */
-    int32_t n_leaderless;  /* partitions that nobody serves at the moment */
+    int32_t replication;  /* of partition 0 */
+    int32_t n_leaderless; /* partitions that nobody serves at the moment */
 };
 
 struct admin_topics {

@@ -18,7 +18,8 @@ DEFINE_CLEANUP(rd_kafka_topic_partition_list_t *, rd_kafka_topic_partition_list_
  * The offsets of a time, for all partitions of @list in one round. Elements whose partition has nothing at or after the
  * time get RD_KAFKA_OFFSET_END.
  */
-static int look_up(struct admin_session *s, rd_kafka_topic_partition_list_t *list, int64_t time_ms, struct err *reterr)
+static int look_up(struct admin_session *s, rd_kafka_topic_partition_list_t *list, int64_t time_ms,
+                   struct err *reterr)
 {
     for (int i = 0; i < list->cnt; i++)
         list->elems[i].offset = time_ms;
@@ -80,7 +81,8 @@ static int list_partitions(struct search *q, struct err *reterr)
         if (r)
             return r;
         if (found->topics[0].partition_cnt > 0)
-            rd_kafka_topic_partition_list_add_range(q->places, q->topics[i], 0, found->topics[0].partition_cnt - 1);
+            rd_kafka_topic_partition_list_add_range(q->places, q->topics[i], 0,
+                                                    found->topics[0].partition_cnt - 1);
         rd_kafka_metadata_destroy(found);
     }
     return 0;
@@ -129,7 +131,8 @@ static void close_place(struct search *q, const char *topic, int32_t partition, 
 
 static void take_found(struct search *q, const struct message *m)
 {
-    const rd_kafka_topic_partition_t *end = rd_kafka_topic_partition_list_find(q->ends, m->topic, m->partition);
+    const rd_kafka_topic_partition_t *end =
+        rd_kafka_topic_partition_list_find(q->ends, m->topic, m->partition);
     q->found = (struct admin_found){
         .partition = m->partition,
         .offset = m->offset,
@@ -184,12 +187,18 @@ int admin_find_message(struct admin *a, const char *const *topics, size_t n_topi
 {
     /* A group's name is needed to be assigned partitions by hand; nothing ever joins or commits. */
     static const struct producer_property own[] = {
-        { "group.id", "libjob-admin" }, { "enable.partition.eof", "true" }, { "auto.offset.reset", "error" },
+        { "group.id", "libjob-admin" },
+        { "enable.partition.eof", "true" },
+        { "auto.offset.reset", "error" },
         { "fetch.wait.max.ms", "20" },
     };
     _cleanup_(search_done) struct search q = {
-        .topics = topics, .n_topics = n_topics, .match = match, .userdata = userdata,
-        .places = rd_kafka_topic_partition_list_new(8), .ends = rd_kafka_topic_partition_list_new(8),
+        .topics = topics,
+        .n_topics = n_topics,
+        .match = match,
+        .userdata = userdata,
+        .places = rd_kafka_topic_partition_list_new(8),
+        .ends = rd_kafka_topic_partition_list_new(8),
     };
     int r = admin_session_open(&q.session, a, own, ARRAY_SIZE(own), budget_us, reterr);
     if (r == 0)

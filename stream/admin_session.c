@@ -42,7 +42,8 @@ static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struc
     return 0;
 }
 
-static int set_all(rd_kafka_conf_t *conf, const struct producer_property *properties, size_t n, struct err *reterr)
+static int set_all(rd_kafka_conf_t *conf, const struct producer_property *properties, size_t n,
+                   struct err *reterr)
 {
     int r = 0;
     for (size_t i = 0; i < n && r == 0; i++)
@@ -53,12 +54,9 @@ static int set_all(rd_kafka_conf_t *conf, const struct producer_property *proper
 static int configure(struct admin *a, const struct admin_config *config, struct err *reterr)
 {
     const struct producer_property own[] = {
-        { "bootstrap.servers", config->brokers },
-        { "client.id", config->client_id },
-        { "socket.nagle.disable", "true" },
-        { "reconnect.backoff.max.ms", "1000" },
-        { "allow.auto.create.topics", "false" },
-        { "enable.auto.commit", "false" },
+        { "bootstrap.servers", config->brokers }, { "client.id", config->client_id },
+        { "socket.nagle.disable", "true" },       { "reconnect.backoff.max.ms", "1000" },
+        { "allow.auto.create.topics", "false" },  { "enable.auto.commit", "false" },
         { "log.connection.close", "false" },
     };
     rd_kafka_conf_set_log_cb(a->conf, write_log);
@@ -102,8 +100,9 @@ int64_t admin_timeout_us(const struct admin *a)
  * A consumer's handle, never a member of a group: unlike a producer's, its questions about a topic cannot create the
  * topic.
  */
-int admin_session_open(struct admin_session *s, const struct admin *a, const struct producer_property *properties,
-                       size_t n_properties, int64_t timeout_us, struct err *reterr)
+int admin_session_open(struct admin_session *s, const struct admin *a,
+                       const struct producer_property *properties, size_t n_properties, int64_t timeout_us,
+                       struct err *reterr)
 {
     char text[512];
     *s = (struct admin_session){ .deadline_us = clock_mono_us() + timeout_us };
@@ -153,8 +152,8 @@ static bool is_away(rd_kafka_resp_err_t code)
     }
 }
 
-int admin_session_judge(struct admin_session *s, rd_kafka_resp_err_t code, const char *detail, const char *what,
-                        struct err *reterr)
+int admin_session_judge(struct admin_session *s, rd_kafka_resp_err_t code, const char *detail,
+                        const char *what, struct err *reterr)
 {
     const char *words = detail && *detail ? detail : rd_kafka_err2str(code);
     switch (code) {

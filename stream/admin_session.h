@@ -14,8 +14,9 @@ struct admin_session {
 };
 
 /* The user's own properties, and what else this question needs. Return: 0; -ENOMEM; -EINVAL with @reterr. */
-int admin_session_open(struct admin_session *s, const struct admin *a, const struct producer_property *properties,
-                       size_t n_properties, int64_t timeout_us, struct err *reterr);
+int admin_session_open(struct admin_session *s, const struct admin *a,
+                       const struct producer_property *properties, size_t n_properties, int64_t timeout_us,
+                       struct err *reterr);
 void admin_session_close(struct admin_session *s);
 #define _cleanup_admin_session_ _cleanup_(admin_session_close)
 
@@ -24,8 +25,8 @@ int64_t admin_timeout_us(const struct admin *a);
 int admin_session_left_ms(const struct admin_session *s);
 
 /* Turns an error code into an admin_outcome with a sentence that starts with @what. @detail: Kafka's words; may be NULL. Return: the outcome. */
-int admin_session_judge(struct admin_session *s, rd_kafka_resp_err_t code, const char *detail, const char *what,
-                        struct err *reterr);
+int admin_session_judge(struct admin_session *s, rd_kafka_resp_err_t code, const char *detail,
+                        const char *what, struct err *reterr);
 
 /* The metadata of one topic. Return: 0, then rd_kafka_metadata_destroy() @ret; ADMIN_NO_TOPIC; ADMIN_AWAY; ADMIN_REFUSED. */
 int admin_session_topic(struct admin_session *s, const char *topic, const struct rd_kafka_metadata **ret,

@@ -90,6 +90,13 @@ void consumer_unassign(struct consumer *c);
 /* Tells Kafka positions, for lag tools, and to learn whether we still are a member: COMMITTED follows. */
 void consumer_commit(struct consumer *c, const struct consumer_place *places, size_t n, void *cookie);
 
+/*
+ * Reads an assigned partition again from @offset: what feed_next() gives afterwards is from there. Blocks up to 2 s until
+ * librdkafka has turned round; it is for the rare case that a cursor was lost and won back without a rebalance.
+ * Return: 0; -EIO with @reterr (the position is then unknown: do not read on).
+ */
+int consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *reterr);
+
 /* Reading one assigned partition. */
 struct feed;
 int feed_new(struct feed **ret, struct consumer *c, const char *topic, int32_t partition);
@@ -97,8 +104,8 @@ struct feed *feed_free(struct feed *f);
 DEFINE_CLEANUP(struct feed *, feed_free)
 
 enum feed_result {
-    FEED_EMPTY = 1, /* nothing now; consumer_fd() tells when there is */
-    FEED_END = 2,   /* the end of the log, at *ret_offset */
+    FEED_EMPTY = 1,   /* nothing now; consumer_fd() tells when there is */
+    FEED_END = 2,     /* the end of the log, at *ret_offset */
     FEED_OUTSIDE = 3, /* the position to start from is not in the log: nothing more will come */
 };
 /* Return: 0 with a message to be freed; FEED_EMPTY; FEED_END; FEED_OUTSIDE; -ENOMEM (the record will not come again: give the feed up). */

@@ -26,7 +26,8 @@ struct message {
     int64_t timestamp_ms; /* of the record, as Kafka has it; -1 when it has none */
     struct span key;
     struct span value;
-    size_t n_headers; /* more than MESSAGE_MAX_HEADERS are not read: n_headers is then MESSAGE_MAX_HEADERS + 1 */
+    size_t
+        n_headers; /* more than MESSAGE_MAX_HEADERS are not read: n_headers is then MESSAGE_MAX_HEADERS + 1 */
     const struct message_header *headers;
     void *handle; /* consumed only */
 };

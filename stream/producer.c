@@ -222,7 +222,8 @@ int producer_send(struct producer *p, const struct message *m, void *cookie)
     size_t before = atomic_fetch_add_explicit(&p->bytes_in_flight, size, memory_order_relaxed);
     atomic_fetch_add_explicit(&p->n_in_flight, 1, memory_order_relaxed);
     /* One message is always taken, so that a small buffer does not refuse a large message for ever. */
-    int r = before > 0 && before + size > p->config.buffer_bytes ? PRODUCER_FULL : send_to_topic(p->handle, m, cookie);
+    int r = before > 0 && before + size > p->config.buffer_bytes ? PRODUCER_FULL
+                                                                 : send_to_topic(p->handle, m, cookie);
     if (r) {
         atomic_fetch_sub_explicit(&p->bytes_in_flight, size, memory_order_relaxed);
         atomic_fetch_sub_explicit(&p->n_in_flight, 1, memory_order_relaxed);

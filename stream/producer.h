@@ -39,7 +39,7 @@ struct producer_config {
     int64_t linger_us;          /* how long a batch waits for company */
     size_t buffer_messages;     /* bounds of what waits for an answer */
     size_t buffer_bytes;        /* of keys, values and headers */
-    bool silent;                /* log nothing: in an application's process, standard error is the application's */
+    bool silent; /* log nothing: in an application's process, standard error is the application's */
     const struct producer_property *properties; /* the user's own, applied last */
     size_t n_properties;
 };
@@ -54,10 +54,11 @@ enum producer_cause {
 
 struct producer_report {
     enum producer_outcome outcome;
-    enum producer_cause cause;     /* unless DELIVERED */
-    const char *error;             /* why, unless DELIVERED; valid during the callback */
-    const struct message *message; /* as it was sent, with partition and offset when DELIVERED; valid during the callback */
-    void *cookie;                  /* as given to producer_send() */
+    enum producer_cause cause; /* unless DELIVERED */
+    const char *error;         /* why, unless DELIVERED; valid during the callback */
+    const struct message
+        *message; /* as it was sent, with partition and offset when DELIVERED; valid during the callback */
+    void *cookie; /* as given to producer_send() */
 };
 
 typedef void (*producer_report_fn)(const struct producer_report *report, void *userdata);

@@ -16,11 +16,15 @@
 DEFINE_CLEANUP(rd_kafka_conf_t *, rd_kafka_conf_destroy)
 
 static const struct producer_property fixed_properties[] = {
-    { "enable.idempotence", "true" }, /* implies acks=all, endless retries in order, at most 5 requests in flight */
+    { "enable.idempotence",
+      "true" }, /* implies acks=all, endless retries in order, at most 5 requests in flight */
     { "partitioner", "murmur2_random" },
-    { "allow.auto.create.topics", "false" }, /* a queue's name with a typing error is an error, not a new topic */
-    { "topic.metadata.propagation.max.ms", "5000" }, /* then a topic that is not there is said to be not there */
-    { "topic.metadata.refresh.interval.ms", "10000" }, /* and noticed when it has been made, or has got more partitions */
+    { "allow.auto.create.topics",
+      "false" }, /* a queue's name with a typing error is an error, not a new topic */
+    { "topic.metadata.propagation.max.ms",
+      "5000" }, /* then a topic that is not there is said to be not there */
+    { "topic.metadata.refresh.interval.ms",
+      "10000" }, /* and noticed when it has been made, or has got more partitions */
     { "message.max.bytes", MESSAGE_MAX_BYTES },
     { "queue.buffering.max.kbytes", "2147483647" }, /* counts no headers, so the producer counts by itself */
     { "socket.nagle.disable", "true" },
@@ -42,7 +46,8 @@ static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struc
     return 0;
 }
 
-static int set_all(rd_kafka_conf_t *conf, const struct producer_property *properties, size_t n, struct err *reterr)
+static int set_all(rd_kafka_conf_t *conf, const struct producer_property *properties, size_t n,
+                   struct err *reterr)
 {
     int r = 0;
     for (size_t i = 0; i < n && r == 0; i++)
@@ -100,7 +105,8 @@ static void log_nothing(const rd_kafka_t *rk, int level, const char *facility, c
     (void)rk, (void)level, (void)facility, (void)text;
 }
 
-int producer_conf_new(rd_kafka_conf_t **ret, const struct producer_config *config, void *opaque, struct err *reterr)
+int producer_conf_new(rd_kafka_conf_t **ret, const struct producer_config *config, void *opaque,
+                      struct err *reterr)
 {
     _cleanup_(rd_kafka_conf_destroy_cleanup) rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (!conf)

@@ -8,4 +8,5 @@
 #include "stream/producer.h"
 
 /* @opaque: what rd_kafka_opaque() gives. Return: 0; -EINVAL with the property in @reterr; other negative errno. */
-int producer_conf_new(rd_kafka_conf_t **ret, const struct producer_config *config, void *opaque, struct err *reterr);
+int producer_conf_new(rd_kafka_conf_t **ret, const struct producer_config *config, void *opaque,
+                      struct err *reterr);

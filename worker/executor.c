@@ -208,7 +208,8 @@ static void say_hello(struct executor *e, const char *error)
 {
     char frame[8 + 1024 + 8] = { 0 };
     size_t length = strlen(error); /* less than struct err has room for */
-    struct frame head = { .size = (uint32_t)((sizeof(head) + length + 1 + 7) & ~(size_t)7), .kind = FRAME_HELLO };
+    struct frame head = { .size = (uint32_t)((sizeof(head) + length + 1 + 7) & ~(size_t)7),
+                          .kind = FRAME_HELLO };
     memcpy(frame, &head, sizeof(head));
     memcpy(frame + sizeof(head), error, length);
     write_all(e, frame, head.size);

@@ -48,9 +48,9 @@ static void finish_frame(struct buf *out, size_t start)
     memcpy(out->data + start + offsetof(struct frame, size), &size, sizeof(size));
 }
 
-void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, const struct uuid *id, struct span type, const char *queue,
-                   struct span content_type, struct span traceparent, struct span tracestate, struct span payload,
-                   int attempt, int max_attempts, int delivery)
+void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, const struct uuid *id, struct span type,
+                   const char *queue, struct span content_type, struct span traceparent,
+                   struct span tracestate, struct span payload, int attempt, int max_attempts, int delivery)
 {
     size_t start = out->size;
     struct frame_job job = {

@@ -70,8 +70,8 @@ struct frame_answer {
 
 /* The shared page. */
 struct frame_board {
-    _Atomic uint64_t state;    /* started << 32 | taken_back */
-    _Atomic uint32_t answered; /* the job whose answer was put last; started > answered: one is running */
+    _Atomic uint64_t state;     /* started << 32 | taken_back */
+    _Atomic uint32_t answered;  /* the job whose answer was put last; started > answered: one is running */
     _Atomic int64_t started_us; /* monotonic: when the last job was started */
     _Atomic uint32_t unsent_size;
     char unsent[FRAME_UNSENT_SIZE];
@@ -94,9 +94,9 @@ uint32_t frame_take_back(struct frame_board *board, uint32_t last);
 bool frame_try_start(struct frame_board *board, uint32_t seq);
 
 /* A job's context as frame_put_job() needs it: strings as in struct job_context. */
-void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, const struct uuid *id, struct span type, const char *queue,
-                   struct span content_type, struct span traceparent, struct span tracestate, struct span payload,
-                   int attempt, int max_attempts, int delivery);
+void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, const struct uuid *id, struct span type,
+                   const char *queue, struct span content_type, struct span traceparent,
+                   struct span tracestate, struct span payload, int attempt, int max_attempts, int delivery);
 
 /* Points @ctx into a received frame; @fence has 48 bytes. Return: 0; -EBADMSG. */
 int frame_get_job(const struct frame_job *job, struct job_context *ctx, char *fence);

@@ -11,9 +11,9 @@
 #include "libjob/names.h"
 #include "stream/consumer.h"
 
-#define COMMIT_PAUSE_US USEC_PER_SEC     /* between two offset commits to Kafka */
+#define COMMIT_PAUSE_US USEC_PER_SEC      /* between two offset commits to Kafka */
 #define PROVE_PAUSE_US (USEC_PER_SEC / 2) /* before Kafka is asked again whether we are a member */
-#define RETAKE_PAUSE_US USEC_PER_SEC     /* before a fenced partition is taken over again */
+#define RETAKE_PAUSE_US USEC_PER_SEC      /* before a fenced partition is taken over again */
 #define PREFETCH_MESSAGES 10000
 #define PREFETCH_BYTES (8 << 20)
 
@@ -170,7 +170,8 @@ static void stand_outside(struct intake *in, struct partition *p)
 {
     (void)in;
     p->state = PARTITION_OUTSIDE;
-    log_error("intake: %s[%" PRId32 "]: the cursor's next_offset %" PRId64 " is not in the log; the topic was "
+    log_error("intake: %s[%" PRId32 "]: the cursor's next_offset %" PRId64
+              " is not in the log; the topic was "
               "recreated or Kafka dropped records. This partition stands until that is mended",
               p->topic, p->id, p->window.base);
 }
@@ -233,28 +234,43 @@ static void set_timer(sd_event_source *timer, int64_t pause_us)
     sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
+/* Taken over again without a rebalance: what was read before and dropped has to be read once more. */
+static bool read_again(struct intake *in, struct partition *p, int64_t offset)
+{
+    struct err err = { 0 };
+    p->held = message_free(p->held);
+    if (consumer_seek(in->consumer, p->topic, p->id, offset, &err) == 0)
+        return true;
+    log_warning("intake: %s[%" PRId32 "]: %s; again in 1 s", p->topic, p->id, err.text);
+    p->state = PARTITION_FENCED;
+    set_timer(in->retake_timer, RETAKE_PAUSE_US);
+    return false;
+}
+
 void intake_taken(struct intake *in, struct partition *p, bool unclean, struct span done, int64_t next_offset)
 {
+    if (p->feed && !read_again(in, p, p->log_start < 0 ? CONSUMER_LOG_START : next_offset))
+        return;
     window_done(&p->window);
     if (window_init(&p->window, next_offset, in->config->worker.window) < 0) {
         in->owner.fatal("out of memory", in->owner.userdata);
         return;
     }
     if (window_decode(&p->window, done) != 0)
-        log_error("intake: %s[%" PRId32 "]: the cursor's bitmap is damaged; jobs from offset %" PRId64 " on run again",
+        log_error("intake: %s[%" PRId32 "]: the cursor's bitmap is damaged; jobs from offset %" PRId64
+                  " on run again",
                   p->topic, p->id, next_offset);
     p->probation_end = unclean ? next_offset + in->config->worker.window : 0;
     p->state = PARTITION_PROVING;
-    log_info("intake: took over %s[%" PRId32 "] at offset %" PRId64 ", epoch %" PRId64 "%s", p->topic, p->id, next_offset,
-             p->epoch, unclean ? "; its last owner did not release it" : "");
+    log_info("intake: took over %s[%" PRId32 "] at offset %" PRId64 ", epoch %" PRId64 "%s", p->topic, p->id,
+             next_offset, p->epoch, unclean ? "; its last owner did not release it" : "");
 }
 
-static struct consumer_place *list_places(struct intake *in, bool (*want)(const struct partition *), bool positions,
-                                          size_t *ret_n)
+static struct consumer_place *list_places(struct intake *in, bool (*want)(const struct partition *),
+                                          bool positions, size_t *ret_n)
 {
     size_t n = 0;
-    list_for_each(link, &in->partitions)
-        n++;
+    list_for_each(link, &in->partitions) n++;
     struct consumer_place *places = calloc(n + 1, sizeof(*places));
     n = 0;
     list_for_each(link, &in->partitions)
@@ -263,7 +279,8 @@ static struct consumer_place *list_places(struct intake *in, bool (*want)(const 
         if (!places || !want(p))
             continue;
         bool from_start = positions && p->log_start < 0;
-        places[n++] = (struct consumer_place){ p->topic, p->id, from_start ? CONSUMER_LOG_START : p->window.base };
+        places[n++] =
+            (struct consumer_place){ p->topic, p->id, from_start ? CONSUMER_LOG_START : p->window.base };
     }
     *ret_n = n;
     return places;
@@ -332,9 +349,9 @@ static void on_committed(struct intake *in, const struct consumer_event *event)
         set_timer(in->prove_timer, PROVE_PAUSE_US);
         return;
     }
-    list_for_each(link, &in->partitions)
-        if (partition_at(link)->state == PARTITION_PROVING)
-            partition_at(link)->state = PARTITION_OPEN;
+    list_for_each(link, &in->partitions) if (partition_at(link)->state == PARTITION_PROVING)
+        partition_at(link)
+            ->state = PARTITION_OPEN;
 }
 
 static void on_assign(struct intake *in, const struct consumer_event *event)
@@ -342,7 +359,7 @@ static void on_assign(struct intake *in, const struct consumer_event *event)
     in->generation++;
     in->pending = REBALANCE_ASSIGN;
     log_info("intake: %zu partitions assigned", event->n_places);
-    for (size_t i = 0; i < event->n_places; i++) {
+    for (size_t i = 0; i < event->n_places && !in->stopping; i++) {
         struct partition *p = partition_new(event->places[i].topic, event->places[i].partition);
         if (!p) {
             in->owner.fatal("out of memory", in->owner.userdata);
@@ -350,7 +367,7 @@ static void on_assign(struct intake *in, const struct consumer_event *event)
         }
         list_append(&in->partitions, &p->link);
     }
-    if (event->n_places == 0)
+    if (list_is_empty(&in->partitions)) /* nothing for us, or we are leaving */
         answer_assign(in);
     else
         in->owner.take_over(&in->partitions, in->owner.userdata);
@@ -378,9 +395,11 @@ static int on_retake(sd_event_source *source, uint64_t usec, void *userdata)
 /* Somebody else raised the epoch: nothing of this partition is ours to write any more. */
 void intake_fenced(struct intake *in, struct partition *p)
 {
-    log_warning("intake: %s[%" PRId32 "] was taken over by another worker; its unrecorded jobs are dropped here", p->topic,
-                p->id);
+    log_warning("intake: %s[%" PRId32
+                "] was taken over by another worker; its unrecorded jobs are dropped here",
+                p->topic, p->id);
     p->state = PARTITION_FENCED;
+    p->gap = 0;
     drop_ready(in, p);
     in->owner.drop(p, true, in->owner.userdata);
     if (!p->closing)
@@ -391,8 +410,7 @@ void intake_fenced(struct intake *in, struct partition *p)
 
 static void free_partitions(struct intake *in)
 {
-    list_for_each_safe(link, &in->partitions)
-        partition_free(partition_at(link));
+    list_for_each_safe(link, &in->partitions) partition_free(partition_at(link));
 }
 
 static void answer_revoke(struct intake *in)
@@ -407,15 +425,13 @@ static void close_all(struct intake *in)
 {
     in->generation++;
     drop_ready(in, NULL);
-    list_for_each(link, &in->partitions)
-        partition_at(link)->closing = true;
+    list_for_each(link, &in->partitions) partition_at(link)->closing = true;
 }
 
 /* Others may own them already: what runs here must not go on beside it. */
 static void give_up(struct intake *in)
 {
-    list_for_each(link, &in->partitions)
-        in->owner.drop(partition_at(link), true, in->owner.userdata);
+    list_for_each(link, &in->partitions) in->owner.drop(partition_at(link), true, in->owner.userdata);
     answer_revoke(in);
 }
 
@@ -423,7 +439,8 @@ static int on_revoke_limit(sd_event_source *source, uint64_t usec, void *userdat
 {
     (void)source;
     (void)usec;
-    log_error("intake: jobs of revoked partitions were still running or unrecorded at the limit; they run again elsewhere");
+    log_error(
+        "intake: jobs of revoked partitions were still running or unrecorded at the limit; they run again elsewhere");
     give_up(userdata);
     return 0;
 }
@@ -447,8 +464,7 @@ void intake_released(struct intake *in)
 {
     if (in->pending == REBALANCE_REVOKE)
         answer_revoke(in);
-    else if (in->stopping)
-        in->released = true;
+    in->released = in->stopping;
 }
 
 /* --- Kafka's display of the position ------------------------------------------------------------------------------------- */
@@ -468,8 +484,7 @@ static int on_commit_timer(sd_event_source *source, uint64_t usec, void *userdat
     if (!n || !places)
         return 0;
     consumer_commit(in->consumer, places, n, NULL);
-    list_for_each(link, &in->partitions)
-        partition_at(link)->committed = partition_at(link)->window.base;
+    list_for_each(link, &in->partitions) partition_at(link)->committed = partition_at(link)->window.base;
     return 0;
 }
 
@@ -553,7 +568,10 @@ void intake_stop(struct intake *in, struct list *leased)
 void intake_release_all(struct intake *in)
 {
     close_all(in);
-    in->owner.release(&in->partitions, in->owner.userdata);
+    if (list_is_empty(&in->partitions))
+        in->released = true;
+    else
+        in->owner.release(&in->partitions, in->owner.userdata);
 }
 
 bool intake_is_released(const struct intake *in)
@@ -576,7 +594,8 @@ static int subscribe(struct intake *in, struct err *reterr)
 static int open_consumer(struct intake *in, struct err *reterr)
 {
     const struct config_kafka *kafka = &in->config->kafka;
-    _cleanup_free_ struct producer_property *properties = calloc(kafka->n_properties + 1, sizeof(*properties));
+    _cleanup_free_ struct producer_property *properties =
+        calloc(kafka->n_properties + 1, sizeof(*properties));
     if (!properties)
         return -ENOMEM;
     for (size_t i = 0; i < kafka->n_properties; i++)
@@ -608,7 +627,8 @@ static int add_sources(struct intake *in)
         { &in->retake_timer, on_retake },
     };
     for (size_t i = 0; i < ARRAY_SIZE(timers); i++) {
-        int r = sd_event_add_time(in->event, timers[i].source, CLOCK_MONOTONIC, 0, 1000, timers[i].handler, in);
+        int r =
+            sd_event_add_time(in->event, timers[i].source, CLOCK_MONOTONIC, 0, 1000, timers[i].handler, in);
         if (r < 0)
             return r;
         sd_event_source_set_enabled(*timers[i].source, SD_EVENT_OFF);
@@ -616,13 +636,19 @@ static int add_sources(struct intake *in)
     return sd_event_add_io(in->event, &in->io, consumer_fd(in->consumer), EPOLLIN, on_io, in);
 }
 
-static void free_all(struct intake *in)
+static void free_ready(struct intake *in)
 {
-    sd_event_source *sources[] = { in->io, in->commit_timer, in->prove_timer, in->revoke_timer, in->retake_timer };
-    for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
-        sd_event_source_disable_unref(sources[i]);
     list_for_each_safe(link, &in->ready)
         job_free(job_of(link));
+}
+
+static void free_all(struct intake *in)
+{
+    sd_event_source *sources[] = { in->io, in->commit_timer, in->prove_timer, in->revoke_timer,
+                                   in->retake_timer };
+    for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+        sd_event_source_disable_unref(sources[i]);
+    list_for_each_safe(link, &in->ready) job_free(job_of(link));
     job_types_free(in->types);
     free(in);
 }
@@ -632,6 +658,7 @@ int intake_close(struct intake *in, int64_t timeout_us)
     if (!in)
         return 0;
     in->io = sd_event_source_disable_unref(in->io);
+    free_ready(in);
     free_partitions(in);
     if (consumer_close(in->consumer, timeout_us) != 0)
         return 1;
@@ -639,8 +666,8 @@ int intake_close(struct intake *in, int64_t timeout_us)
     return 0;
 }
 
-int intake_new(struct intake **ret, sd_event *event, const struct job_config *config, const struct intake_owner *owner,
-               struct err *reterr)
+int intake_new(struct intake **ret, sd_event *event, const struct job_config *config,
+               const struct intake_owner *owner, struct err *reterr)
 {
     struct intake *in = calloc(1, sizeof(*in));
     if (!in)

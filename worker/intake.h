@@ -33,25 +33,29 @@
 struct intake;
 
 struct intake_owner {
-    void (*take_over)(struct list *partitions, void *userdata);  /* raise the epochs of those in state TAKING */
-    void (*release)(struct list *partitions, void *userdata);    /* give the closing ones back when nothing is open */
-    void (*drop)(struct partition *p, bool kill, void *userdata); /* forget its jobs everywhere; kill: those running, too */
-    void (*finished)(struct job *job, void *userdata);           /* ended without being run */
-    void (*claim)(struct job *job, void *userdata);              /* must be leased before it starts */
-    void (*gap)(void *userdata);                                 /* a cursor can move without a job */
-    void (*fatal)(const char *why, void *userdata);              /* the consumer is lost: the process has to end */
+    void (*take_over)(struct list *partitions,
+                      void *userdata); /* raise the epochs of those in state TAKING */
+    void (*release)(struct list *partitions,
+                    void *userdata); /* give the closing ones back when nothing is open */
+    void (*drop)(struct partition *p, bool kill,
+                 void *userdata); /* forget its jobs everywhere; kill: those running, too */
+    void (*finished)(struct job *job, void *userdata); /* ended without being run */
+    void (*claim)(struct job *job, void *userdata);    /* must be leased before it starts */
+    void (*gap)(void *userdata);                       /* a cursor can move without a job */
+    void (*fatal)(const char *why, void *userdata);    /* the consumer is lost: the process has to end */
     void *userdata;
 };
 
-int intake_new(struct intake **ret, sd_event *event, const struct job_config *config, const struct intake_owner *owner,
-               struct err *reterr);
+int intake_new(struct intake **ret, sd_event *event, const struct job_config *config,
+               const struct intake_owner *owner, struct err *reterr);
 /* Leaves the group. Return: 0; 1 when librdkafka did not come back in time (then nothing is freed). */
 int intake_close(struct intake *in, int64_t timeout_us);
 
 struct list *intake_partitions(struct intake *in);
 
 /* What the recorder reports. */
-void intake_taken(struct intake *in, struct partition *p, bool unclean, struct span done, int64_t next_offset);
+void intake_taken(struct intake *in, struct partition *p, bool unclean, struct span done,
+                  int64_t next_offset);
 void intake_taken_all(struct intake *in);
 void intake_advanced(struct intake *in, struct partition *p);
 void intake_fenced(struct intake *in, struct partition *p);

@@ -24,7 +24,7 @@ struct partition;
 enum job_outcome {
     OUTCOME_NONE,
     OUTCOME_SUCCEEDED,
-    OUTCOME_FAILED,       /* may be tried again */
+    OUTCOME_FAILED, /* may be tried again */
     OUTCOME_FAILED_FOR_GOOD,
     OUTCOME_SNOOZED,
     OUTCOME_CRASHED,      /* its executor died of it */
@@ -42,14 +42,15 @@ struct job_type {
 
 struct job {
     struct list link;
-    struct message *message;     /* owned */
-    struct envelope envelope;    /* points into message */
-    struct partition *partition; /* where its offset is still open; NULL: leased, or the partition is no longer ours */
-    struct job_type *type;       /* NULL: malformed */
-    int64_t token;               /* of its lease; 0: none */
-    int64_t epoch;               /* of its partition's take-over, for the handler's fencing token */
-    uint32_t seq;                /* in its executor */
-    bool orphan;                 /* its partition went away: the outcome is nobody's business */
+    struct message *message;  /* owned */
+    struct envelope envelope; /* points into message */
+    struct partition
+        *partition; /* where its offset is still open; NULL: leased, or the partition is no longer ours */
+    struct job_type *type; /* NULL: malformed */
+    int64_t token;         /* of its lease; 0: none */
+    int64_t epoch;         /* of its partition's take-over, for the handler's fencing token */
+    uint32_t seq;          /* in its executor */
+    bool orphan;           /* its partition went away: the outcome is nobody's business */
 
     /* FINISHED */
     enum job_outcome outcome;
@@ -58,8 +59,8 @@ struct job {
     int64_t retry_after_ms;          /* -1: not set */
     char *result;                    /* owned; NULL: none */
     size_t result_size;
-    char *error;                     /* owned, NUL-terminated; NULL: none */
-    char refused[6];     /* PostgreSQL refused its row with this SQLSTATE; "" */
+    char *error;     /* owned, NUL-terminated; NULL: none */
+    char refused[6]; /* PostgreSQL refused its row with this SQLSTATE; "" */
 };
 
 /* A type counts as short below this; only short jobs are sent ahead into an executor. */
@@ -78,7 +79,8 @@ static inline struct job *job_of(struct list *link)
 bool job_is_short(const struct job *job);
 
 /* Sets outcome and error text (printf-like; NULL: none). */
-void job_finish(struct job *job, enum job_outcome outcome, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void job_finish(struct job *job, enum job_outcome outcome, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The types that this worker has met: bounded, found by name. */
 struct job_types;

@@ -53,8 +53,8 @@ static int check(const struct job_module *module, const char *path, struct err *
     if (!module)
         return err_set(reterr, -EINVAL, "%s: exports no \"job_module\"", path);
     if (module->abi != JOB_HANDLER_ABI)
-        return err_set(reterr, -EINVAL, "%s: built for handler ABI %u, this worker has %d: build it again", path,
-                       module->abi, JOB_HANDLER_ABI);
+        return err_set(reterr, -EINVAL, "%s: built for handler ABI %u, this worker has %d: build it again",
+                       path, module->abi, JOB_HANDLER_ABI);
     for (uint32_t i = 0; i < module->n_handlers; i++)
         if (!module->handlers[i].run || !module->handlers[i].type ||
             !name_is_type(span_from_string(module->handlers[i].type)))

@@ -102,8 +102,8 @@ static void fill_result(const struct job *job, struct outcome_texts *texts, stru
 }
 
 /* "unknown type "x"; this worker knows: a, b.*" */
-static void fill_unknown(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
-                         struct record_row *ret)
+static void fill_unknown(const struct job *job, const struct outcome_context *context,
+                         struct outcome_texts *texts, struct record_row *ret)
 {
     struct buf *text = &texts->unknown;
     buf_reset(text);
@@ -124,14 +124,15 @@ static int64_t delay_of(const struct job *job, const struct outcome_context *con
     return backoff_delay_us(&job->type->handler->backoff, job->envelope.attempt, context->random);
 }
 
-static void fill_try(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
-                     struct record_row *ret)
+static void fill_try(const struct job *job, const struct outcome_context *context,
+                     struct outcome_texts *texts, struct record_row *ret)
 {
     switch (job->outcome) {
     case OUTCOME_FAILED:
         ret->outcome = "failed";
         ret->delay_us = delay_of(job, context);
-        int limit = job->envelope.max_attempts ? job->envelope.max_attempts : job->type->handler->max_attempts;
+        int limit =
+            job->envelope.max_attempts ? job->envelope.max_attempts : job->type->handler->max_attempts;
         if (job->envelope.attempt >= limit)
             ret->verdict = "exhausted";
         break;
@@ -158,8 +159,8 @@ static void fill_try(const struct job *job, const struct outcome_context *contex
     }
 }
 
-void outcome_fill_claim(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
-                        struct record_row *ret)
+void outcome_fill_claim(const struct job *job, const struct outcome_context *context,
+                        struct outcome_texts *texts, struct record_row *ret)
 {
     fill_common(job, context, ret);
     fill_message(job, texts, ret);

@@ -20,8 +20,8 @@ struct outcome_context {
 };
 
 /* The lease row of a job. */
-void outcome_fill_claim(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
-                        struct record_row *ret);
+void outcome_fill_claim(const struct job *job, const struct outcome_context *context,
+                        struct outcome_texts *texts, struct record_row *ret);
 
 /* The row of a finished job. Return: true when it belongs to the deferrals, false when it is a success. */
 bool outcome_fill(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,

@@ -16,9 +16,9 @@
 #include "worker/frame.h"
 #include "worker/zygote.h"
 
-#define STALL_US 20000      /* a short job that runs longer holds up others */
+#define STALL_US 20000 /* a short job that runs longer holds up others */
 #define STALL_LOOK_US 10000
-#define RESPAWN_US 1000000  /* after an executor died before it had loaded its handlers */
+#define RESPAWN_US 1000000 /* after an executor died before it had loaded its handlers */
 
 enum executor_state { EXECUTOR_ABSENT, EXECUTOR_STARTING, EXECUTOR_READY, EXECUTOR_DYING };
 
@@ -284,7 +284,8 @@ static void blame(struct executor *e, struct job *job, const struct zygote_exit 
         job_finish(job, OUTCOME_CRASHED, "killed by signal %d (%s)", WTERMSIG(exit->status),
                    strsignal(WTERMSIG(exit->status)));
     else
-        job_finish(job, OUTCOME_CRASHED, "exited with status %d without an answer", WEXITSTATUS(exit->status));
+        job_finish(job, OUTCOME_CRASHED, "exited with status %d without an answer",
+                   WEXITSTATUS(exit->status));
 }
 
 static void give_jobs_back(struct executor *e, const struct zygote_exit *exit)
@@ -459,7 +460,8 @@ static void take_back(struct executor *e)
 static bool is_stalled(const struct executor *e, int64_t now_us)
 {
     uint32_t started = frame_state_started(atomic_load(&e->board->state));
-    return started != atomic_load(&e->board->answered) && now_us - atomic_load(&e->board->started_us) > STALL_US;
+    return started != atomic_load(&e->board->answered) &&
+           now_us - atomic_load(&e->board->started_us) > STALL_US;
 }
 
 static int on_stall_look(sd_event_source *source, uint64_t usec, void *userdata)
@@ -517,9 +519,8 @@ void pool_orphan_partition(struct pool *p, const struct partition *partition)
 static bool runs_partition(const struct executor *e, const struct partition *partition)
 {
     uint32_t started = frame_state_started(atomic_load(&e->board->state));
-    list_for_each(link, (struct list *)&e->jobs)
-        if (job_of(link)->partition == partition && job_of(link)->seq == started)
-            return true;
+    list_for_each(link, (struct list *)&e->jobs) if (job_of(link)->partition == partition &&
+                                                     job_of(link)->seq == started) return true;
     return false;
 }
 
@@ -533,7 +534,8 @@ void pool_kill_partition(struct pool *p, const struct partition *partition)
     pool_orphan_partition(p, partition);
 }
 
-int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config, const struct pool_owner *owner)
+int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config,
+             const struct pool_owner *owner)
 {
     _cleanup_(pool_free_cleanup) struct pool *p = calloc(1, sizeof(*p));
     if (!p)
@@ -569,8 +571,7 @@ struct pool *pool_free(struct pool *p)
     if (!p)
         return NULL;
     for (uint32_t i = 0; p->executors && i < p->max; i++) {
-        list_for_each_safe(link, &p->executors[i].jobs)
-            job_free(job_of(link));
+        list_for_each_safe(link, &p->executors[i].jobs) job_free(job_of(link));
         forget(&p->executors[i]);
     }
     sd_event_source_disable_unref(p->zygote_io);

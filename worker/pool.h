@@ -30,7 +30,8 @@ struct pool_owner {
 };
 
 /* @zygote: of zygote_start(); the pool owns it. */
-int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config, const struct pool_owner *owner);
+int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config,
+             const struct pool_owner *owner);
 struct pool *pool_free(struct pool *p);
 DEFINE_CLEANUP(struct pool *, pool_free)
 

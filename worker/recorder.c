@@ -22,7 +22,14 @@
 #define GAP_DELAY_US USEC_PER_SEC
 #define BEAT_IDLE_US (10 * USEC_PER_SEC)
 
-enum request_kind { REQUEST_NONE, REQUEST_REGISTER, REQUEST_TAKE_OVER, REQUEST_BATCH, REQUEST_READ_BACK, REQUEST_UNREGISTER };
+enum request_kind {
+    REQUEST_NONE,
+    REQUEST_REGISTER,
+    REQUEST_TAKE_OVER,
+    REQUEST_BATCH,
+    REQUEST_READ_BACK,
+    REQUEST_UNREGISTER
+};
 
 struct recorder {
     sd_event *event;
@@ -38,40 +45,40 @@ struct recorder {
 
     /* connection */
     bool away_logged;
-    int64_t retry_us;        /* pause before the next attempt */
-    int64_t connect_at_us;   /* 0: not waiting */
+    int64_t retry_us;      /* pause before the next attempt */
+    int64_t connect_at_us; /* 0: not waiting */
     int64_t connect_limit_us;
 
     /* what waits */
     struct list finished, claims;
     size_t n_finished, n_claims;
-    struct list *take_over;  /* partitions to be taken over; NULL: none */
-    struct list *release;    /* partitions to be given back; NULL: none */
-    struct list *owned;      /* all partitions of this worker */
+    struct list *take_over; /* partitions to be taken over; NULL: none */
+    struct list *release;   /* partitions to be given back; NULL: none */
+    struct list *owned;     /* all partitions of this worker */
     bool gap_noted;
     int64_t gap_at_us;
-    int64_t beat_at_us;      /* when the next beat of its own is due */
-    size_t n_leases;         /* jobs that hold a lease, in this process */
+    int64_t beat_at_us; /* when the next beat of its own is due */
+    size_t n_leases;    /* jobs that hold a lease, in this process */
 
     /* the request under way */
     enum request_kind request;
     struct record_batch *batch;
-    struct list batch_jobs;   /* finished ones and claims of the batch, in this order */
+    struct list batch_jobs; /* finished ones and claims of the batch, in this order */
     size_t n_batch_jobs;
     struct partition *batch_partitions[MAX_BATCH_CURSORS];
     size_t n_batch_partitions;
     int64_t batch_seq;
     bool batch_releases;
-    bool must_read_back;      /* the batch's fate is not known */
+    bool must_read_back; /* the batch's fate is not known */
 
     /* after a refusal */
-    size_t limit;             /* jobs in the next batch */
-    size_t suspects;          /* jobs from the refused batch that have not been recorded since */
-    int64_t repeat_at_us;     /* no batch before this; 0: at once */
+    size_t limit;         /* jobs in the next batch */
+    size_t suspects;      /* jobs from the refused batch that have not been recorded since */
+    int64_t repeat_at_us; /* no batch before this; 0: at once */
     int64_t repeat_pause_us;
 
     int64_t seq;
-    int64_t clock_offset_us;  /* PostgreSQL's clock less our monotonic one */
+    int64_t clock_offset_us; /* PostgreSQL's clock less our monotonic one */
     struct outcome_texts texts;
 };
 
@@ -87,7 +94,8 @@ static void make_id(struct recorder *r)
     uint32_t noise = 0;
     if (getrandom(&noise, sizeof(noise), 0) != sizeof(noise))
         noise = (uint32_t)clock_mono_us();
-    snprintf(r->worker_id, sizeof(r->worker_id), "%s/%d/%06x", r->host, getpid(), (noise + r->generation) & 0xffffff);
+    snprintf(r->worker_id, sizeof(r->worker_id), "%s/%d/%06x", r->host, getpid(),
+             (noise + r->generation) & 0xffffff);
 }
 
 static uint64_t random_bits(void)
@@ -295,8 +303,8 @@ static void take_row(struct recorder *r, const struct rows *rows, size_t i)
     p->log_start = rows_is_null(rows, i, TAKE_LOG_START) ? -1 : rows_bigint(rows, i, TAKE_LOG_START);
     if (p->seq > r->seq)
         r->seq = p->seq;
-    r->owner.taken(p, rows_bool(rows, i, TAKE_UNCLEAN), rows_span(rows, i, TAKE_DONE), rows_bigint(rows, i, TAKE_NEXT),
-                   r->owner.userdata);
+    r->owner.taken(p, rows_bool(rows, i, TAKE_UNCLEAN), rows_span(rows, i, TAKE_DONE),
+                   rows_bigint(rows, i, TAKE_NEXT), r->owner.userdata);
 }
 
 static void on_taken(const struct session_reply *reply, void *userdata)
@@ -313,7 +321,8 @@ static void on_taken(const struct session_reply *reply, void *userdata)
     r->owner.taken_all(r->owner.userdata);
 }
 
-static size_t list_places(struct list *partitions, enum partition_state state, struct record_place *places, size_t max)
+static size_t list_places(struct list *partitions, enum partition_state state, struct record_place *places,
+                          size_t max)
 {
     size_t n = 0;
     list_for_each(link, partitions)
@@ -375,9 +384,9 @@ typedef void (*add_fn)(struct recorder *r, const struct outcome_context *context
 /* Moves jobs from a waiting list into the batch, as far as it goes. */
 static void fill_from(struct recorder *r, struct list *waiting, size_t *n_waiting, add_fn add)
 {
-    struct outcome_context context = {
-        .config = r->config, .clock_offset_us = r->clock_offset_us, .now_us = clock_mono_us()
-    };
+    struct outcome_context context = { .config = r->config,
+                                       .clock_offset_us = r->clock_offset_us,
+                                       .now_us = clock_mono_us() };
     list_for_each_safe(link, waiting)
     {
         struct job *job = job_of(link);
@@ -398,16 +407,14 @@ static void fill_from(struct recorder *r, struct list *waiting, size_t *n_waitin
 
 static bool is_releasable(const struct partition *p)
 {
-    return p->closing && !p->released && (p->state == PARTITION_OPEN || p->state == PARTITION_PROVING);
+    return p->closing && !p->released && p->state != PARTITION_TAKING && p->state != PARTITION_FENCED;
 }
 
 static bool release_is_ready(const struct recorder *r)
 {
     if (!r->release)
         return false;
-    list_for_each(link, r->release)
-        if (list_entry(link, struct partition, link)->n_open)
-            return false;
+    list_for_each(link, r->release) if (list_entry(link, struct partition, link)->n_open) return false;
     return true;
 }
 
@@ -460,7 +467,8 @@ static void send_batch(struct recorder *r)
     add_cursors(r);
     r->batch_seq = ++r->seq;
     r->request = REQUEST_BATCH;
-    record_send(r->batch, r->session, r->worker_id, r->batch_seq, r->config->worker.unknown_type_grace_us, on_recorded, r);
+    record_send(r->batch, r->session, r->worker_id, r->batch_seq, r->config->worker.unknown_type_grace_us,
+                on_recorded, r);
 }
 
 /* --- What became of a batch ---------------------------------------------------------------------------------------------- */
@@ -477,13 +485,19 @@ static bool is_claim(const struct job *job)
     return job->outcome == OUTCOME_NONE;
 }
 
+/* By token, because one batch may hold several messages of one job. job.claim() returns them in order. */
 static bool was_claimed(const struct rows *claimed, const struct job *job)
 {
-    struct uuid id;
-    for (size_t i = 0; i < rows_count(claimed); i++) {
-        rows_uuid(claimed, i, 0, &id);
-        if (uuid_equal(&id, &job->envelope.id))
+    size_t low = 0, high = rows_count(claimed);
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int64_t token = rows_bigint(claimed, middle, 0);
+        if (token == job->token)
             return true;
+        if (token < job->token)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return false;
 }
@@ -546,7 +560,8 @@ static void put_back(struct recorder *r, struct job *job)
 
 static void put_all_back(struct recorder *r)
 {
-    for (struct list *link = r->batch_jobs.prev, *before = link->prev; link != &r->batch_jobs; link = before, before = link->prev)
+    for (struct list *link = r->batch_jobs.prev, *before = link->prev; link != &r->batch_jobs;
+         link = before, before = link->prev)
         put_back(r, job_of(link));
     for (size_t i = 0; i < r->n_batch_partitions; i++)
         r->batch_partitions[i]->in_batch = false;
@@ -576,8 +591,7 @@ static void finish_batch(struct recorder *r, bool committed, const struct rows *
     r->suspects -= r->n_batch_jobs < r->suspects ? r->n_batch_jobs : r->suspects;
     r->limit = r->suspects ? r->suspects : RECORDER_MAX_JOBS;
     advance_partitions(r);
-    list_for_each_safe(link, &r->batch_jobs)
-        settle_job(r, job_of(link), claimed);
+    list_for_each_safe(link, &r->batch_jobs) settle_job(r, job_of(link), claimed);
     r->n_batch_jobs = r->n_batch_partitions = 0;
     plan_beat(r);
     if (releases)
@@ -666,7 +680,8 @@ static void on_read_back(const struct session_reply *reply, void *userdata)
     for (size_t i = 0; i < r->n_batch_partitions; i++)
         r->batch_partitions[i]->found_epoch = -1;
     for (size_t i = 0; i < rows_count(reply->rows[0]); i++) {
-        struct partition *p = find_batch_partition(r, rows_text(reply->rows[0], i, 0), rows_int(reply->rows[0], i, 1));
+        struct partition *p =
+            find_batch_partition(r, rows_text(reply->rows[0], i, 0), rows_int(reply->rows[0], i, 1));
         if (!p)
             continue;
         p->found_epoch = rows_bigint(reply->rows[0], i, 2);
@@ -806,10 +821,19 @@ static void drop_from(struct list *jobs, size_t *n, const struct partition *p)
     }
 }
 
+/* A claim that is under way may be granted: then the lease is ours, whoever has the partition, and the job has to run. */
+static void detach_claims(struct list *jobs, const struct partition *p)
+{
+    list_for_each(link, jobs)
+        if (job_of(link)->partition == p && is_claim(job_of(link)))
+            job_of(link)->partition = NULL;
+}
+
 void recorder_drop_partition(struct recorder *r, struct partition *p)
 {
     drop_from(&r->finished, &r->n_finished, p);
     drop_from(&r->claims, &r->n_claims, p);
+    detach_claims(&r->batch_jobs, p);
     drop_from(&r->batch_jobs, &r->n_batch_jobs, p);
     for (size_t i = 0; i < r->n_batch_partitions; i++)
         if (r->batch_partitions[i] == p)
@@ -824,7 +848,8 @@ void recorder_start(struct recorder *r)
     set_timer(r);
 }
 
-int recorder_new(struct recorder **ret, sd_event *event, const struct job_config *config, const struct recorder_owner *owner)
+int recorder_new(struct recorder **ret, sd_event *event, const struct job_config *config,
+                 const struct recorder_owner *owner)
 {
     _cleanup_(recorder_free_cleanup) struct recorder *r = calloc(1, sizeof(*r));
     if (!r)
@@ -844,7 +869,8 @@ int recorder_new(struct recorder **ret, sd_event *event, const struct job_config
     make_id(r);
     int error = record_batch_new(&r->batch);
     if (error == 0)
-        error = session_new(&r->session, config->database.url, "jobworkerd", record_statements, record_n_statements, &events);
+        error = session_new(&r->session, config->database.url, "jobworkerd", record_statements,
+                            record_n_statements, &events);
     if (error == 0)
         error = sd_event_add_time(event, &r->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, r);
     if (error < 0)
@@ -856,8 +882,7 @@ int recorder_new(struct recorder **ret, sd_event *event, const struct job_config
 
 static void free_jobs(struct list *jobs)
 {
-    list_for_each_safe(link, jobs)
-        job_free(job_of(link));
+    list_for_each_safe(link, jobs) job_free(job_of(link));
 }
 
 struct recorder *recorder_free(struct recorder *r)

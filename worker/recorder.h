@@ -30,17 +30,19 @@
 struct recorder;
 
 struct recorder_owner {
-    void (*claimed)(struct job *job, void *userdata);          /* leased now: may start */
-    void (*fenced)(struct partition *p, void *userdata);       /* the cursor is somebody else's; call recorder_drop_partition() */
+    void (*claimed)(struct job *job, void *userdata); /* leased now: may start */
+    void (*fenced)(struct partition *p,
+                   void *userdata); /* the cursor is somebody else's; call recorder_drop_partition() */
     void (*taken)(struct partition *p, bool unclean, struct span done, int64_t next_offset, void *userdata);
-    void (*taken_all)(void *userdata);                         /* after the last taken() of a take-over */
-    void (*released)(void *userdata);                          /* every cursor asked for is given back, or no longer ours */
-    void (*advanced)(struct partition *p, void *userdata);     /* the cursor moved */
-    void (*progress)(void *userdata);                          /* something has changed: look again */
+    void (*taken_all)(void *userdata); /* after the last taken() of a take-over */
+    void (*released)(void *userdata);  /* every cursor asked for is given back, or no longer ours */
+    void (*advanced)(struct partition *p, void *userdata); /* the cursor moved */
+    void (*progress)(void *userdata);                      /* something has changed: look again */
     void *userdata;
 };
 
-int recorder_new(struct recorder **ret, sd_event *event, const struct job_config *config, const struct recorder_owner *owner);
+int recorder_new(struct recorder **ret, sd_event *event, const struct job_config *config,
+                 const struct recorder_owner *owner);
 struct recorder *recorder_free(struct recorder *r);
 DEFINE_CLEANUP(struct recorder *, recorder_free)
 

@@ -23,7 +23,8 @@ static int print_answer(const struct job_context *ctx, int verdict)
     return PROGRAM_FAILED;
 }
 
-static int run(const struct run_once *once, const struct config_handler *settings, const struct job_handler *handler)
+static int run(const struct run_once *once, const struct config_handler *settings,
+               const struct job_handler *handler)
 {
     struct uuid id;
     char id_text[UUID_TEXT_SIZE];
@@ -62,8 +63,9 @@ int run_once(const struct job_config *config, const struct run_once *once)
     }
     if (modules_new(&modules) < 0)
         return PROGRAM_FAILED;
-    const struct job_handler *handler =
-        modules_load(modules, settings->path, settings->type, &err) == 0 ? modules_find(modules, once->type) : NULL;
+    const struct job_handler *handler = modules_load(modules, settings->path, settings->type, &err) == 0
+                                            ? modules_find(modules, once->type)
+                                            : NULL;
     if (!handler) {
         fprintf(stderr, "jobworkerd: %s\n", err.text[0] ? err.text : "the module has no such type");
         return PROGRAM_USAGE;

@@ -64,7 +64,8 @@ void window_unmark(struct window *w, int64_t offset)
 int64_t window_see_end(struct window *w, int64_t offset)
 {
     int64_t gap = 0;
-    if (w->high == w->base && offset > w->base) { /* nothing is open: no bits are needed, however long the gap */
+    if (w->high == w->base &&
+        offset > w->base) { /* nothing is open: no bits are needed, however long the gap */
         gap = offset - w->base;
         w->base = w->high = offset;
         return gap;
@@ -126,7 +127,8 @@ static bool done_is_intact(const struct window *w, struct span done)
         return false;
     size_t size = done.size - DONE_HEADER_SIZE;
     memcpy(&crc, done.data + 1, sizeof(crc));
-    return (int64_t)size * 8 <= w->ring_bits && be32toh(crc) == checksum(w->base, done.data + DONE_HEADER_SIZE, size);
+    return (int64_t)size * 8 <= w->ring_bits &&
+           be32toh(crc) == checksum(w->base, done.data + DONE_HEADER_SIZE, size);
 }
 
 int window_decode(struct window *w, struct span done)

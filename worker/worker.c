@@ -19,12 +19,12 @@
 #define CLOSE_TIMEOUT_US (10 * USEC_PER_SEC)
 
 enum phase {
-    PHASE_STARTING,   /* waiting for the first executor to load the handlers */
+    PHASE_STARTING, /* waiting for the first executor to load the handlers */
     PHASE_RUNNING,
-    PHASE_DRAINING,   /* running jobs may end */
-    PHASE_KILLING,    /* they may not any more */
-    PHASE_RELEASING,  /* cursors are being given back */
-    PHASE_LEAVING,    /* the worker's row is being deleted */
+    PHASE_DRAINING,  /* running jobs may end */
+    PHASE_KILLING,   /* they may not any more */
+    PHASE_RELEASING, /* cursors are being given back */
+    PHASE_LEAVING,   /* the worker's row is being deleted */
 };
 
 struct worker {
@@ -89,7 +89,8 @@ static void partition_fenced(struct partition *p, void *userdata)
     intake_fenced(((struct worker *)userdata)->intake, p);
 }
 
-static void partition_taken(struct partition *p, bool unclean, struct span done, int64_t next_offset, void *userdata)
+static void partition_taken(struct partition *p, bool unclean, struct span done, int64_t next_offset,
+                            void *userdata)
 {
     intake_taken(((struct worker *)userdata)->intake, p, unclean, done, next_offset);
 }
@@ -247,10 +248,22 @@ static void start_draining(struct worker *w)
 static void start_killing(struct worker *w)
 {
     w->phase = PHASE_KILLING;
-    log_warning("stopping: %zu jobs did not end in time and are stopped; they go on elsewhere", pool_n_running(w->pool));
+    log_warning("stopping: %zu jobs did not end in time and are stopped; they go on elsewhere",
+                pool_n_running(w->pool));
     pool_set_draining(w->pool);
     pool_kill_busy(w->pool, SIGTERM);
     set_drain_timer(w, WORKER_KILL_GRACE_US);
+}
+
+/* Whatever is not recorded is still in the log, or in a lease that a broker will rescue. */
+static void end_without_postgresql(struct worker *w)
+{
+    size_t n = recorder_n_waiting(w->recorder);
+    if (n)
+        log_error("stopping: PostgreSQL is away; %zu finished jobs are not recorded and run again", n);
+    else
+        log_warning("stopping: PostgreSQL is away; leaving without giving the partitions back");
+    end(w, n ? PROGRAM_FAILED : PROGRAM_FINE);
 }
 
 static int on_drain_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -264,9 +277,7 @@ static int on_drain_timer(sd_event_source *source, uint64_t usec, void *userdata
         pool_kill_busy(w->pool, SIGKILL);
         set_drain_timer(w, WORKER_KILL_GRACE_US);
     } else {
-        log_error("stopping: PostgreSQL is away; %zu finished jobs are not recorded and run again",
-                  recorder_n_waiting(w->recorder));
-        end(w, PROGRAM_FAILED);
+        end_without_postgresql(w);
     }
     return 0;
 }
@@ -340,20 +351,41 @@ static int make_parts(struct worker *w, int zygote)
     return r;
 }
 
-static int add_sources(struct worker *w)
+static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-    static const int signals[] = { SIGTERM, SIGINT };
+    (void)source;
+    (void)info;
+    (void)userdata;
+    log_info("SIGHUP: the configuration is read at start only; restart to apply a change");
+    return 0;
+}
+
+static int add_signals(struct worker *w)
+{
+    static const struct {
+        int number;
+        sd_event_signal_handler_t handler;
+    } signals[] = { { SIGTERM, on_stop_signal }, { SIGINT, on_stop_signal }, { SIGHUP, on_reload_signal } };
     sigset_t mask;
     sigemptyset(&mask);
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-        sigaddset(&mask, signals[i]);
+        sigaddset(&mask, signals[i].number);
     sigprocmask(SIG_BLOCK, &mask, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a reader of our log that is gone must not end us */
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-        int r = sd_event_add_signal(w->event, NULL, signals[i], on_stop_signal, w);
+        int r = sd_event_add_signal(w->event, NULL, signals[i].number, signals[i].handler, w);
         if (r < 0)
             return r;
     }
-    int r = sd_event_add_time(w->event, &w->drain_timer, CLOCK_MONOTONIC, 0, 1000, on_drain_timer, w);
+    return 0;
+}
+
+static int add_sources(struct worker *w)
+{
+    int r = add_signals(w);
+    if (r < 0)
+        return r;
+    r = sd_event_add_time(w->event, &w->drain_timer, CLOCK_MONOTONIC, 0, 1000, on_drain_timer, w);
     if (r >= 0)
         sd_event_source_set_enabled(w->drain_timer, SD_EVENT_OFF);
     return r < 0 ? r : sd_event_add_post(w->event, &w->post, on_post, w);
@@ -362,12 +394,13 @@ static int add_sources(struct worker *w)
 /* librdkafka can hang in closing (#4527): after its time the process ends anyway, everything is recorded. */
 static void take_down(struct worker *w)
 {
+    /* Jobs hold messages of the Kafka client: they go first. */
+    pool_free(w->pool);
+    recorder_free(w->recorder);
     if (intake_close(w->intake, CLOSE_TIMEOUT_US) != 0) {
         log_warning("stopping: the Kafka client did not close within 10 s; ending without it");
         _exit(w->status);
     }
-    pool_free(w->pool);
-    recorder_free(w->recorder);
     sd_event_source_disable_unref(w->post);
     sd_event_source_disable_unref(w->drain_timer);
     sd_event_unref(w->event);

@@ -61,7 +61,8 @@ int zygote_request_spawn(int zygote, uint32_t tag, int socket, int board)
 
 int zygote_request_kill(int zygote, pid_t pid, int signal)
 {
-    return send_request(zygote, &(struct request){ .kind = REQUEST_KILL, .pid = pid, .signal = signal }, NULL, 0);
+    return send_request(zygote, &(struct request){ .kind = REQUEST_KILL, .pid = pid, .signal = signal }, NULL,
+                        0);
 }
 
 int zygote_next_event(int zygote, struct zygote_event *ret)
@@ -79,7 +80,8 @@ int zygote_next_event(int zygote, struct zygote_event *ret)
 /* Variables that lead to a server or belong to the service manager are the worker's alone. */
 static bool variable_is_private(const char *variable)
 {
-    static const char *const prefixes[] = { "JOB_", "PG", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "JOURNAL_STREAM=" };
+    static const char *const prefixes[] = { "JOB_",      "PG",      "NOTIFY_SOCKET=",
+                                            "WATCHDOG_", "LISTEN_", "JOURNAL_STREAM=" };
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
         if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
@@ -239,7 +241,8 @@ static _Noreturn void zygote_main(int worker)
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_SETMASK, &child, NULL);
-    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1 }; /* the worker decides when to stop */
+    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE,
+                                   SIGUSR1 }; /* the worker decides when to stop */
     for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
         sigaction(ignored[i], &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
     int children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -17,8 +17,8 @@
 
 struct zygote_exit {
     pid_t pid;
-    int status;       /* as waitpid() has it */
-    int64_t cpu_us;   /* of all its life */
+    int status;     /* as waitpid() has it */
+    int64_t cpu_us; /* of all its life */
     int64_t peak_kib;
 };
 

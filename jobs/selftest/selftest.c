@@ -2,15 +2,17 @@
 /*
  * Jobs that behave well or badly on demand, for demos, tests, benchmarks and an operator's smoke check.
  *
- * One row of `kinds` per type. The payload is an object (or nothing, or null); members that a type does not know are
- * ignored. Every type appends to the file named in member "trace", one line per event, each one O_APPEND write:
+ * One row of `kinds` per type. The payload is an object (or nothing, or null); members that a type does not
+ * know are ignored. Every type appends to the file named in member "trace", one line per event, each one
+ * O_APPEND write:
  *
  *     start|end <id> <attempt> <delivery> <pid> <monotonic µs> <wall µs>
  *
- * so that a test can count executions from the outside, whatever the queue says of them. A job that dies leaves no "end".
+ * so that a test can count executions from the outside, whatever the queue says of them. A job that dies
+ * leaves no "end".
  *
- * Deliberately not: safe against who enqueues. A payload names a file to write and a process to kill; a worker that takes
- * jobs from strangers must not have this module.
+ * Deliberately not: safe against who enqueues. A payload names a file to write and a process to kill; a
+ * worker that takes jobs from strangers must not have this module.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +53,8 @@ static bool get_flag(const json_t *args, const char *name)
     return json_is_true(json_object_get(args, name));
 }
 
-/* --- The types ------------------------------------------------------------------------------------------------- */
+/* --- The types
+ * ------------------------------------------------------------------------------------------------- */
 
 static int do_echo(struct job_context *ctx, const json_t *args)
 {
@@ -111,7 +114,8 @@ static int read_process(pid_t pid, char ret_name[static 17], pid_t *ret_parent)
     return 0;
 }
 
-/* This executor's parent is the zygote, whose parent is the worker. Nobody else is ever killed. Return: 0; -1. */
+/* This executor's parent is the zygote, whose parent is the worker. Nobody else is ever killed. Return: 0;
+ * -1. */
 static int kill_worker(void)
 {
     char name[17];
@@ -189,7 +193,8 @@ static const struct kind {
     { "selftest.result", do_result },   { "selftest.fence", do_fence, true },
 };
 
-/* --- One job ----------------------------------------------------------------------------------------------------- */
+/* --- One job
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* Return: 0; negative errno. */
 static int trace(const struct job_context *ctx, const char *path, const char *event)

@@ -2,8 +2,8 @@
 /*
  * What may stand in a mail header (RFC 5322, RFC 2047).
  *
- * The checks come first and refuse; the writers trust them. A text that passed cannot end its header line, because a
- * line end is a control character.
+ * The checks come first and refuse; the writers trust them. A text that passed cannot end its header line,
+ * because a line end is a control character.
  */
 #pragma once
 
@@ -16,7 +16,8 @@
 /* UTF-8 without control characters, C1 and Unicode's line separators included. */
 bool header_is_text(const char *text);
 
-/* One addr-spec: dot-atom@domain in ASCII; no quotes, comments, spaces or brackets. Return: NULL; else what is wrong. */
+/* One addr-spec: dot-atom@domain in ASCII; no quotes, comments, spaces or brackets. Return: NULL; else what
+ * is wrong. */
 const char *header_check_address(const char *address);
 
 /* As it is when that is short ASCII, else as encoded words; folded by CRLF and a space. */

@@ -25,8 +25,8 @@ struct mail {
  * mail_build() - check the fields and make the message
  * @ret: overwritten; release with mail_done() whatever the verdict
  *
- * Return: JOB_DONE; JOB_FAIL when "to" or "name" of the job is unusable; JOB_RETRY when sender or templates are. The error names
- * the field or file.
+ * Return: JOB_DONE; JOB_FAIL when "to" or "name" of the job is unusable; JOB_RETRY when sender or templates
+ * are. The error names the field or file.
  */
 int mail_build(struct job_context *ctx, const struct mail_fields *fields, struct mail *ret);
 void mail_done(struct mail *mail);

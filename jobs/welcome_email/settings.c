@@ -55,8 +55,8 @@ static int read_templates(struct job_context *ctx, struct settings *settings)
 }
 
 /*
- * Who may read the file. systemd gives the service its credentials by an ACL, whose mask shows as group bits; there the
- * directory keeps others out.
+ * Who may read the file. systemd gives the service its credentials by an ACL, whose mask shows as group bits;
+ * there the directory keeps others out.
  */
 static mode_t forbidden_bits(const char *path)
 {

@@ -36,11 +36,14 @@ static void append_line(struct smtp_answer *answer, const char *line, size_t siz
     answer->text[at] = 0;
 }
 
-/* libcurl's header callback: one line of an answer, "250-…" when more lines follow and "250 …" when none does. */
+/* libcurl's header callback: one line of an answer, "250-…" when more lines follow and "250 …" when none
+ * does. */
 static size_t take_line(char *line, size_t one, size_t size, void *data)
 {
     struct sending *sending = data;
     (void)one;
+    if (size >= 3 && memcmp(line, "221", 3) == 0)
+        return size; /* a farewell says nothing about the mail */
     if (sending->goes_on)
         append_line(sending->answer, " / ", 3);
     else
@@ -108,7 +111,8 @@ static void set_server(const struct settings *settings)
     curl_easy_setopt(kept, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
     curl_easy_setopt(kept, CURLOPT_TIMEOUT, TIMEOUT_S);
     curl_easy_setopt(kept, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
-    curl_easy_setopt(kept, CURLOPT_NOSIGNAL, 1L);
+    /* Not CURLOPT_NOSIGNAL: there is one thread, and libcurl must hold off SIGPIPE, which OpenSSL's writes
+     * raise. */
 }
 
 static void set_mail(struct sending *sending, const struct mail *mail)
@@ -129,7 +133,8 @@ static long get_number(CURLINFO info)
     return value;
 }
 
-/* A kept connection may have ended meanwhile, silently or with a 421: then nothing of this mail was said yet. */
+/* A kept connection may have ended meanwhile, silently or with a 421: then nothing of this mail was said yet.
+ */
 static bool found_connection_closed(const struct sending *sending)
 {
     bool reused = get_number(CURLINFO_NUM_CONNECTS) == 0;

@@ -2,9 +2,9 @@
 /*
  * Mail bodies from files with {{variables}}: Mustache's simplest part.
  *
- * Anything else in double braces is refused, {{{raw}}} as well, so that no template can switch off the escaping. Lines
- * end with CRLF as mail wants it, however they end in the file. A template at fault is the installation's fault: the
- * verdict is JOB_RETRY, so that a repaired file saves the jobs.
+ * Anything else in double braces is refused, {{{raw}}} as well, so that no template can switch off the
+ * escaping. Lines end with CRLF as mail wants it, however they end in the file. A template at fault is the
+ * installation's fault: the verdict is JOB_RETRY, so that a repaired file saves the jobs.
  */
 #pragma once
 

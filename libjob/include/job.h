@@ -45,25 +45,26 @@ struct job_id {
 /** Bytes that job_id_format() writes, the final NUL included. */
 #define JOB_ID_TEXT_SIZE 37
 
-/** Largest payload; the job's headers count too (JOB_MAX_MESSAGE_SIZE is for both). */
+/** Largest job: payload, key and all headers together (libjob's own are about 200 bytes). */
 #define JOB_MAX_MESSAGE_SIZE (1024 * 1024)
 /** Most milliseconds that an id chosen by the caller may lie in the future. */
 #define JOB_MAX_ID_AHEAD_MS (60 * 60 * 1000)
 
 enum job_error {
-    JOB_E_FULL = 1,            /**< too many jobs wait for Kafka's answer; nothing was accepted; again later */
-    JOB_E_TOO_LARGE = 2,       /**< payload and headers exceed JOB_MAX_MESSAGE_SIZE */
-    JOB_E_INVALID_QUEUE = 3,   /**< not [a-z0-9][a-z0-9-]{0,62}, or reserved ("later", "dead") */
-    JOB_E_INVALID_TYPE = 4,    /**< not [A-Za-z][A-Za-z0-9_.-]{0,127} */
-    JOB_E_INVALID_JSON = 5,    /**< the content type says JSON and the payload is none */
-    JOB_E_INVALID_ID = 6,      /**< not a version 7 UUID, or more than an hour in the future */
-    JOB_E_INVALID_OPTION = 7,  /**< another member of the spec is out of its range */
-    JOB_E_INVALID_HEADER = 8,  /**< header name empty, reserved ("ce_…", "content-type", trace…) or too many */
-    JOB_E_TIMED_OUT = 9,       /**< no answer from Kafka in time: the job may be there or not; repeat with its id */
-    JOB_E_UNKNOWN_QUEUE = 10,  /**< Kafka has no topic for this queue */
-    JOB_E_REFUSED = 11,        /**< Kafka refused the message (authorisation, size limit of the topic, …) */
-    JOB_E_INVALID_CONFIG = 12, /**< a client option or Kafka property is wrong; details by job_client_error() */
-    JOB_E_CLOSED = 13,         /**< the client was closed while the job waited */
+    JOB_E_FULL = 1,           /**< too many jobs wait for Kafka's answer; nothing was accepted; again later */
+    JOB_E_TOO_LARGE = 2,      /**< payload, key and headers exceed JOB_MAX_MESSAGE_SIZE */
+    JOB_E_INVALID_QUEUE = 3,  /**< not [a-z0-9][a-z0-9-]{0,62}, or reserved ("later", "dead") */
+    JOB_E_INVALID_TYPE = 4,   /**< not [A-Za-z][A-Za-z0-9_.-]{0,127} */
+    JOB_E_INVALID_JSON = 5,   /**< the content type says JSON and the payload is none */
+    JOB_E_INVALID_ID = 6,     /**< not a version 7 UUID, or more than an hour in the future */
+    JOB_E_INVALID_OPTION = 7, /**< another member of the spec is out of its range */
+    JOB_E_INVALID_HEADER = 8, /**< header name empty, reserved ("ce_…", "content-type", trace…) or too many */
+    JOB_E_TIMED_OUT = 9, /**< no answer from Kafka in time: the job may be there or not; repeat with its id */
+    JOB_E_UNKNOWN_QUEUE = 10, /**< Kafka has no topic for this queue */
+    JOB_E_REFUSED = 11,       /**< Kafka refused the message (authorisation, size limit of the topic, …) */
+    JOB_E_INVALID_CONFIG =
+        12,            /**< a client option or Kafka property is wrong; details by job_client_error() */
+    JOB_E_CLOSED = 13, /**< the client was closed while the job waited */
 };
 
 /** A header of the caller's own, handed on to the handler. */
@@ -76,26 +77,26 @@ struct job_header {
  * What to run. Zero-initialise; everything but type and queue is optional. Copied by the call, the caller keeps it.
  */
 struct job_spec {
-    const char *type;         /**< which handler, e.g. "welcome_email" */
-    const char *queue;        /**< NULL: "default" */
-    const void *payload;      /**< NULL: no payload (stored as an empty value) */
-    size_t payload_size;      /**< 0 with a payload: it is a C string */
-    const char *content_type; /**< NULL: "application/json" */
-    const void *key;          /**< ordering key; jobs of one key go to one partition; NULL: none */
-    size_t key_size;          /**< 0 with a key: it is a C string */
-    const struct job_id *id;  /**< the caller's own id, which makes repeating safe; NULL: a new one */
-    int max_attempts;         /**< 1 … 1000; 0: the handler's policy */
-    int64_t timeout_ms;       /**< per attempt, 1 … 30 days; 0: the handler's policy */
-    int64_t expires_ms;       /**< do not start later than this many ms from now; 0: never expires */
-    const char *tags;         /**< comma-separated; NULL: none */
+    const char *type;            /**< which handler, e.g. "welcome_email" */
+    const char *queue;           /**< NULL: "default" */
+    const void *payload;         /**< NULL: no payload (stored as an empty value) */
+    size_t payload_size;         /**< 0 with a payload: it is a C string */
+    const char *content_type;    /**< NULL: "application/json" */
+    const void *key;             /**< ordering key; jobs of one key go to one partition; NULL: none */
+    size_t key_size;             /**< 0 with a key: it is a C string */
+    const struct job_id *id;     /**< the caller's own id, which makes repeating safe; NULL: a new one */
+    int max_attempts;            /**< 1 … 1000; 0: the handler's policy */
+    int64_t timeout_ms;          /**< per attempt, 1 … 30 days; 0: the handler's policy */
+    int64_t expires_ms;          /**< do not start later than this many ms from now; 0: never expires */
+    const char *tags;            /**< comma-separated; NULL: none */
     const struct job_id *parent; /**< the job that this one comes from; NULL: none */
-    const char *traceparent;  /**< W3C trace context; NULL: none */
+    const char *traceparent;     /**< W3C trace context; NULL: none */
     const char *tracestate;
     const struct job_header *headers;
     size_t n_headers;
-    int reply;                /**< not 0: somebody waits for the end */
-    void *cookie;             /**< handed to the delivery callback, not looked at */
-    void *reserved[6];        /**< zero */
+    int reply;         /**< not 0: somebody waits for the end */
+    void *cookie;      /**< handed to the delivery callback, not looked at */
+    void *reserved[6]; /**< zero */
 };
 
 /**
@@ -111,18 +112,18 @@ struct job_property {
 
 /** How to reach Kafka. Zero-initialise; every member is optional. Copied by job_client_open(). */
 struct job_client_options {
-    const char *brokers;      /**< "host:port,…"; NULL: $JOB_KAFKA, else "127.0.0.1:9092" */
-    const char *prefix;       /**< of topic names; NULL: "job" */
-    const char *source;       /**< ce_source: who enqueues; NULL: "/<program name>" */
-    job_delivered_fn delivered; /**< NULL: nobody wants to know */
-    void *userdata;           /**< for delivered */
-    int64_t delivery_timeout_ms; /**< 0: 120,000 */
-    int64_t linger_ms;        /**< how long a batch waits for company; 0: 5; -1: none */
-    size_t buffer_jobs;       /**< most jobs that wait for Kafka's answer; 0: 100,000 */
-    size_t buffer_bytes;      /**< the same in bytes; 0: 64 MiB */
+    const char *brokers;                   /**< "host:port,…"; NULL: $JOB_KAFKA, else "127.0.0.1:9092" */
+    const char *prefix;                    /**< of topic names; NULL: "job" */
+    const char *source;                    /**< ce_source: who enqueues; NULL: "/<program name>" */
+    job_delivered_fn delivered;            /**< NULL: nobody wants to know */
+    void *userdata;                        /**< for delivered */
+    int64_t delivery_timeout_ms;           /**< 0: 120,000 */
+    int64_t linger_ms;                     /**< how long a batch waits for company; 0: 5; -1: none */
+    size_t buffer_jobs;                    /**< most jobs that wait for Kafka's answer; 0: 100,000 */
+    size_t buffer_bytes;                   /**< the same in bytes; 0: 64 MiB */
     const struct job_property *properties; /**< any librdkafka property */
     size_t n_properties;
-    void *reserved[6];        /**< zero */
+    void *reserved[6]; /**< zero */
 };
 
 /**
@@ -156,8 +157,10 @@ JOB_API int job_client_close(struct job_client *client, int64_t timeout_ms);
  *
  * When this returns 0 the job is in this process' buffer and will be sent; it is durable once the delivery callback has said so (or job_flush()
  * has returned 0). Never blocks on the network; while a lost producer is being replaced it may wait some milliseconds.
+ * A lost producer's jobs are sent again by themselves, so one may reach Kafka twice; it carries ce_claim and runs once.
  *
- * Return: 0; JOB_E_FULL (nothing was accepted, repeating is safe); JOB_E_TOO_LARGE; JOB_E_INVALID_…; JOB_E_UNKNOWN_QUEUE; negative errno.
+ * Return: 0; JOB_E_FULL (nothing was accepted, repeating is safe); JOB_E_TOO_LARGE; JOB_E_INVALID_…; JOB_E_UNKNOWN_QUEUE;
+ * JOB_E_REFUSED (Kafka denies this client the topic); JOB_E_CLOSED (from a callback while the client closes); negative errno.
  */
 JOB_API int job_enqueue(struct job_client *client, const struct job_spec *spec, struct job_id *ret_id);
 
@@ -170,7 +173,8 @@ JOB_API int job_enqueue(struct job_client *client, const struct job_spec *spec, 
  *
  * Return: as job_enqueue(); JOB_E_TIMED_OUT: it may be there or not, *ret_id is set, repeat with that id; JOB_E_REFUSED.
  */
-JOB_API int job_enqueue_wait(struct job_client *client, const struct job_spec *spec, struct job_id *ret_id, int64_t timeout_ms);
+JOB_API int job_enqueue_wait(struct job_client *client, const struct job_spec *spec, struct job_id *ret_id,
+                             int64_t timeout_ms);
 
 /**
  * job_enqueue_many() - hand many jobs to the queue
@@ -182,7 +186,8 @@ JOB_API int job_enqueue_wait(struct job_client *client, const struct job_spec *s
  *
  * Return: 0 when all were accepted; else as job_enqueue() for the job at *ret_accepted.
  */
-JOB_API int job_enqueue_many(struct job_client *client, const struct job_spec *specs, size_t n, struct job_id *ret_ids, size_t *ret_accepted);
+JOB_API int job_enqueue_many(struct job_client *client, const struct job_spec *specs, size_t n,
+                             struct job_id *ret_ids, size_t *ret_accepted);
 
 /**
  * job_flush() - wait until Kafka has answered for everything enqueued so far

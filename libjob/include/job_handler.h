@@ -39,9 +39,10 @@ extern "C" {
 
 /** What run() returns. Any other value counts as JOB_RETRY with an error that says so. */
 enum job_verdict {
-    JOB_DONE = 0,   /**< succeeded; the result, if set, is recorded */
-    JOB_RETRY = 1,  /**< failed; again after the type's backoff or job_retry_after(), while attempts are left */
-    JOB_FAIL = 2,   /**< failed for good: dead letter at once */
+    JOB_DONE = 0, /**< succeeded; the result, if set, is recorded */
+    JOB_RETRY =
+        1,        /**< failed; again after the type's backoff or job_retry_after(), while attempts are left */
+    JOB_FAIL = 2, /**< failed for good: dead letter at once */
     JOB_SNOOZE = 3, /**< not now: again after job_retry_after(), spends no attempt */
 };
 
@@ -50,22 +51,25 @@ struct job_context;
 typedef int (*job_run_fn)(struct job_context *ctx);
 
 struct job_handler {
-    const char *type;   /**< [A-Za-z][A-Za-z0-9_.-]{0,127} */
+    const char *type; /**< [A-Za-z][A-Za-z0-9_.-]{0,127} */
     job_run_fn run;
-    void *reserved[4];  /**< zero */
+    void *reserved[4]; /**< zero */
 };
 
 /** What a module exports under the name "job_module". */
 struct job_module {
-    uint32_t abi;       /**< JOB_HANDLER_ABI */
+    uint32_t abi; /**< JOB_HANDLER_ABI */
     uint32_t n_handlers;
     const struct job_handler *handlers;
     /** Called once per executor process before its first job; not 0: the executor ends and says so. May be NULL. */
     int (*init)(void);
-    void *reserved[4];  /**< zero */
+    void *reserved[4]; /**< zero */
 };
 
-#define JOB_MODULE(table) { .abi = JOB_HANDLER_ABI, .n_handlers = sizeof(table) / sizeof((table)[0]), .handlers = (table) }
+#define JOB_MODULE(table)                                                                                    \
+    {                                                                                                        \
+        .abi = JOB_HANDLER_ABI, .n_handlers = sizeof(table) / sizeof((table)[0]), .handlers = (table)        \
+    }
 
 /* --- The job ------------------------------------------------------------------------------------------------------
  * All pointers stay valid until run() returns. */
@@ -136,10 +140,10 @@ JOB_HANDLER_API void job_log(struct job_context *ctx, const char *format, ...)
 
 /** What a run of job_test_run() gave. */
 struct job_test_result {
-    int verdict;         /**< enum job_verdict */
-    char *result;        /**< NUL-terminated; NULL when none was set */
+    int verdict;  /**< enum job_verdict */
+    char *result; /**< NUL-terminated; NULL when none was set */
     size_t result_size;
-    char *error;         /**< NULL when none was set */
+    char *error;            /**< NULL when none was set */
     int64_t retry_after_ms; /**< -1 when not set */
 };
 
@@ -152,7 +156,8 @@ struct job_test_result {
  *
  * Return: 0; negative errno.
  */
-JOB_HANDLER_API int job_test_run(const struct job_handler *handler, const char *payload, int attempt, struct job_test_result *ret);
+JOB_HANDLER_API int job_test_run(const struct job_handler *handler, const char *payload, int attempt,
+                                 struct job_test_result *ret);
 JOB_HANDLER_API void job_test_result_done(struct job_test_result *result);
 
 #ifdef __cplusplus

@@ -83,12 +83,13 @@ END $$;
 
 -- --- Leases ----------------------------------------------------------------------------------------------------------
 
--- Takes leases before the jobs start. Returns those that are ours now; the others are taken or ended already.
+-- Takes leases before the jobs start. Returns the tokens of those that are ours now, in order; the other jobs are taken or
+-- have ended already.
 -- Repeating it after an unknown COMMIT returns the same.
 CREATE FUNCTION job.claim(holder text, ids uuid[], tokens bigint[], deliveries integer[], attempts integer[],
                           queues text[], types text[], topics text[], partitions integer[], offsets bigint[],
                           enqueued timestamptz[], crash_limits integer[], keys bytea[], headers_json text[], payloads bytea[])
-RETURNS SETOF uuid LANGUAGE plpgsql AS $$
+RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO job.lease (id, token, delivery, attempt, queue, type, topic, partition, "offset", enqueued_at,
                            max_crashes, worker, key, headers, payload)
@@ -101,7 +102,8 @@ BEGIN
       AND NOT EXISTS (SELECT FROM job.attempt a WHERE a.id = c.id AND a.delivery = c.delivery)
     ORDER BY c.id
     ON CONFLICT (id) DO NOTHING;
-    RETURN QUERY SELECT l.id FROM job.lease l JOIN unnest(ids, tokens) AS c (id, token) USING (id, token);
+    RETURN QUERY SELECT l.token FROM job.lease l JOIN unnest(ids, tokens) AS c (id, token) USING (id, token)
+                 ORDER BY l.token;
 END $$;
 
 -- --- Tries that did not end the job, and those that ended it for good ---------------------------------------------------

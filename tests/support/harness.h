@@ -28,7 +28,8 @@
 
 /* What goes into the configuration file, as libconfig text. All may be NULL. */
 struct site_options {
-    const char *broker;   /* members of broker: { … }, behind the short times that tests use; members may not repeat */
+    const char
+        *broker; /* members of broker: { … }, behind the short times that tests use; members may not repeat */
     const char *worker;   /* members of worker: { … } */
     const char *handlers; /* elements of handlers: ( … ); "${build}" is replaced by the build directory */
     const char *queues;   /* elements of queues: ( … ) */
@@ -49,20 +50,21 @@ const char *site_prefix(const struct site *s);
 const char *site_config_path(const struct site *s);
 const char *site_database_url(const struct site *s); /* of this site's database */
 const char *site_kafka(const struct site *s);
-const char *site_build(const struct site *s);        /* $JOB_TEST_BUILD, absolute */
+const char *site_build(const struct site *s); /* $JOB_TEST_BUILD, absolute */
 struct admin *site_admin(struct site *s);
 
 /* --- PostgreSQL: one connection, opened again when it was lost --- */
 
 struct db *site_db(struct site *s);
 void site_migrate(struct site *s);
-/* One or more statements that must succeed. printf-like; "%%" for a per cent sign. */
+/* One or more statements that must succeed, also at once after a loss of the connection: site_await() first, then. printf-like; "%%" for a per cent sign. */
 void site_sql(struct site *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The first column of the first row: as a number (boolean: 0 or 1), or as text to be freed; no row: 0, NULL. */
 int64_t site_ask(struct site *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 char *site_ask_text(struct site *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Until the query says true (or a number other than 0); looks every 20 ms, and bears with PostgreSQL being away. */
-void site_await(struct site *s, double deadline_s, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void site_await(struct site *s, double deadline_s, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* --- Daemons; each logs into <folder>/<name>.<n>.log --- */
 
@@ -90,6 +92,22 @@ void site_await_log(struct site_daemon *d, double deadline_s, const char *text);
 
 /* Runs "jobctl ARGUMENTS…" (NULL-terminated) to its end. @ret_output: standard output, to be freed; may be NULL. Return: exit status. */
 int site_jobctl(struct site *s, char **ret_output, const char *const *arguments);
+
+/* --- Servers of the test's own, for tests that stop or kill them --- */
+
+struct site_servers;
+
+/*
+ * @which: "kafka" or "postgres"; starts one of its own, through $JOB_TEST_SERVICES. Gone again at the latest when the test is.
+ * For PostgreSQL, $JOB_TEST_DATABASE_URL names it from here on; for Kafka, give its address to site_new().
+ */
+struct site_servers *site_servers_start(const char *which);
+const char *site_servers_address(const struct site_servers *v);
+/* "start", "stop" or "kill"; data and address survive. */
+void site_servers_run(struct site_servers *v, const char *verb);
+/* To the server's process: SIGSTOP, SIGCONT. */
+void site_servers_signal(struct site_servers *v, int signal);
+struct site_servers *site_servers_free(struct site_servers *v);
 
 /* --- Kafka --- */
 

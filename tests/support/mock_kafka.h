@@ -76,8 +76,8 @@ static inline void mock_record_fill(struct mock_record *r, const rd_kafka_messag
 }
 
 /* Reads up to @max records of one partition from its start; ends at the partition's end. Return: how many. */
-static inline size_t mock_kafka_read(struct mock_kafka *k, const char *topic, int32_t partition, struct mock_record *ret,
-                                     size_t max)
+static inline size_t mock_kafka_read(struct mock_kafka *k, const char *topic, int32_t partition,
+                                     struct mock_record *ret, size_t max)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "bootstrap.servers", k->brokers, NULL, 0);

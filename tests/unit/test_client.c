@@ -74,7 +74,9 @@ START_TEST(job_is_written_with_few_headers)
     struct job_id id;
     char text[JOB_ID_TEXT_SIZE], expected[256];
     setup((struct job_client_options){ .source = "/shop" });
-    struct job_spec spec = { .type = "welcome_email", .queue = "mail", .payload = "{\"to\":1}", .key = "k", .cookie = &id };
+    struct job_spec spec = {
+        .type = "welcome_email", .queue = "mail", .payload = "{\"to\":1}", .key = "k", .cookie = &id
+    };
     ck_assert_int_eq(job_enqueue(client, &spec, &id), 0);
     ck_assert_int_eq(job_flush(client, LONG_MS), 0);
     ck_assert_int_eq(reported[0], 1);
@@ -83,10 +85,12 @@ START_TEST(job_is_written_with_few_headers)
     ck_assert_uint_eq(mock_kafka_read(&kafka, "job.mail", 0, &record, 1), 1);
     ck_assert_str_eq(record.key, "k");
     ck_assert_str_eq(record.value, "{\"to\":1}");
-    int n = snprintf(expected, sizeof(expected), "ce_specversion=1.0\nce_id=%s\nce_type=welcome_email\nce_source=/shop\nce_time=20",
+    int n = snprintf(expected, sizeof(expected),
+                     "ce_specversion=1.0\nce_id=%s\nce_type=welcome_email\nce_source=/shop\nce_time=20",
                      job_id_format(&id, text));
     ck_assert_msg(strncmp(record.headers, expected, (size_t)n) == 0, "%s", record.headers);
-    ck_assert_str_eq(record.headers + n + strlen("26-11-24T03:19:57.123456"), "Z\ncontent-type=application/json\n");
+    ck_assert_str_eq(record.headers + n + strlen("26-11-24T03:19:57.123456"),
+                     "Z\ncontent-type=application/json\n");
     ck_assert_int_eq(finish(0), 0);
 }
 END_TEST
@@ -98,15 +102,37 @@ START_TEST(options_become_headers)
     ck_assert_int_eq(job_id_parse(SELF_MADE, &given), 0);
     setup((struct job_client_options){ .source = "/s" });
     const struct job_header mine[] = { { "x-a", "1" }, { "x-none", NULL } };
-    struct job_spec spec = { .type = "t", .payload = "a\0b", .payload_size = 3, .content_type = "text/plain", .id = &given,
-                             .max_attempts = 7, .timeout_ms = 1500, .expires_ms = 60000, .tags = "a,b", .parent = &given,
-                             .traceparent = "00-1", .tracestate = "x=y", .headers = mine, .n_headers = 2, .reply = 1 };
+    struct job_spec spec = { .type = "t",
+                             .payload = "a\0b",
+                             .payload_size = 3,
+                             .content_type = "text/plain",
+                             .id = &given,
+                             .max_attempts = 7,
+                             .timeout_ms = 1500,
+                             .expires_ms = 60000,
+                             .tags = "a,b",
+                             .parent = &given,
+                             .traceparent = "00-1",
+                             .tracestate = "x=y",
+                             .headers = mine,
+                             .n_headers = 2,
+                             .reply = 1 };
     ck_assert_int_eq(job_enqueue_wait(client, &spec, &id, LONG_MS), 0);
     ck_assert_mem_eq(&id, &given, sizeof(id));
     ck_assert_uint_eq(mock_kafka_read(&kafka, "job.default", 0, &record, 1), 1);
     static const char *const expected[] = {
-        "ce_id=" SELF_MADE "\n", "ce_maxattempts=7\n", "ce_timeoutms=1500\n", "ce_expires=2", "ce_claim=1\n", "ce_reply=1\n",
-        "ce_tags=a,b\n", "ce_parent=" SELF_MADE "\n", "\ntraceparent=00-1\n", "\ntracestate=x=y\n", "x-a=1\n", "x-none=\n",
+        "ce_id=" SELF_MADE "\n",
+        "ce_maxattempts=7\n",
+        "ce_timeoutms=1500\n",
+        "ce_expires=2",
+        "ce_claim=1\n",
+        "ce_reply=1\n",
+        "ce_tags=a,b\n",
+        "ce_parent=" SELF_MADE "\n",
+        "\ntraceparent=00-1\n",
+        "\ntracestate=x=y\n",
+        "x-a=1\n",
+        "x-none=\n",
         "content-type=text/plain\n",
     };
     for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
@@ -152,8 +178,9 @@ static void refuse(struct job_spec spec, int error, const char *detail)
 START_TEST(every_limit_has_its_error)
 {
     static char large[JOB_MAX_MESSAGE_SIZE + 1];
-    struct job_header mine[41], bad[] = { { "ce_x", "" }, { "Content-Type", "" }, { "traceparent", "" }, { "", "" },
-                                        { NULL, "" }, { "a\xff", "" }, { "a", "\xff" } };
+    struct job_header mine[41],
+        bad[] = { { "ce_x", "" }, { "Content-Type", "" }, { "traceparent", "" }, { "", "" },
+                  { NULL, "" },   { "a\xff", "" },        { "a", "\xff" } };
     struct job_id v4 = { { 1, 2, 3, 4, 5, 6, 0x47, 8, 0x89 } }, future;
     memset(large, '1', sizeof(large));
     for (size_t i = 0; i < ARRAY_SIZE(mine); i++)
@@ -169,7 +196,8 @@ START_TEST(every_limit_has_its_error)
     ck_assert_int_eq(job_enqueue(client, &(struct job_spec){ 0 }, NULL), JOB_E_INVALID_TYPE);
     refuse((struct job_spec){ .payload = "{\"a\":" }, JOB_E_INVALID_JSON, "byte 5");
     refuse((struct job_spec){ .payload = large, .payload_size = sizeof(large) }, JOB_E_TOO_LARGE, "1048576");
-    refuse((struct job_spec){ .payload = large, .payload_size = sizeof(large) - 100 }, JOB_E_TOO_LARGE, "1048576");
+    refuse((struct job_spec){ .payload = large, .payload_size = sizeof(large) - 100 }, JOB_E_TOO_LARGE,
+           "1048576");
     refuse((struct job_spec){ .id = &v4 }, JOB_E_INVALID_ID, "version 7");
     refuse((struct job_spec){ .id = &future }, JOB_E_INVALID_ID, "future");
     refuse((struct job_spec){ .max_attempts = -1 }, JOB_E_INVALID_OPTION, "max_attempts");
@@ -208,7 +236,8 @@ START_TEST(no_payload_and_empty_payload_are_jobs)
 {
     setup((struct job_client_options){ 0 });
     ck_assert_int_eq(job_enqueue(client, &(struct job_spec){ .type = "t" }, NULL), 0);
-    ck_assert_int_eq(job_enqueue(client, &(struct job_spec){ .type = "t", .payload = "", .key = "" }, NULL), 0);
+    ck_assert_int_eq(job_enqueue(client, &(struct job_spec){ .type = "t", .payload = "", .key = "" }, NULL),
+                     0);
     ck_assert_int_eq(finish(LONG_MS), 0);
     ck_assert_int_eq(reported[0], 2);
 }
@@ -216,8 +245,12 @@ END_TEST
 
 START_TEST(wrong_option_is_named)
 {
-    static const struct job_property unknown = { "no.such.thing", "1" }, unsafe = { "enable.idempotence", "false" };
-    const struct { struct job_client_options options; const char *text; } wrong[] = {
+    static const struct job_property unknown = { "no.such.thing", "1" },
+                                     unsafe = { "enable.idempotence", "false" };
+    const struct {
+        struct job_client_options options;
+        const char *text;
+    } wrong[] = {
         { { .prefix = "a b" }, "prefix" },
         { { .source = "" }, "source" },
         { { .delivery_timeout_ms = -1 }, "delivery_timeout_ms" },
@@ -275,7 +308,8 @@ START_TEST(refusal_is_reported)
 {
     setup((struct job_client_options){ 0 });
     mock_kafka_fail_next(&kafka, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-    ck_assert_int_eq(job_enqueue_wait(client, &(struct job_spec){ .type = "t" }, NULL, LONG_MS), JOB_E_REFUSED);
+    ck_assert_int_eq(job_enqueue_wait(client, &(struct job_spec){ .type = "t" }, NULL, LONG_MS),
+                     JOB_E_REFUSED);
     finish(0);
 }
 END_TEST
@@ -500,10 +534,11 @@ END_TEST
 
 SUITE_MAIN("client", job_is_written_with_few_headers, options_become_headers, time_of_enqueueing_is_now,
            every_limit_has_its_error, largest_job_is_delivered, no_payload_and_empty_payload_are_jobs,
-           wrong_option_is_named, full_buffer_refuses_and_loses_nothing, unknown_queue_is_reported, refusal_is_reported,
-           kafka_away_is_a_time_out, waiting_ends_with_its_time, close_reports_what_is_outstanding,
-           many_stops_at_the_first_refusal, lost_producer_is_replaced_and_its_jobs_are_sent_again,
+           wrong_option_is_named, full_buffer_refuses_and_loses_nothing, unknown_queue_is_reported,
+           refusal_is_reported, kafka_away_is_a_time_out, waiting_ends_with_its_time,
+           close_reports_what_is_outstanding, many_stops_at_the_first_refusal,
+           lost_producer_is_replaced_and_its_jobs_are_sent_again,
            lost_producer_does_not_wake_a_waiting_thread_early, many_threads_share_a_client,
            many_threads_survive_lost_producers, callback_may_enqueue,
-           callback_that_always_enqueues_does_not_keep_a_client_open, flush_does_not_wait_for_what_comes_later,
-           every_error_has_a_sentence, id_reads_back)
+           callback_that_always_enqueues_does_not_keep_a_client_open,
+           flush_does_not_wait_for_what_comes_later, every_error_has_a_sentence, id_reads_back)

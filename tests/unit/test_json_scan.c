@@ -13,8 +13,21 @@ static enum json_verdict scan(const char *text)
 START_TEST(valid_documents_are_storable)
 {
     static const char *const valid[] = {
-        "null", "true", "false", "0", "-0", "-1.5e+10", "12E3", "\"\"", "[]", "{}", " [ 1 , 2 ] ",
-        "{\"a\":{\"b\":[{},[],\"\\u00e9\\n\"]}}", "\"\\ud83d\\ude00\"", "\"\xc3\xa9\"", "\t\r\n1 ",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "-1.5e+10",
+        "12E3",
+        "\"\"",
+        "[]",
+        "{}",
+        " [ 1 , 2 ] ",
+        "{\"a\":{\"b\":[{},[],\"\\u00e9\\n\"]}}",
+        "\"\\ud83d\\ude00\"",
+        "\"\xc3\xa9\"",
+        "\t\r\n1 ",
     };
     for (size_t i = 0; i < sizeof(valid) / sizeof(valid[0]); i++)
         ck_assert_msg(scan(valid[i]) == JSON_STORABLE, "%s", valid[i]);
@@ -27,13 +40,15 @@ START_TEST(broken_documents_are_named_by_offset)
         const char *text;
         size_t at;
     } broken[] = {
-        { "", 0 }, { "{", 1 }, { "[1,]", 3 }, { "{\"a\"}", 4 }, { "{\"a\":1,}", 7 }, { "[1 2]", 3 }, { "01", 1 },
-        { "1.", 2 }, { "-", 1 }, { "1e", 2 }, { "nul", 3 }, { "\"a", 2 }, { "'a'", 0 }, { "[1}", 2 },
-        { "\"\\x\"", 3 }, { "\"\\u12\"", 5 }, { "1 1", 2 }, { "{1:2}", 1 }, { "\"\t\"", 1 },
+        { "", 0 },          { "{", 1 },   { "[1,]", 3 },  { "{\"a\"}", 4 }, { "{\"a\":1,}", 7 },
+        { "[1 2]", 3 },     { "01", 1 },  { "1.", 2 },    { "-", 1 },       { "1e", 2 },
+        { "nul", 3 },       { "\"a", 2 }, { "'a'", 0 },   { "[1}", 2 },     { "\"\\x\"", 3 },
+        { "\"\\u12\"", 5 }, { "1 1", 2 }, { "{1:2}", 1 }, { "\"\t\"", 1 },
     };
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         size_t at = 999;
-        ck_assert_msg(json_scan(broken[i].text, strlen(broken[i].text), &at) == JSON_INVALID, "%s", broken[i].text);
+        ck_assert_msg(json_scan(broken[i].text, strlen(broken[i].text), &at) == JSON_INVALID, "%s",
+                      broken[i].text);
         ck_assert_msg(at == broken[i].at, "%s: %zu", broken[i].text, at);
     }
 }

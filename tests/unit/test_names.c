@@ -21,7 +21,8 @@ static void check_all(bool (*is)(struct span), const char *const *names, size_t 
 START_TEST(queue_names_are_lower_case_and_short)
 {
     static const char *const good[] = { "a", "0", "mail", "mail-2", "a--b", "later2", "deadly" };
-    static const char *const bad[] = { "", "-a", "Mail", "a_b", "a.b", "a b", "later", "dead", "\xc3\xa4", "a\n" };
+    static const char *const bad[] = { "",    "-a",    "Mail", "a_b",      "a.b",
+                                       "a b", "later", "dead", "\xc3\xa4", "a\n" };
     check_all(name_is_queue, good, ARRAY_SIZE(good), true);
     check_all(name_is_queue, bad, ARRAY_SIZE(bad), false);
     ck_assert(name_is_queue(span_from_string(long_name(63))));
@@ -56,10 +57,19 @@ END_TEST
 
 START_TEST(json_is_known_by_its_content_type)
 {
-    static const char *const json[] = { "application/json", "APPLICATION/JSON", "application/json; charset=utf-8",
-                                        "application/json ;x", "application/vnd.api+json", "image/svg+JSON;q=1", "" };
-    static const char *const other[] = { "text/plain", "application/jsonl", "application/x-json", "json",
-                                         "text/plain; a=application/json", "application/json+xml" };
+    static const char *const json[] = { "application/json",
+                                        "APPLICATION/JSON",
+                                        "application/json; charset=utf-8",
+                                        "application/json ;x",
+                                        "application/vnd.api+json",
+                                        "image/svg+JSON;q=1",
+                                        "" };
+    static const char *const other[] = { "text/plain",
+                                         "application/jsonl",
+                                         "application/x-json",
+                                         "json",
+                                         "text/plain; a=application/json",
+                                         "application/json+xml" };
     check_all(name_is_json_content_type, json, ARRAY_SIZE(json), true);
     check_all(name_is_json_content_type, other, ARRAY_SIZE(other), false);
     ck_assert(name_is_json_content_type((struct span){ 0 }));
@@ -77,12 +87,23 @@ END_TEST
 
 START_TEST(queue_is_found_in_its_topics)
 {
-    static const struct { const char *prefix, *topic, *queue; } cases[] = {
-        { "job", "job.mail", "mail" },        { "job", "job.mail.high", "mail" }, { "job", "job.mail.low", "mail" },
-        { "a.b", "a.b.mail", "mail" },        { "job", "job.later", NULL },       { "job", "job.dead", NULL },
-        { "job", "job.dead.high", NULL },     { "job", "job.mail.other", NULL },  { "job", "job.mail.high.low", NULL },
-        { "job", "jobs.mail", NULL },         { "job", "job", NULL },             { "job", "job.", NULL },
-        { "job", "other.mail", NULL },        { "job", "job.Mail", NULL },
+    static const struct {
+        const char *prefix, *topic, *queue;
+    } cases[] = {
+        { "job", "job.mail", "mail" },
+        { "job", "job.mail.high", "mail" },
+        { "job", "job.mail.low", "mail" },
+        { "a.b", "a.b.mail", "mail" },
+        { "job", "job.later", NULL },
+        { "job", "job.dead", NULL },
+        { "job", "job.dead.high", NULL },
+        { "job", "job.mail.other", NULL },
+        { "job", "job.mail.high.low", NULL },
+        { "job", "jobs.mail", NULL },
+        { "job", "job", NULL },
+        { "job", "job.", NULL },
+        { "job", "other.mail", NULL },
+        { "job", "job.Mail", NULL },
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct span queue = name_queue_of_topic(cases[i].prefix, cases[i].topic);
@@ -95,5 +116,5 @@ START_TEST(queue_is_found_in_its_topics)
 END_TEST
 
 SUITE_MAIN("names", queue_names_are_lower_case_and_short, type_names_start_with_a_letter,
-           prefix_leaves_room_for_the_longest_queue_and_lane, json_is_known_by_its_content_type, topic_is_prefix_and_queue,
-           queue_is_found_in_its_topics)
+           prefix_leaves_room_for_the_longest_queue_and_lane, json_is_known_by_its_content_type,
+           topic_is_prefix_and_queue, queue_is_found_in_its_topics)

@@ -46,6 +46,23 @@ START_TEST(silence_through_the_whole_time_out_is_a_loss)
 }
 END_TEST
 
+START_TEST(idle_worker_may_be_silent_for_longer)
+{
+    _cleanup_(observe_free_cleanup) struct observe *o = new_observe(10 * S);
+    const struct observe_beat idle[] = { { "w", 7, true } }, holder[] = { { "w", 7, false } };
+    for (int64_t at = 0; at < OBSERVE_IDLE_US; at += S) {
+        ck_assert_int_eq(observe_answer(o, at, at, idle, 1), 0);
+        ck_assert(!is_lost(o));
+    }
+    ck_assert_int_eq(observe_answer(o, OBSERVE_IDLE_US, OBSERVE_IDLE_US, idle, 1), 0);
+    ck_assert(is_lost(o));
+    observe_reset(o);
+    for (int64_t at = 0; at <= 10 * S; at += S)
+        ck_assert_int_eq(observe_answer(o, at, at, holder, 1), 0);
+    ck_assert(is_lost(o));
+}
+END_TEST
+
 START_TEST(a_beat_starts_the_silence_again)
 {
     _cleanup_(observe_free_cleanup) struct observe *o = new_observe(10 * S);
@@ -178,7 +195,9 @@ START_TEST(each_worker_is_judged_by_itself)
 {
     _cleanup_(observe_free_cleanup) struct observe *o = new_observe(10 * S);
     for (int i = 0; i <= 15; i++) {
-        const struct observe_beat beats[] = { { "alive", i }, { "silent", 7 }, { "also silent", 9 }, { "late", 1 } };
+        const struct observe_beat beats[] = {
+            { "alive", i }, { "silent", 7 }, { "also silent", 9 }, { "late", 1 }
+        };
         ck_assert_int_eq(observe_answer(o, i * S, i * S, beats, i < 8 ? 3 : 4), 0);
     }
     ck_assert_str_eq(observe_get_lost(o, 0)->worker, "silent");
@@ -243,10 +262,11 @@ START_TEST(names_are_copied)
 }
 END_TEST
 
-SUITE_MAIN("observe", silence_through_the_whole_time_out_is_a_loss, a_beat_starts_the_silence_again,
-           a_beat_that_went_back_is_a_beat, a_lost_worker_that_beats_is_not_lost, a_gap_starts_everything_afresh,
-           a_gap_of_exactly_the_limit_is_none, three_answers_at_least, an_unanswered_question_starts_everything_afresh,
-           a_reset_forgets_the_lost_at_once, slow_answers_count_against_us,
-           an_answer_that_takes_longer_than_a_gap_is_a_gap, each_worker_is_judged_by_itself,
-           a_worker_that_is_gone_is_forgotten, short_time_outs_scale_gap_and_interval,
-           long_time_outs_are_asked_every_second, the_interval_leaves_room_for_slow_answers, names_are_copied)
+SUITE_MAIN("observe", silence_through_the_whole_time_out_is_a_loss, idle_worker_may_be_silent_for_longer, a_beat_starts_the_silence_again,
+           a_beat_that_went_back_is_a_beat, a_lost_worker_that_beats_is_not_lost,
+           a_gap_starts_everything_afresh, a_gap_of_exactly_the_limit_is_none, three_answers_at_least,
+           an_unanswered_question_starts_everything_afresh, a_reset_forgets_the_lost_at_once,
+           slow_answers_count_against_us, an_answer_that_takes_longer_than_a_gap_is_a_gap,
+           each_worker_is_judged_by_itself, a_worker_that_is_gone_is_forgotten,
+           short_time_outs_scale_gap_and_interval, long_time_outs_are_asked_every_second,
+           the_interval_leaves_room_for_slow_answers, names_are_copied)

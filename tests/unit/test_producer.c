@@ -28,10 +28,12 @@ static void see_message(struct seen *s, const struct message *m)
     size_t at = 0;
     snprintf(s->last_topic, sizeof(s->last_topic), "%s", m->topic);
     snprintf(s->last_key, sizeof(s->last_key), "%.*s", (int)m->key.size, m->key.data ? m->key.data : "");
-    snprintf(s->last_value, sizeof(s->last_value), "%.*s", (int)m->value.size, m->value.data ? m->value.data : "");
+    snprintf(s->last_value, sizeof(s->last_value), "%.*s", (int)m->value.size,
+             m->value.data ? m->value.data : "");
     for (size_t i = 0; i < m->n_headers && at < sizeof(s->last_headers); i++)
-        at += (size_t)snprintf(s->last_headers + at, sizeof(s->last_headers) - at, "%s=%.*s;", m->headers[i].name,
-                               (int)m->headers[i].value.size, m->headers[i].value.data ? m->headers[i].value.data : "");
+        at += (size_t)snprintf(s->last_headers + at, sizeof(s->last_headers) - at, "%s=%.*s;",
+                               m->headers[i].name, (int)m->headers[i].value.size,
+                               m->headers[i].value.data ? m->headers[i].value.data : "");
 }
 
 static void see(const struct producer_report *report, void *userdata)
@@ -86,8 +88,14 @@ START_TEST(report_brings_the_message_back_with_place_and_cookie)
 {
     struct seen seen = { 0 };
     struct producer *p = start_small(&seen);
-    const struct message_header headers[] = { { "one", { "1", 1 } }, { "none", { NULL, 0 } }, { "one", { "", 0 } } };
-    struct message m = { .topic = TOPIC, .partition = 2, .key = { "k", 1 }, .value = { "v", 1 }, .n_headers = 3,
+    const struct message_header headers[] = { { "one", { "1", 1 } },
+                                              { "none", { NULL, 0 } },
+                                              { "one", { "", 0 } } };
+    struct message m = { .topic = TOPIC,
+                         .partition = 2,
+                         .key = { "k", 1 },
+                         .value = { "v", 1 },
+                         .n_headers = 3,
                          .headers = headers };
     ck_assert_int_eq(producer_send(p, &m, &m), 0);
     ck_assert_uint_eq(producer_in_flight(p), 1);
@@ -317,13 +325,17 @@ END_TEST
 START_TEST(same_key_goes_where_a_java_client_sends_it)
 {
     /* From Kafka's own UtilsTest: murmur2("21") = -973932308, murmur2("foobar") = -790332482, both & 0x7fffffff. */
-    static const struct { const char *key; uint32_t hash; } known[] = { { "21", (uint32_t)-973932308 },
-                                                                      { "foobar", (uint32_t)-790332482 } };
+    static const struct {
+        const char *key;
+        uint32_t hash;
+    } known[] = { { "21", (uint32_t)-973932308 }, { "foobar", (uint32_t)-790332482 } };
     struct seen seen = { 0 };
     struct producer *p = start_small(&seen);
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
         struct mock_record record;
-        struct message m = { .topic = TOPIC, .partition = -1, .key = span_from_string(known[i].key), .value = { "v", 1 } };
+        struct message m = {
+            .topic = TOPIC, .partition = -1, .key = span_from_string(known[i].key), .value = { "v", 1 }
+        };
         ck_assert_int_eq(producer_send(p, &m, NULL), 0);
         ck_assert_int_eq(producer_flush(p, LONG_US), 0);
         int32_t partition = (int32_t)((known[i].hash & 0x7fffffff) % 4);
@@ -336,7 +348,10 @@ END_TEST
 
 START_TEST(wrong_property_is_named)
 {
-    static const struct { struct producer_property property; const char *text; } wrong[] = {
+    static const struct {
+        struct producer_property property;
+        const char *text;
+    } wrong[] = {
         { { "no.such.thing", "1" }, "no.such.thing" },
         { { "linger.ms", "soon" }, "linger.ms" },
         { { "enable.idempotence", "false" }, "enable.idempotence" },
@@ -360,7 +375,8 @@ END_TEST
 SUITE_MAIN("producer", report_brings_the_message_back_with_place_and_cookie,
            first_message_to_a_topic_does_not_wait_for_a_timer, full_buffer_is_said_and_empties,
            headers_count_in_the_buffers_bytes, too_large_message_is_refused_at_once,
-           unknown_topic_is_refused_and_found_once_it_is_there, message_without_answer_is_unknown_after_its_time,
-           purge_reports_everything_as_lost, fatal_error_refuses_until_renewed, refusal_by_the_broker_is_no_unknown,
+           unknown_topic_is_refused_and_found_once_it_is_there,
+           message_without_answer_is_unknown_after_its_time, purge_reports_everything_as_lost,
+           fatal_error_refuses_until_renewed, refusal_by_the_broker_is_no_unknown,
            free_reports_what_is_under_way, wake_ends_a_poll, same_key_goes_where_a_java_client_sends_it,
            wrong_property_is_named)

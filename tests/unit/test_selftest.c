@@ -168,7 +168,8 @@ START_TEST(sleep_waits_and_burn_uses_the_processor)
 }
 END_TEST
 
-/* Runs the job in a child and sends SIGTERM as soon as its trace says that it started. Return: as waitpid() says. */
+/* Runs the job in a child and sends SIGTERM as soon as its trace says that it started. Return: as waitpid()
+ * says. */
 static int terminate_after_start(const char *members)
 {
     struct trace_file t;

@@ -9,8 +9,16 @@ START_TEST(durations_read_as_people_write_them)
         const char *text;
         int64_t us;
     } cases[] = {
-        { "0", 0 }, { "250ms", 250000 }, { "1.5s", 1500000 }, { "15m", 900000000 }, { "2h30m", 9000000000 },
-        { "7d", 604800000000 }, { "1w", 604800000000 }, { "10us", 10 }, { "0.5ms", 500 }, { "1m1ms", 60001000 },
+        { "0", 0 },
+        { "250ms", 250000 },
+        { "1.5s", 1500000 },
+        { "15m", 900000000 },
+        { "2h30m", 9000000000 },
+        { "7d", 604800000000 },
+        { "1w", 604800000000 },
+        { "10us", 10 },
+        { "0.5ms", 500 },
+        { "1m1ms", 60001000 },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int64_t us = -1;
@@ -22,7 +30,9 @@ END_TEST
 
 START_TEST(durations_without_unit_or_sense_are_refused)
 {
-    static const char *const broken[] = { "", "5", "m", "-1s", "1x", "1 s", "1.s", "s1", "99999999999999999999s", "1sm" };
+    static const char *const broken[] = {
+        "", "5", "m", "-1s", "1x", "1 s", "1.s", "s1", "99999999999999999999s", "1sm"
+    };
     int64_t us;
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
         ck_assert_msg(duration_parse(broken[i], &us) == 1, "%s", broken[i]);
@@ -31,7 +41,8 @@ END_TEST
 
 START_TEST(formatted_durations_read_back)
 {
-    static const int64_t values[] = { 0, 1, 999, 1000, 1500000, 60000000, 3600000000, 86400000000, 1209600000000 };
+    static const int64_t values[] = { 0,        1,          999,         1000,         1500000,
+                                      60000000, 3600000000, 86400000000, 1209600000000 };
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         char text[32];
         int64_t us = -1;
@@ -56,8 +67,17 @@ END_TEST
 START_TEST(dates_that_do_not_exist_are_refused)
 {
     static const char *const broken[] = {
-        "2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00",
-        "2026-01-01T00:00:00Zx", "2026-01-01", "2025-02-29T00:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:00.Z", "x",
+        "2026-02-30T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "2026-00-01T00:00:00Z",
+        "2026-01-01T24:00:00Z",
+        "2026-01-01T00:00:00",
+        "2026-01-01T00:00:00Zx",
+        "2026-01-01",
+        "2025-02-29T00:00:00Z",
+        "2026-01-01T00:60:00Z",
+        "2026-01-01T00:00:00.Z",
+        "x",
     };
     int64_t us;
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
@@ -75,5 +95,5 @@ START_TEST(rfc3339_is_written_in_utc)
 END_TEST
 
 SUITE_MAIN("timefmt", durations_read_as_people_write_them, durations_without_unit_or_sense_are_refused,
-           formatted_durations_read_back, rfc3339_reads_zones_and_fractions, dates_that_do_not_exist_are_refused,
-           rfc3339_is_written_in_utc)
+           formatted_durations_read_back, rfc3339_reads_zones_and_fractions,
+           dates_that_do_not_exist_are_refused, rfc3339_is_written_in_utc)

@@ -172,7 +172,8 @@ START_TEST(done_offsets_read_again_stay_done)
 }
 END_TEST
 
-SUITE_MAIN("window", prefix_moves_only_over_done_offsets, stored_form_reads_back, every_damaged_byte_is_noticed,
-           bitmap_of_another_offset_is_refused, gaps_are_done_when_something_behind_them_is_read,
+SUITE_MAIN("window", prefix_moves_only_over_done_offsets, stored_form_reads_back,
+           every_damaged_byte_is_noticed, bitmap_of_another_offset_is_refused,
+           gaps_are_done_when_something_behind_them_is_read,
            gap_longer_than_the_window_is_passed_when_nothing_is_open, window_has_a_bound_and_turns_over,
            unmarked_offset_is_open_again, done_offsets_read_again_stay_done)

@@ -1,0 +1,793 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jobctl on real servers, with no daemon running: what it prints, what it changes, what it exits with. */
+#define SUITE_TIMEOUT_S 90
+#include "tests/support/suite.h"
+
+#include <jansson.h>
+#include <librdkafka/rdkafka.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "tests/support/harness.h"
+
+#define NOBODY_KAFKA "JOB_KAFKA=127.0.0.1:9"
+#define NOBODY_POSTGRES "JOB_DATABASE_URL=postgresql://nobody@127.0.0.1:9/none"
+#define UNKNOWN_ID "0190a6c2-7d3e-7f00-8000-00000000ffff"
+
+/* --- Running it --- */
+
+static struct site *site;
+static struct buf out, said; /* of the last run: standard output, standard error */
+
+static void read_file(const char *path, struct buf *to)
+{
+    char chunk[4096];
+    FILE *file = fopen(path, "re");
+    buf_reset(to);
+    buf_append_string(to, "");
+    for (size_t n; file && (n = fread(chunk, 1, sizeof(chunk), file)) > 0;)
+        buf_append(to, chunk, n);
+    if (file)
+        fclose(file);
+}
+
+static char *vformat(const char *format, va_list ap)
+{
+    char *text;
+    ck_assert_int_ge(vasprintf(&text, format, ap), 0);
+    return text;
+}
+
+/* "arguments" and "ENVIRONMENT arguments" with @environment, as a shell command; to be freed. */
+static char *make_command(const char *environment, const char *arguments)
+{
+    char *command;
+    ck_assert_int_ge(asprintf(&command, "env -u JOB_KAFKA -u JOB_DATABASE_URL %s '%s/cli/jobctl' -c '%s' %s >'%s/out' 2>'%s/said' </dev/null",
+                              environment, site_build(site), site_config_path(site), arguments, site_folder(site),
+                              site_folder(site)), 0);
+    return command;
+}
+
+static void take_output(void)
+{
+    char path[300];
+    snprintf(path, sizeof(path), "%s/out", site_folder(site));
+    read_file(path, &out);
+    snprintf(path, sizeof(path), "%s/said", site_folder(site));
+    read_file(path, &said);
+}
+
+static int run_with(const char *environment, const char *arguments)
+{
+    char *command = make_command(environment, arguments);
+    int status = system(command);
+    free(command);
+    take_output();
+    ck_assert_msg(WIFEXITED(status), "jobctl %s: ended by a signal", arguments);
+    return WEXITSTATUS(status);
+}
+
+/* jobctl with these arguments must exit with @status. */
+static void __attribute__((format(printf, 2, 3))) expect(int status, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    char *arguments = vformat(format, ap);
+    va_end(ap);
+    int r = run_with("", arguments);
+    ck_assert_msg(r == status, "jobctl %s: exit status %d, expected %d\n%s%s", arguments, r, status, out.data, said.data);
+    free(arguments);
+}
+
+static void says(const char *text)
+{
+    ck_assert_msg(strstr(said.data, text) != NULL, "standard error does not have \"%s\":\n%s", text, said.data);
+}
+
+static void prints(const char *text)
+{
+    ck_assert_msg(strstr(out.data, text) != NULL, "standard output does not have \"%s\":\n%s", text, out.data);
+}
+
+/* Standard output as JSON; to be json_decref()'d. */
+static json_t *parse_output(void)
+{
+    json_error_t error;
+    json_t *json = json_loads(out.data, JSON_DECODE_ANY, &error);
+    ck_assert_msg(json != NULL, "no JSON: %s\n%s", error.text, out.data);
+    return json;
+}
+
+static const char *member(const json_t *json, const char *name)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+    return text ? text : "";
+}
+
+/* The id on line @n of the last output. */
+static const char *printed_id(int n)
+{
+    static char id[37];
+    const char *at = out.data;
+    for (; n > 0 && at; n--)
+        at = strchr(at, '\n') + 1;
+    ck_assert_int_eq(sscanf(at, "{\"id\": \"%36s\"}", id), 1);
+    return id;
+}
+
+static void setup_with(const struct site_options *options)
+{
+    site = site_new(options);
+}
+
+static void setup(void)
+{
+    setup_with(&(struct site_options){
+        .queues = "{ name = \"mail\"; partitions = 2; }",
+        .handlers = "{ type = \"welcome_email\"; kind = \"module\"; path = \"welcome.so\"; queue = \"mail\"; }",
+    });
+}
+
+static void setup_with_topics(void)
+{
+    setup();
+    expect(0, "topic apply");
+}
+
+static void teardown(void)
+{
+    site = site_free(site);
+    buf_done(&out);
+    buf_done(&said);
+}
+
+/* --- db --- */
+
+START_TEST(schema_is_made_once)
+{
+    setup_with(&(struct site_options){ .no_schema = true });
+    expect(1, "db status -o json");
+    prints("\"current\": false");
+    says("jobctl db migrate");
+    expect(1, "job list");
+    says("jobctl db migrate");
+    expect(0, "db migrate");
+    says("0001-tables");
+    expect(0, "db status -o json");
+    prints("\"current\": true");
+    expect(0, "db migrate");
+    says("nothing to do");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.schema_migration WHERE version = 1"), 1);
+    teardown();
+}
+END_TEST
+
+/* --- topic --- */
+
+START_TEST(declared_topics_are_made_and_kept)
+{
+    setup();
+    expect(0, "topic apply -o json");
+    json_t *json = parse_output();
+    ck_assert_uint_eq(json_array_size(json), 2);
+    ck_assert_str_eq(member(json_array_get(json, 0), "action"), "created");
+    json_decref(json);
+    expect(0, "topic apply -o json");
+    prints("\"kept\"");
+    expect(0, "topic list -o json");
+    json = parse_output();
+    ck_assert_uint_eq(json_array_size(json), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(json, 1), "partitions")), 2);
+    json_decref(json);
+    teardown();
+}
+END_TEST
+
+/* Makes the topic of @queue as somebody would who does not know what a queue needs. */
+static void create_careless_topic(const char *queue)
+{
+    char topic[250], errstr[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", site_kafka(site), errstr, sizeof(errstr));
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof(errstr));
+    rd_kafka_NewTopic_t *new_topic =
+        rd_kafka_NewTopic_new(site_topic(site, queue, topic), 2, 1, errstr, sizeof(errstr));
+    rd_kafka_NewTopic_set_config(new_topic, "retention.ms", "3600000");
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(rk);
+    rd_kafka_CreateTopics(rk, &new_topic, 1, NULL, answers);
+    rd_kafka_event_t *answer = rd_kafka_queue_poll(answers, 20000);
+    ck_assert_ptr_nonnull(answer);
+    ck_assert_int_eq(rd_kafka_event_error(answer), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_event_destroy(answer);
+    rd_kafka_queue_destroy(answers);
+    rd_kafka_NewTopic_destroy(new_topic);
+    rd_kafka_destroy(rk);
+}
+
+START_TEST(wrong_topics_are_reported)
+{
+    char topic[250];
+    struct err err;
+    setup();
+    ck_assert_int_eq(admin_create_topic(site_admin(site), site_topic(site, "mail", topic), 3, 1, &err), 0);
+    expect(1, "topic apply");
+    prints("it has 3 partitions, declared are 2");
+    expect(1, "doctor");
+    prints("it has 3 partitions, declared are 2");
+    teardown();
+}
+END_TEST
+
+/* --- enqueue --- */
+
+START_TEST(enqueued_job_is_in_kafka_with_its_headers)
+{
+    setup_with_topics();
+    expect(0, "enqueue welcome_email --payload '{\"to\": \"ada\"}' --key k1 --tag a --tag b --header x=y --timeout 90s"
+              " --max-attempts 3 --expires 1h");
+    char *id = strdup(printed_id(0));
+    ck_assert_uint_eq(strlen(out.data), strlen("{\"id\": \"\"}\n") + 36);
+    struct site_records *records = site_await_records(site, "mail", 1, 10);
+    const struct site_record *r = site_find_record(records, id);
+    ck_assert_ptr_nonnull(r);
+    ck_assert_str_eq(r->key, "k1");
+    ck_assert_str_eq(r->value, "{\"to\": \"ada\"}");
+    ck_assert_str_eq(site_header(r, "ce_type"), "welcome_email");
+    ck_assert_str_eq(site_header(r, "ce_tags"), "a,b");
+    ck_assert_str_eq(site_header(r, "ce_timeoutms"), "90000");
+    ck_assert_str_eq(site_header(r, "ce_maxattempts"), "3");
+    ck_assert_str_eq(site_header(r, "x"), "y");
+    ck_assert_ptr_nonnull(site_header(r, "ce_expires"));
+    ck_assert_ptr_null(site_header(r, "ce_reply"));
+    int32_t partition = r->partition;
+    site_records_free(records);
+
+    expect(0, "job show %s -o json", id);
+    json_t *json = parse_output();
+    ck_assert_str_eq(member(json, "state"), "queued");
+    ck_assert_str_eq(member(json, "queue"), "mail");
+    ck_assert_str_eq(member(json, "key"), "k1");
+    ck_assert_str_eq(member(json_object_get(json, "payload"), "to"), "ada");
+    ck_assert_int_eq(json_integer_value(json_object_get(json, "partition")), partition);
+    ck_assert(json_is_integer(json_object_get(json, "offset")));
+    ck_assert_int_eq(json_integer_value(json_object_get(json, "ahead")), 0);
+    ck_assert_ptr_nonnull(strstr(member(json, "topic"), ".mail"));
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "attempts")), 0);
+    json_decref(json);
+    free(id);
+    teardown();
+}
+END_TEST
+
+START_TEST(count_prints_one_line_per_job_in_order)
+{
+    char first[37];
+    setup_with_topics();
+    expect(0, "enqueue welcome_email --count 12 --key k");
+    snprintf(first, sizeof(first), "%s", printed_id(0));
+    ck_assert_str_lt(first, printed_id(11));
+    expect(0, "job show %s -o json", printed_id(11));
+    prints("\"ahead\": 11");
+    expect(0, "queue list -o json");
+    prints("\"queue\": \"mail\", \"declared\": true, \"partitions\": 2, \"lag\": 12");
+    teardown();
+}
+END_TEST
+
+START_TEST(queue_is_the_handlers_unless_said)
+{
+    setup_with_topics();
+    expect(0, "enqueue other_type --in 1h");
+    says("no handler for the type \"other_type\"");
+    expect(0, "enqueue welcome_email --in 1h");
+    expect(0, "enqueue welcome_email --in 1h -q reports");
+    says("declares no queue \"reports\"");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE queue IN ('default', 'mail', 'reports')"), 3);
+    expect(3, "enqueue welcome_email -q mial");
+    says("did you mean \"mail\"?");
+    says("jobctl topic apply");
+    teardown();
+}
+END_TEST
+
+START_TEST(later_jobs_wait_in_postgresql_and_need_no_kafka)
+{
+    setup();
+    ck_assert_int_eq(run_with(NOBODY_KAFKA, "enqueue welcome_email --in 10m -p '[1]' --key k --tag a --header x=y"
+                                            " --timeout 3s --max-attempts 4 --expires 1h --count 2"), 0);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE run_at BETWEEN now() + interval '9 min' AND"
+                                    " now() + interval '10 min' AND reason = 'delay' AND queue = 'mail' AND key = 'k'"
+                                    " AND payload = '[1]' AND headers ->> 'x' = 'y' AND headers ->> 'ce_tags' = 'a'"
+                                    " AND headers ->> 'ce_timeoutms' = '3000' AND headers ->> 'ce_maxattempts' = '4'"
+                                    " AND headers ? 'ce_expires' AND NOT headers ? 'ce_reply'"), 2);
+    expect(0, "job show %s -o json", printed_id(1));
+    prints("\"state\": \"scheduled\"");
+    expect(0, "enqueue welcome_email --at 2199-01-01T00:00:00+01:00");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE run_at = '2198-12-31 23:00+00'"), 1);
+    expect(0, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID);
+    expect(1, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID);
+    says("waiting already");
+    teardown();
+}
+END_TEST
+
+START_TEST(payload_comes_from_file_or_standard_input)
+{
+    char command[1200];
+    setup_with_topics();
+    snprintf(command, sizeof(command), "echo '{\"a\": 1}' >'%s/payload.json'", site_folder(site));
+    ck_assert_int_eq(system(command), 0);
+    expect(0, "enqueue welcome_email --in 1h --payload @%s/payload.json", site_folder(site));
+    snprintf(command, sizeof(command), "echo '[2]' | '%s/cli/jobctl' -c '%s' enqueue welcome_email --in 1h -p - >/dev/null",
+             site_build(site), site_config_path(site));
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE payload IN ('{\"a\": 1}', '[2]')"), 2);
+    expect(2, "enqueue welcome_email --payload @/nonexistent");
+    says("/nonexistent");
+    teardown();
+}
+END_TEST
+
+START_TEST(wrong_input_is_refused_with_its_rule)
+{
+    static const struct {
+        const char *arguments, *rule;
+    } cases[] = {
+        { "enqueue 'no type'", "[A-Za-z]" },
+        { "enqueue t --queue Bad", "[a-z0-9]" },
+        { "enqueue t --queue later", "later" },
+        { "enqueue t --payload '{a}'", "not JSON at byte 2" },
+        { "enqueue t --payload ''", "not JSON" },
+        { "enqueue t --payload '\"\\u0000\"' --in 1s", "\\\\u0000" + 1 },
+        { "enqueue t --in 10", "units" },
+        { "enqueue t --at now", "RFC 3339" },
+        { "enqueue t --in 1s --at 2199-01-01T00:00:00Z", "exclude" },
+        { "enqueue t --in 1h --expires 1m", "--expires" },
+        { "enqueue t --max-attempts 0", "1 to 1000" },
+        { "enqueue t --timeout 60d", "" },
+        { "enqueue t --timeout 60d --in 1s", "30 days" },
+        { "enqueue t --header ce_id=x", "ce_" },
+        { "enqueue t --header ce_id=x --in 1s", "ce_" },
+        { "enqueue t --tag a,b", "comma" },
+        { "enqueue t --id 00000000-0000-4000-8000-000000000000", "version 7" },
+        { "enqueue t --count 2 --id " UNKNOWN_ID, "--count" },
+        { "enqueue t --wait-timeout 1s", "--wait" },
+        { "job show 42", "UUID" },
+        { "job list --state deed", "did you mean \"dead\"?" },
+        { "job lits", "did you mean `jobctl job list`?" },
+        { "dead replay", "--all" },
+        { "dead purge --all " UNKNOWN_ID, "not both" },
+        { "-c /nonexistent job list", "/nonexistent" },
+        { "", "Usage" },
+    };
+    setup();
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        expect(2, "%s", cases[i].arguments);
+        says(cases[i].rule);
+        ck_assert_str_eq(out.data, "");
+    }
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 0);
+    teardown();
+}
+END_TEST
+
+/* --- Nobody there --- */
+
+START_TEST(unknown_ids_are_not_found)
+{
+    setup_with_topics();
+    expect(0, "enqueue welcome_email --count 3");
+    expect(3, "job show %s", UNKNOWN_ID);
+    says("not seen by any worker yet, or never enqueued");
+    expect(3, "job wait %s", UNKNOWN_ID);
+    expect(3, "dead show %s", UNKNOWN_ID);
+    expect(3, "dead replay %s", UNKNOWN_ID);
+    expect(3, "dead purge %s --yes", UNKNOWN_ID);
+    teardown();
+}
+END_TEST
+
+START_TEST(without_postgresql_the_status_is_4_and_the_cure_is_named)
+{
+    static const char *const cases[] = {
+        "db migrate", "db status", "job list", "job show " UNKNOWN_ID, "job wait " UNKNOWN_ID, "dead list",
+        "dead show " UNKNOWN_ID, "dead replay --all", "dead purge --all --yes", "enqueue t --in 1s", "enqueue t --wait",
+    };
+    setup();
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        ck_assert_msg(run_with(NOBODY_POSTGRES, cases[i]) == 4, "%s: %s", cases[i], said.data);
+        says("JOB_DATABASE_URL");
+        says("database.url");
+        ck_assert_str_eq(out.data, "");
+    }
+    teardown();
+}
+END_TEST
+
+START_TEST(without_kafka_the_status_is_4_and_the_cure_is_named)
+{
+    static const char *const cases[] = {
+        "enqueue t", "topic list", "topic apply", "job show " UNKNOWN_ID,
+    };
+    setup();
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        ck_assert_msg(run_with(NOBODY_KAFKA, cases[i]) == 4, "%s: %s", cases[i], said.data);
+        says("JOB_KAFKA");
+        says("kafka.brokers");
+        ck_assert_str_eq(out.data, "");
+    }
+    teardown();
+}
+END_TEST
+
+START_TEST(queues_are_listed_with_one_server_alone)
+{
+    setup_with_topics();
+    site_sql(site, "SELECT job.enqueue('mail', 't', run_at => now() + interval '1 hour')");
+    expect(0, "queue list -o json");
+    prints("\"pending\": 1, \"pending_by_reason\": {\"delay\": 1}, \"leases\": 0, \"dead\": 0, \"workers\": 0");
+    ck_assert_int_eq(run_with(NOBODY_KAFKA, "queue list -o json"), 0);
+    prints("\"partitions\": null, \"lag\": null, \"pending\": 1");
+    says("not known");
+    ck_assert_int_eq(run_with(NOBODY_POSTGRES, "queue list -o json"), 0);
+    prints("\"partitions\": 2, \"lag\": null, \"pending\": null");
+    says("not known");
+    ck_assert_int_eq(run_with(NOBODY_POSTGRES " " NOBODY_KAFKA, "queue list"), 4);
+    teardown();
+}
+END_TEST
+
+/* --- Waiting --- */
+
+static FILE *start(const char *arguments)
+{
+    char *command = make_command("", arguments);
+    FILE *running = popen(command, "re");
+    free(command);
+    ck_assert_ptr_nonnull(running);
+    return running;
+}
+
+static int finish(FILE *running)
+{
+    int status = pclose(running);
+    take_output();
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What a worker's recording transaction does. */
+static void end_job(const char *id, const char *state)
+{
+    site_sql(site, "INSERT INTO job.result (id, finished_at, attempt, delivery, queue, type, state, result) VALUES"
+                   " ('%s', now(), 1, 1, 'mail', 'welcome_email', '%s', '{\"n\": 1}'); SELECT pg_notify('job_result', '%s')",
+             id, state, id);
+}
+
+/* Ends all jobs that lie in the queue and whose end somebody waits for. */
+static void end_queued(size_t n, const char *state)
+{
+    struct site_records *records = site_await_records(site, "mail", n, 20);
+    for (size_t i = 0; i < records->n; i++) {
+        ck_assert_str_eq(site_header(&records->records[i], "ce_reply"), "1");
+        char *id = strdup(site_header(&records->records[i], "ce_id"));
+        end_job(id, state);
+        free(id);
+    }
+    site_records_free(records);
+}
+
+START_TEST(waiting_ends_with_the_result)
+{
+    setup_with_topics();
+    FILE *running = start("enqueue welcome_email --wait --wait-timeout 30s");
+    end_queued(1, "succeeded");
+    ck_assert_int_eq(finish(running), 0);
+    json_t *json = parse_output();
+    ck_assert_str_eq(member(json, "state"), "succeeded");
+    ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(json, "result"), "n")), 1);
+    expect(0, "job wait %s -o table", member(json, "id"));
+    prints("succeeded");
+    json_decref(json);
+    teardown();
+}
+END_TEST
+
+START_TEST(waiting_tells_other_ends_by_its_status)
+{
+    setup_with_topics();
+    FILE *running = start("enqueue welcome_email --wait --count 3 -o jsonl");
+    end_queued(3, "dead");
+    ck_assert_int_eq(finish(running), 1);
+    says("3 of 3 jobs did not succeed");
+    teardown();
+}
+END_TEST
+
+START_TEST(later_jobs_can_be_waited_for)
+{
+    setup();
+    FILE *running = start("enqueue welcome_email --in 1ms --wait");
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.pending WHERE headers ->> 'ce_reply' = '1'");
+    char *id = site_ask_text(site, "SELECT id::text FROM job.pending");
+    site_sql(site, "DELETE FROM job.pending");
+    end_job(id, "succeeded");
+    ck_assert_int_eq(finish(running), 0);
+    prints(id);
+    free(id);
+    teardown();
+}
+END_TEST
+
+START_TEST(waiting_ends_after_its_time)
+{
+    setup_with_topics();
+    expect(5, "enqueue welcome_email --wait --wait-timeout 300ms");
+    says("did not end within 300ms");
+    ck_assert_str_eq(out.data, "");
+    expect(0, "enqueue welcome_email");
+    char *id = strdup(printed_id(0));
+    expect(5, "job wait %s --wait-timeout 300ms", id);
+    free(id);
+    teardown();
+}
+END_TEST
+
+START_TEST(interrupted_waiting_has_its_own_status)
+{
+    setup_with_topics();
+    const char *const arguments[] = { "enqueue", "welcome_email", "--wait", NULL };
+    struct site_daemon *jobctl = site_spawn(site, "cli/jobctl", arguments);
+    site_records_free(site_await_records(site, "mail", 1, 20));
+    site_kill(jobctl, SIGINT);
+    ck_assert_int_eq(site_await_exit(jobctl, 5), 130);
+    teardown();
+}
+END_TEST
+
+/* --- Looking --- */
+
+START_TEST(jobs_are_listed_and_shown_in_every_state)
+{
+    setup();
+    site_sql(site, "INSERT INTO job.worker (id, host, pid, queues) VALUES ('w1', 'h', 1, '{mail}');"
+                   "INSERT INTO job.lease (id, token, delivery, attempt, max_crashes, queue, type, worker, headers, payload)"
+                   " VALUES ('0190a6c2-7d3e-7f00-8000-000000000001', 1, 1, 1, 5, 'mail', 't', 'w1', '{}', '{\"p\": 1}');"
+                   "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers, key, payload) VALUES"
+                   " ('0190a6c2-7d3e-7f00-8000-000000000002', now(), 2, 2, 'mail', 't', 'retry', '{}', '\\xff', 'text');"
+                   "INSERT INTO job.attempt (id, delivery, attempt, outcome, error, finished_at) VALUES"
+                   " ('0190a6c2-7d3e-7f00-8000-000000000002', 1, 1, 'failed', E'no\\x1b[31m', now());"
+                   "INSERT INTO job.result (id, finished_at, attempt, delivery, queue, type, state, result) VALUES"
+                   " ('0190a6c2-7d3e-7f00-8000-000000000003', now(), 1, 1, 'mail', 't', 'succeeded', '[1]')");
+    expect(0, "job list -o json");
+    json_t *json = parse_output();
+    ck_assert_uint_eq(json_array_size(json), 3);
+    ck_assert_str_eq(member(json_array_get(json, 0), "state"), "succeeded");
+    ck_assert_str_eq(member(json_array_get(json, 1), "state"), "retrying");
+    ck_assert_str_eq(member(json_array_get(json, 2), "state"), "running");
+    json_decref(json);
+    expect(0, "job list --state running -o csv");
+    prints("id,state,queue,type,");
+    prints("\n0190a6c2-7d3e-7f00-8000-000000000001,running,mail,t,");
+    expect(0, "job list --limit 1 -o jsonl");
+    json_decref(parse_output());
+    expect(0, "job list --type nothing -o json");
+    ck_assert_str_eq(out.data, "[]\n");
+
+    expect(0, "job show 0190a6c2-7d3e-7f00-8000-000000000002 -o json");
+    json = parse_output();
+    const json_t *attempt = json_array_get(json_object_get(json, "attempts"), 0);
+    ck_assert_str_eq(member(json, "payload"), "text");
+    ck_assert_str_eq(member(json_object_get(json, "key"), "base64"), "/w==");
+    ck_assert_str_eq(member(attempt, "error"), "no\033[31m");
+    json_decref(json);
+    expect(0, "job show 0190a6c2-7d3e-7f00-8000-000000000002");
+    prints("no\\x1b[31m");
+    ck_assert_ptr_null(strchr(out.data, '\033'));
+    expect(0, "job show 0190a6c2-7d3e-7f00-8000-000000000001 -o json");
+    prints("\"worker\": \"w1\"");
+    prints("\"payload\": {\"p\": 1}");
+    teardown();
+}
+END_TEST
+
+/* --- dead --- */
+
+#define DEAD(n) "0190a6c2-7d3e-7f00-8000-00000000000" #n
+
+/* 1 and 2 exhausted, 3 crashed, 4 malformed. */
+static void make_dead(void)
+{
+    site_sql(site, "INSERT INTO job.dead (id, died_at, delivery, attempt, queue, type, reason, error, headers, payload)"
+                   " SELECT ('0190a6c2-7d3e-7f00-8000-00000000000' || n)::uuid, now(), 3, 3, 'mail', 't',"
+                   " CASE n WHEN 3 THEN 'crashed' WHEN 4 THEN 'malformed' ELSE 'exhausted' END, 'E' || n, '{\"h\": \"v\"}',"
+                   " '{\"n\": 1}' FROM generate_series(1, 4) AS n;"
+                   "INSERT INTO job.result (id, finished_at, attempt, delivery, queue, type, state, reason)"
+                   " SELECT id, died_at, attempt, delivery, queue, type, 'dead', reason FROM job.dead");
+}
+
+START_TEST(dead_letters_are_listed_and_shown)
+{
+    setup();
+    make_dead();
+    expect(0, "dead list -o json");
+    json_t *json = parse_output();
+    ck_assert_uint_eq(json_array_size(json), 4);
+    json_decref(json);
+    expect(0, "dead list --reason crashed -o jsonl");
+    json = parse_output();
+    ck_assert_str_eq(member(json, "id"), DEAD(3));
+    json_decref(json);
+    expect(0, "dead show %s -o json", DEAD(1));
+    json = parse_output();
+    ck_assert_str_eq(member(json, "reason"), "exhausted");
+    ck_assert_str_eq(member(json_object_get(json, "headers"), "h"), "v");
+    ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(json, "payload"), "n")), 1);
+    json_decref(json);
+    expect(0, "job show %s -o json", DEAD(1));
+    prints("\"state\": \"dead\"");
+    prints("\"reason\": \"exhausted\"");
+    teardown();
+}
+END_TEST
+
+START_TEST(dead_letters_are_replayed)
+{
+    setup();
+    make_dead();
+    expect(0, "dead replay --all --dry-run -o json");
+    json_t *json = parse_output();
+    ck_assert_uint_eq(json_array_size(json), 3);
+    json_decref(json);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 4);
+    expect(0, "dead replay %s", DEAD(1));
+    prints(DEAD(1));
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE id = '%s' AND reason = 'replay' AND attempt = 1"
+                                    " AND delivery = 4", DEAD(1)), 1);
+    expect(1, "dead replay %s", DEAD(4));
+    says("malformed");
+    expect(3, "dead replay %s %s", DEAD(1), DEAD(2));
+    says("no dead letter has the id " DEAD(1));
+    expect(0, "dead replay --all");
+    says("malformed");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 3);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead WHERE reason = 'malformed'"), 1);
+    expect(2, "dead replay --all --reason malformed");
+    teardown();
+}
+END_TEST
+
+START_TEST(dead_letters_are_purged_only_when_that_is_certain)
+{
+    setup();
+    make_dead();
+    expect(2, "dead purge %s", DEAD(1));
+    says("--yes");
+    expect(2, "dead purge --all");
+    expect(0, "dead purge --all --dry-run");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 4);
+    expect(0, "dead purge %s --yes", DEAD(1));
+    expect(0, "dead purge --all --reason exhausted --yes");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 2);
+    expect(0, "dead purge --all -y");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 0);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'dead'"), 4);
+    teardown();
+}
+END_TEST
+
+/* --- doctor --- */
+
+/* The finding whose check and text begin so. */
+static const json_t *find_problem(const json_t *findings, const char *check, const char *found)
+{
+    size_t i;
+    const json_t *f;
+    json_array_foreach(findings, i, f)
+        if (strstr(member(f, "check"), check) && strstr(member(f, "found"), found) &&
+            strcmp(member(f, "state"), "problem") == 0)
+            return f;
+    ck_abort_msg("no problem \"%s\": \"%s\" in\n%s", check, found, out.data);
+    return NULL;
+}
+
+static json_t *examine(int status)
+{
+    expect(status, "doctor -o json");
+    return parse_output();
+}
+
+START_TEST(doctor_finds_what_is_missing)
+{
+    setup_with(&(struct site_options){ .no_schema = true, .queues = "{ name = \"mail\"; partitions = 2; }" });
+    json_t *json = examine(1);
+    ck_assert_str_eq(member(find_problem(json, "schema", "none"), "cure"), "jobctl db migrate");
+    ck_assert_str_eq(member(find_problem(json, ".mail", "missing"), "cure"), "jobctl topic apply");
+    json_decref(json);
+    site_migrate(site);
+    expect(0, "topic apply");
+    json = examine(1);
+    find_problem(json, "workers of mail", "no live worker");
+    find_problem(json, "workers of default", "no live worker");
+    json_decref(json);
+    teardown();
+}
+END_TEST
+
+START_TEST(doctor_finds_wrong_retention)
+{
+    setup();
+    create_careless_topic("mail");
+    json_t *json = examine(1);
+    const json_t *f = find_problem(json, ".mail", "retention.ms");
+    ck_assert_ptr_nonnull(strstr(member(f, "cure"), "retention.ms=-1"));
+    find_problem(json, ".mail", "message.timestamp.type");
+    json_decref(json);
+    teardown();
+}
+END_TEST
+
+START_TEST(doctor_finds_a_relay_that_stands)
+{
+    setup();
+    site_sql(site, "SELECT job.enqueue('mail', 't', run_at => now() - interval '1 minute')");
+    json_t *json = examine(1);
+    ck_assert_ptr_nonnull(strstr(member(find_problem(json, "relay", "1 jobs"), "cure"), "jobbrokerd"));
+    json_decref(json);
+    teardown();
+}
+END_TEST
+
+START_TEST(doctor_names_a_server_that_is_away)
+{
+    setup();
+    ck_assert_int_eq(run_with(NOBODY_POSTGRES " " NOBODY_KAFKA, "doctor -o json"), 1);
+    json_t *json = parse_output();
+    ck_assert_ptr_nonnull(strstr(member(find_problem(json, "postgresql", "refused"), "cure"), "JOB_DATABASE_URL"));
+    ck_assert_ptr_nonnull(strstr(member(find_problem(json, "kafka", ""), "cure"), "JOB_KAFKA"));
+    json_decref(json);
+    teardown();
+}
+END_TEST
+
+START_TEST(doctor_is_content_with_a_healthy_site)
+{
+    setup_with_topics();
+    site_sql(site, "INSERT INTO job.worker (id, host, pid, queues) VALUES ('w', 'h', 1, '{mail,default}')");
+    expect(0, "doctor");
+    prints("ok       postgresql");
+    site_sql(site, "UPDATE job.worker SET beat_at = now() - interval '20 s'");
+    expect(1, "doctor");
+    prints("no live worker");
+    teardown();
+}
+END_TEST
+
+START_TEST(version_and_help_need_nothing)
+{
+    setup();
+    ck_assert_int_eq(run_with("JOB_CONFIG=/nonexistent", "version -o json"), 0);
+    prints("{\"version\": \"");
+    expect(0, "--version");
+    prints("jobctl ");
+    expect(0, "help dead purge");
+    prints("Usage: jobctl dead purge");
+    expect(0, "--check");
+    teardown();
+}
+END_TEST
+
+SUITE_MAIN("jobctl", schema_is_made_once, declared_topics_are_made_and_kept, wrong_topics_are_reported,
+           enqueued_job_is_in_kafka_with_its_headers, count_prints_one_line_per_job_in_order,
+           queue_is_the_handlers_unless_said, later_jobs_wait_in_postgresql_and_need_no_kafka,
+           payload_comes_from_file_or_standard_input, wrong_input_is_refused_with_its_rule, unknown_ids_are_not_found,
+           without_postgresql_the_status_is_4_and_the_cure_is_named, without_kafka_the_status_is_4_and_the_cure_is_named,
+           queues_are_listed_with_one_server_alone, waiting_ends_with_the_result, waiting_tells_other_ends_by_its_status,
+           later_jobs_can_be_waited_for, waiting_ends_after_its_time, interrupted_waiting_has_its_own_status,
+           jobs_are_listed_and_shown_in_every_state, dead_letters_are_listed_and_shown, dead_letters_are_replayed,
+           dead_letters_are_purged_only_when_that_is_certain, doctor_finds_what_is_missing, doctor_finds_wrong_retention,
+           doctor_finds_a_relay_that_stands, doctor_names_a_server_that_is_away, doctor_is_content_with_a_healthy_site,
+           version_and_help_need_nothing)

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* welcome_email and a mail server that speaks real SMTP; SMTPSINK is that server, WELCOME_EMAIL_MODULE the
+ * module. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/module.h"
+#include "tests/support/suite.h"
+
+#define ADA "{\"to\": \"ada@example.org\", \"name\": \"Ada\"}"
+
+static char folder[] = "/tmp/test_welcome_email.XXXXXX";
+static pid_t sink;
+static struct job_test_result got; /* of the last send_mail(); each test runs in its own process */
+
+/* --- A private folder and a sink
+ * ----------------------------------------------------------------------------------- */
+
+/* The path of @name in the folder; valid until the fourth call from here. */
+static const char *in_folder(const char *name)
+{
+    static char paths[4][128];
+    static int next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    return path;
+}
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+    FILE *file = fopen(in_folder(name), "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+    ck_assert_int_eq(chmod(in_folder(name), mode), 0);
+}
+
+static void folder_open(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(mkdir(in_folder("mail"), 0700), 0);
+    setenv("WELCOME_EMAIL_FROM", "Shop <hello@shop.example>", 1);
+}
+
+static void run_program(const char *const argv[])
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR);
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+        execvp(argv[0], (char *const *)argv);
+        _exit(127);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(status == 0, "%s ended with status %d", argv[0], status);
+}
+
+static void make_certificate(void)
+{
+    const char *const argv[] = { "openssl",
+                                 "req",
+                                 "-x509",
+                                 "-newkey",
+                                 "ec",
+                                 "-pkeyopt",
+                                 "ec_paramgen_curve:prime256v1",
+                                 "-nodes",
+                                 "-days",
+                                 "1",
+                                 "-subj",
+                                 "/CN=sink",
+                                 "-addext",
+                                 "subjectAltName=IP:127.0.0.1",
+                                 "-keyout",
+                                 in_folder("key.pem"),
+                                 "-out",
+                                 in_folder("cert.pem"),
+                                 NULL };
+    run_program(argv);
+}
+
+/* Starts the sink with further @options, NULL-terminated, and points the handler to it. */
+static void sink_start(const char *const *options)
+{
+    const char *argv[16] = { SMTPSINK, "--port", "0", "--port-file", "-", "--dir", in_folder("mail") };
+    for (size_t i = 7; *options; i++)
+        argv[i] = *options++;
+    int fds[2];
+    ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+    sink = fork();
+    if (sink == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(fds[1], STDOUT_FILENO);
+        execv(SMTPSINK, (char *const *)argv);
+        _exit(127);
+    }
+    close(fds[1]);
+    char line[16] = { 0 }, url[64];
+    struct pollfd ready = { .fd = fds[0], .events = POLLIN };
+    ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+    ck_assert_int_gt(read(fds[0], line, sizeof(line) - 1), 0);
+    close(fds[0]);
+    snprintf(url, sizeof(url), "smtp://127.0.0.1:%d", atoi(line));
+    setenv("WELCOME_EMAIL_SMTP_URL", url, 1);
+}
+
+static void sink_start_plain(void)
+{
+    static const char *const none[] = { NULL };
+    folder_open();
+    sink_start(none);
+}
+
+static void sink_start_tls(const char *auth)
+{
+    folder_open();
+    make_certificate();
+    const char *const options[] = {
+        "--tls-cert", in_folder("cert.pem"), "--tls-key", in_folder("key.pem"), auth ? "--auth" : NULL, auth,
+        NULL
+    };
+    sink_start(options);
+    setenv("WELCOME_EMAIL_CA", in_folder("cert.pem"), 1);
+}
+
+static void sink_stop(void)
+{
+    if (!sink)
+        return;
+    kill(sink, SIGKILL);
+    waitpid(sink, NULL, 0);
+    sink = 0;
+}
+
+static void clean_up(void)
+{
+    const char *const argv[] = { "rm", "-rf", folder, NULL };
+    sink_stop();
+    run_program(argv);
+}
+
+/* --- Mails
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static int send_mail(const char *payload)
+{
+    job_test_result_done(&got);
+    ck_assert_int_eq(job_test_run(module_handler(WELCOME_EMAIL_MODULE, "welcome_email"), payload, 1, &got),
+                     0);
+    return got.verdict;
+}
+
+static int is_mail(const struct dirent *entry)
+{
+    return strstr(entry->d_name, ".eml") != NULL;
+}
+
+/* The text of all mails that have arrived, in their order. */
+static const char *mails(int *ret_n)
+{
+    static char text[16384];
+    struct dirent **entries;
+    size_t size = 0;
+    *ret_n = scandir(in_folder("mail"), &entries, is_mail, alphasort);
+    for (int i = 0; i < *ret_n; i++) {
+        char path[512];
+        snprintf(path, sizeof(path), "%s/%s", in_folder("mail"), entries[i]->d_name);
+        FILE *file = fopen(path, "r");
+        size += fread(text + size, 1, sizeof(text) - 1 - size, file);
+        fclose(file);
+        free(entries[i]);
+    }
+    free(entries);
+    text[size] = 0;
+    return text;
+}
+
+static const char *one_mail(void)
+{
+    int n;
+    const char *text = mails(&n);
+    ck_assert_int_eq(n, 1);
+    return text;
+}
+
+static void check_contains(const char *text, const char *part)
+{
+    ck_assert_msg(text && strstr(text, part), "\"%s\" is missing in:\n%s", part, text ? text : "(nothing)");
+}
+
+/* Long texts: shows the place where they part. */
+static void check_same(const char *text, const char *expected)
+{
+    size_t same = 0;
+    while (text[same] && text[same] == expected[same])
+        same++;
+    size_t from = same > 40 ? same - 40 : 0;
+    ck_assert_msg(text[same] == expected[same], "expected …%.80s…, found …%.80s…", expected + from,
+                  text + from);
+}
+
+/* Replaces what differs from run to run by its name; both strings end at any CR or the given character. */
+static void mask(char *text, const char *before, char end, const char *name)
+{
+    for (char *at = strstr(text, before); at; at = strstr(at, before)) {
+        at += strlen(before);
+        size_t size = 0, name_size = strlen(name);
+        while (at[size] && at[size] != end && at[size] != '\r')
+            size++;
+        ck_assert_uint_ge(size, name_size);
+        memcpy(at, name, name_size);
+        memmove(at + name_size, at + size, strlen(at + size) + 1);
+    }
+}
+
+START_TEST(mail_arrives_in_its_golden_shape)
+{
+    sink_start_plain();
+    ck_assert_int_eq(send_mail("{\"to\": \"ada@example.org\", \"name\": \"Zoë & Co.\"}"), JOB_DONE);
+    char text[8192];
+    snprintf(text, sizeof(text), "%s", one_mail());
+    mask(text, "X-Session: ", ' ', "PORT");
+    mask(text, "Date: ", '\r', "DATE");
+    mask(text, "Message-ID: <", '@', "ID");
+    mask(text, "boundary=", '\r', "BOUNDARY");
+    mask(text, "\r\n--------", '\r', "BOUNDARY");
+    check_same(text, "X-Envelope-From: hello@shop.example\r\n"
+                     "X-Envelope-To: ada@example.org\r\n"
+                     "X-Session: PORT plain -\r\n"
+                     "Content-Type: multipart/alternative; boundary=BOUNDARY\r\n"
+                     "Mime-Version: 1.0\r\n"
+                     "Date: DATE\r\n"
+                     "From: Shop <hello@shop.example>\r\n"
+                     "To: =?UTF-8?Q?Zo=C3=AB_=26_Co=2E?=\r\n"
+                     " <ada@example.org>\r\n"
+                     "Subject: =?UTF-8?Q?Welcome=2C_Zo=C3=AB_=26_Co=2E=21?=\r\n"
+                     "Message-ID: <ID@shop.example>\r\n"
+                     "Auto-Submitted: auto-generated\r\n"
+                     "\r\n"
+                     "--------BOUNDARY\r\n"
+                     "Content-Type: text/plain; charset=utf-8\r\n"
+                     "Content-Transfer-Encoding: quoted-printable\r\n"
+                     "\r\n"
+                     "Hello Zo=C3=AB & Co.,\r\n"
+                     "\r\n"
+                     "welcome aboard! Your account for ada@example.org is ready.\r\n"
+                     "\r\n"
+                     "If you did not sign up, you can ignore this mail.\r\n"
+                     "\r\n"
+                     "--------BOUNDARY\r\n"
+                     "Content-Type: text/html; charset=utf-8\r\n"
+                     "Content-Transfer-Encoding: quoted-printable\r\n"
+                     "\r\n"
+                     "<!DOCTYPE html>\r\n"
+                     "<html lang=3D\"en\">\r\n"
+                     "<head><meta charset=3D\"utf-8\"><title>Welcome</title></head>\r\n"
+                     "<body style=3D\"font-family: sans-serif\">\r\n"
+                     "<p>Hello <strong>Zo=C3=AB &amp; Co.</strong>,</p>\r\n"
+                     "<p>welcome aboard! Your account for ada@example.org is ready.</p>\r\n"
+                     "<p style=3D\"color: #666\">If you did not sign up, you can ignore this mail.<=\r\n"
+                     "/p>\r\n"
+                     "</body>\r\n"
+                     "</html>\r\n"
+                     "\r\n"
+                     "--------BOUNDARY\r\n");
+    clean_up();
+}
+END_TEST
+
+START_TEST(result_names_the_message_and_the_servers_answer)
+{
+    char expected[256];
+    sink_start_plain();
+    ck_assert_int_eq(send_mail(ADA), JOB_DONE);
+    const char *id = strstr(one_mail(), "Message-ID: <") + strlen("Message-ID: <");
+    snprintf(expected, sizeof(expected), "{\"message_id\": \"%.*s\", \"smtp\": \"250 2.0.0 accepted as ",
+             (int)strcspn(id, ">"), id);
+    ck_assert_ptr_eq(strstr(got.result, expected), got.result);
+    ck_assert_ptr_null(got.error);
+    clean_up();
+}
+END_TEST
+
+START_TEST(name_is_taken_from_the_address_when_there_is_none)
+{
+    sink_start_plain();
+    ck_assert_int_eq(send_mail("{\"to\": \"ada@example.org\"}"), JOB_DONE);
+    check_contains(one_mail(), "To: ada <ada@example.org>\r\n");
+    clean_up();
+}
+END_TEST
+
+START_TEST(refusals_for_now_are_retried_and_those_for_good_are_not)
+{
+    int n;
+    sink_start_plain();
+    ck_assert_int_eq(send_mail("{\"to\": \"tempfail@example.org\", \"name\": \"T\"}"), JOB_RETRY);
+    ck_assert_str_eq(got.error, "the mail server refused for now: 451 4.2.1 mailbox busy, try again later");
+    ck_assert_int_eq(send_mail("{\"to\": \"goaway@example.org\", \"name\": \"G\"}"), JOB_RETRY);
+    ck_assert_str_eq(got.error, "the mail server refused for now: 421 4.3.2 shutting down");
+    ck_assert_int_eq(send_mail("{\"to\": \"permfail@example.org\", \"name\": \"P\"}"), JOB_FAIL);
+    ck_assert_str_eq(got.error, "the mail server refused: 550 5.1.1 no such mailbox");
+    ck_assert_ptr_null(got.result);
+    mails(&n);
+    ck_assert_int_eq(n, 0);
+    ck_assert_int_eq(send_mail(ADA), JOB_DONE); /* a refused mail does not spoil the next */
+    clean_up();
+}
+END_TEST
+
+START_TEST(server_that_is_away_is_worth_another_try)
+{
+    sink_start_plain();
+    sink_stop();
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    check_contains(got.error, "cannot talk to the mail server: Failed to connect to 127.0.0.1 port ");
+    setenv("WELCOME_EMAIL_SMTP_URL", "http://127.0.0.1:1/", 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    check_contains(got.error, "http");
+    clean_up();
+}
+END_TEST
+
+START_TEST(second_mail_goes_over_the_same_connection)
+{
+    int n;
+    sink_start_plain();
+    ck_assert_int_eq(send_mail(ADA), JOB_DONE);
+    ck_assert_int_eq(send_mail(ADA), JOB_DONE);
+    const char *first = strstr(mails(&n), "X-Session: "), *second = strstr(first + 1, "X-Session: ");
+    ck_assert_int_eq(n, 2);
+    ck_assert_int_eq(strncmp(first, second, strcspn(first, "\r") + 1), 0);
+    clean_up();
+}
+END_TEST
+
+START_TEST(connection_that_ended_meanwhile_costs_no_attempt)
+{
+    int n;
+    sink_start_plain();
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(send_mail("{\"to\": \"quitafter@example.org\"}"), JOB_DONE);
+    mails(&n);
+    ck_assert_int_eq(n, 3);
+    clean_up();
+}
+END_TEST
+
+START_TEST(starttls_is_used_where_it_is_offered)
+{
+    sink_start_tls(NULL);
+    ck_assert_int_eq(send_mail(ADA), JOB_DONE);
+    check_contains(one_mail(), " TLSv1.3 -\r\n");
+    clean_up();
+}
+END_TEST
+
+START_TEST(certificate_that_nobody_vouches_for_gets_no_mail)
+{
+    int n;
+    sink_start_tls(NULL);
+    unsetenv("WELCOME_EMAIL_CA");
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    check_contains(got.error, "SSL certificate problem");
+    mails(&n);
+    ck_assert_int_eq(n, 0);
+    clean_up();
+}
+END_TEST
+
+START_TEST(required_tls_that_is_not_offered_gets_no_mail)
+{
+    int n;
+    sink_start_plain();
+    setenv("WELCOME_EMAIL_TLS", "require", 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    check_contains(got.error, "cannot talk to the mail server: STARTTLS not supported");
+    setenv("WELCOME_EMAIL_TLS", "maybe", 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    ck_assert_str_eq(got.error, "WELCOME_EMAIL_TLS: expected try or require");
+    mails(&n);
+    ck_assert_int_eq(n, 0);
+    clean_up();
+}
+END_TEST
+
+START_TEST(login_comes_from_the_credentials_file)
+{
+    sink_start_tls("ada:s3cr:t");
+    write_file("login", "ada:s3cr:t\n", 0600);
+    setenv("WELCOME_EMAIL_CREDENTIALS_FILE", in_folder("login"), 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_DONE);
+    check_contains(one_mail(), " TLSv1.3 ada\r\n");
+    clean_up();
+}
+END_TEST
+
+START_TEST(login_comes_from_the_credentials_directory_of_systemd)
+{
+    sink_start_tls("ada:s3cr:t");
+    setenv("CREDENTIALS_DIRECTORY", folder, 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_FAIL); /* 530: no file, no login */
+    check_contains(got.error, "530 ");
+    write_file("smtp", "ada:s3cr:t", 0440); /* as it looks with systemd's ACL */
+    ck_assert_int_eq(send_mail(ADA), JOB_DONE);
+    check_contains(one_mail(), " TLSv1.3 ada\r\n");
+    clean_up();
+}
+END_TEST
+
+START_TEST(wrong_login_is_worth_another_try_and_not_repeated_in_the_error)
+{
+    sink_start_tls("ada:right");
+    write_file("login", "ada:wr0ng", 0600);
+    setenv("WELCOME_EMAIL_CREDENTIALS_FILE", in_folder("login"), 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    check_contains(got.error, "cannot talk to the mail server: Login denied; its last answer: 535 ");
+    ck_assert_ptr_null(strstr(got.error, "wr0ng"));
+    clean_up();
+}
+END_TEST
+
+START_TEST(login_without_tls_is_not_tried_unasked)
+{
+    static const char *const auth[] = { "--auth", "ada:s3cr:t", NULL };
+    folder_open();
+    sink_start(auth);
+    write_file("login", "ada:s3cr:t", 0600);
+    setenv("WELCOME_EMAIL_CREDENTIALS_FILE", in_folder("login"), 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    check_contains(got.error, "STARTTLS not supported");
+    setenv("WELCOME_EMAIL_TLS", "try", 1); /* unless somebody says that this is fine here */
+    ck_assert_int_eq(send_mail(ADA), JOB_DONE);
+    check_contains(one_mail(), " plain ada\r\n");
+    clean_up();
+}
+END_TEST
+
+static void check_login_refused(const char *text, mode_t mode, const char *error)
+{
+    write_file("login", text, mode);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    check_contains(got.error, error);
+    ck_assert_ptr_null(strstr(got.error, "s3cr"));
+}
+
+START_TEST(unsafe_or_broken_credentials_file_is_refused)
+{
+    char large[2000];
+    memset(large, 's', sizeof(large));
+    large[sizeof(large) - 1] = 0;
+    memcpy(large, "ada:", 4);
+    sink_start_plain();
+    setenv("WELCOME_EMAIL_CREDENTIALS_FILE", in_folder("login"), 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    check_contains(got.error, "/login: No such file or directory");
+    check_login_refused("ada:s3cr", 0604, "/login: is readable by others; chmod 600 it");
+    check_login_refused("ada:s3cr", 0640, "/login: is readable by others; chmod 600 it");
+    check_login_refused("s3cr", 0600, "/login: expected one line, user:password");
+    check_login_refused(":s3cr", 0600, "/login: expected one line, user:password");
+    check_login_refused("", 0600, "/login: expected one line, user:password");
+    check_login_refused(large, 0600, "/login: expected one line, user:password");
+    setenv("WELCOME_EMAIL_CREDENTIALS_FILE", folder, 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    check_contains(got.error, ": is no regular file");
+    clean_up();
+}
+END_TEST
+
+START_TEST(unusable_payload_fails_for_good_and_names_the_field)
+{
+    static const struct {
+        const char *payload, *error;
+    } rows[] = {
+        { "", "the payload is no JSON: " },
+        { "[]", "to: is missing" },
+        { "{\"name\": \"Ada\"}", "to: is missing" },
+        { "{\"to\": 5}", "to: is no string" },
+        { "{\"to\": \"a@b.c\", \"name\": null}", "name: is no string" },
+        { "{\"to\": \"a@b.c\\r\\nRCPT TO:<e@v.il>\"}", "to: has control characters or is no UTF-8" },
+        { "{\"to\": \"a@b.c, e@v.il\"}", "to: has a bad part before the @" },
+        { "{\"to\": \"a@b.c\", \"name\": \"A\\r\\nBcc: e@v.il\"}",
+          "name: has control characters or is no UTF-8" },
+        { "{\"to\": \"a@b.c\", \"name\": \"A\\u0000\"}", "name: has control characters" },
+        { "{\"to\": \"a@b.c\\u0000\"}", "to: has control characters" },
+    };
+    int n;
+    sink_start_plain();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ck_assert_int_eq(send_mail(rows[i].payload), JOB_FAIL);
+        ck_assert_ptr_eq(strstr(got.error, rows[i].error), got.error);
+    }
+    mails(&n);
+    ck_assert_int_eq(n, 0);
+    clean_up();
+}
+END_TEST
+
+START_TEST(own_templates_may_hold_lines_of_a_single_dot)
+{
+    sink_start_plain();
+    write_file("subject.txt", "Hi", 0644);
+    write_file("welcome.txt", "one\n.\n..\nQUIT\n", 0644);
+    write_file("welcome.html", "<p>{{to}}", 0644);
+    setenv("WELCOME_EMAIL_TEMPLATES", folder, 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_DONE);
+    check_contains(one_mail(), "\r\n\r\none\r\n.\r\n..\r\nQUIT\r\n");
+    check_contains(one_mail(), "<p>ada@example.org");
+    clean_up();
+}
+END_TEST
+
+SUITE_MAIN("welcome_email", mail_arrives_in_its_golden_shape, result_names_the_message_and_the_servers_answer,
+           name_is_taken_from_the_address_when_there_is_none,
+           refusals_for_now_are_retried_and_those_for_good_are_not, server_that_is_away_is_worth_another_try,
+           second_mail_goes_over_the_same_connection, connection_that_ended_meanwhile_costs_no_attempt,
+           starttls_is_used_where_it_is_offered, certificate_that_nobody_vouches_for_gets_no_mail,
+           required_tls_that_is_not_offered_gets_no_mail, login_comes_from_the_credentials_file,
+           login_comes_from_the_credentials_directory_of_systemd,
+           wrong_login_is_worth_another_try_and_not_repeated_in_the_error,
+           login_without_tls_is_not_tried_unasked, unsafe_or_broken_credentials_file_is_refused,
+           unusable_payload_fails_for_good_and_names_the_field, own_templates_may_hold_lines_of_a_single_dot)
