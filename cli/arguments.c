@@ -10,7 +10,7 @@
 #include "base/span.h"
 #include "base/suggest.h"
 #include "base/timefmt.h"
-#include "libjob/names.h"
+#include "cli/value.h"
 
 /* --- Did you mean --- */
 
@@ -29,20 +29,6 @@ static int refuse_option(const struct command *command, const char *word, size_t
         return err_set(reterr, ARGUMENTS_INVALID, "unknown option --%s; `jobctl %s --help` lists them", name,
                        command->path);
     return err_set(reterr, ARGUMENTS_INVALID, "unknown option --%s; see `jobctl --help`", name);
-}
-
-static int refuse_word(const char *what, const char *word, const char *const *words, struct err *reterr)
-{
-    struct suggest s = { .word = word };
-    char list[256] = "";
-    for (size_t i = 0; words[i]; i++) {
-        suggest_consider(&s, words[i]);
-        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", words[i]);
-    }
-    if (suggest_is_close(&s))
-        return err_set(reterr, ARGUMENTS_INVALID, "%s: unknown value \"%s\"; did you mean \"%s\"?", what,
-                       word, s.nearest);
-    return err_set(reterr, ARGUMENTS_INVALID, "%s: unknown value \"%s\"; it is one of %s", what, word, list);
 }
 
 static int refuse_command(const char *first, const char *second, struct err *reterr)
@@ -67,87 +53,6 @@ static int refuse_command(const char *first, const char *second, struct err *ret
                    command_find_group(first) ? wanted : first, hint);
 }
 
-/* --- Values --- */
-
-static int check_count(const struct command_option *option, const char *what, const char *text,
-                       struct err *reterr)
-{
-    char *end;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value < option->min || value > option->max)
-        return err_set(reterr, ARGUMENTS_INVALID, "%s: expected a whole number from %ld to %ld, found \"%s\"",
-                       what, option->min, option->max, text);
-    return 0;
-}
-
-static int check_pair(const char *what, const char *text, struct err *reterr)
-{
-    if (strchr(text, '=') && text[0] != '=')
-        return 0;
-    return err_set(reterr, ARGUMENTS_INVALID, "%s: expected NAME=VALUE, found \"%s\"", what, text);
-}
-
-static int check_name(enum value_kind kind, const char *what, const char *text, struct err *reterr)
-{
-    if (kind == VALUE_QUEUE && !name_is_queue(span_from_string(text)))
-        return err_set(reterr, ARGUMENTS_INVALID,
-                       "%s: \"%s\" is no queue name: [a-z0-9][a-z0-9-]{0,62}, and not \"later\" or \"dead\"",
-                       what, text);
-    if (kind == VALUE_TYPE && !name_is_type(span_from_string(text)))
-        return err_set(reterr, ARGUMENTS_INVALID, "%s: \"%s\" is no job type: [A-Za-z][A-Za-z0-9_.-]{0,127}",
-                       what, text);
-    return 0;
-}
-
-static int check_moment(enum value_kind kind, const char *what, const char *text, struct err *reterr)
-{
-    int64_t us;
-    if (kind == VALUE_DURATION && (duration_parse(text, &us) || us < 0))
-        return err_set(
-            reterr, ARGUMENTS_INVALID,
-            "%s: expected a duration like \"90s\", \"10m\" or \"2h30m\" (units us ms s m h d w), found \"%s\"",
-            what, text);
-    if (kind == VALUE_TIME && rfc3339_parse(text, strlen(text), &us))
-        return err_set(reterr, ARGUMENTS_INVALID,
-                       "%s: expected a time as RFC 3339 has it, like \"2030-01-31T18:00:00Z\", found \"%s\"",
-                       what, text);
-    return 0;
-}
-
-/* @option: NULL for an argument of the command. */
-static int check_value(enum value_kind kind, const struct command_option *option, const char *what,
-                       const char *text, struct err *reterr)
-{
-    struct uuid id;
-    switch (kind) {
-    case VALUE_COUNT:
-        return check_count(option, what, text, reterr);
-    case VALUE_WORD:
-        for (size_t i = 0; option->words[i]; i++)
-            if (strcmp(option->words[i], text) == 0)
-                return 0;
-        return refuse_word(what, text, option->words, reterr);
-    case VALUE_PAIR:
-        return check_pair(what, text, reterr);
-    case VALUE_ID:
-        if (uuid_parse(text, strlen(text), &id))
-            return err_set(reterr, ARGUMENTS_INVALID,
-                           "%s: \"%s\" is no job id: expected a UUID, 36 characters like "
-                           "0190a6c2-7d3e-7f00-8000-000000000000",
-                           what, text);
-        return 0;
-    case VALUE_QUEUE:
-    case VALUE_TYPE:
-        return check_name(kind, what, text, reterr);
-    case VALUE_DURATION:
-    case VALUE_TIME:
-        return check_moment(kind, what, text, reterr);
-    default:
-        return 0;
-    }
-}
-
 /* --- First pass: words and options apart --- */
 
 /* An option as it was written, before it is known which command it belongs to. */
@@ -165,25 +70,30 @@ struct scan {
     size_t n_raws;
 };
 
-/* Any command's option of that name or letter: it decides whether an argument follows. */
-static const struct command_option *find_anywhere(const char *name, size_t size, char letter)
+static const struct command_option *find_in(const struct command_option *options, const struct raw *raw)
 {
-    const struct command_option *lists[1] = { command_global_options };
-    for (const struct command_option *o = lists[0]; o->name; o++)
-        if (letter ? o->letter == letter : strlen(o->name) == size && memcmp(o->name, name, size) == 0)
+    if (!raw->letter)
+        return command_find_option(options, raw->name, raw->size);
+    for (const struct command_option *o = options; o && o->name; o++)
+        if (o->letter == raw->letter)
             return o;
-    for (const struct command *c = commands; c->path; c++)
-        for (const struct command_option *o = c->options; o && o->name; o++)
-            if (letter ? o->letter == letter : strlen(o->name) == size && memcmp(o->name, name, size) == 0)
-                return o;
     return NULL;
+}
+
+/* Any command's option of that name or letter: it decides whether an argument follows. */
+static const struct command_option *find_anywhere(const struct raw *raw)
+{
+    const struct command_option *found = find_in(command_global_options, raw);
+    for (const struct command *c = commands; c->path && !found; c++)
+        found = find_in(c->options, raw);
+    return found;
 }
 
 static int scan_long(struct scan *scan, const char *word, const char *next, bool *took_next,
                      struct err *reterr)
 {
     struct raw raw = { .name = word, .size = strcspn(word, "="), .text = strchr(word, '=') };
-    const struct command_option *option = find_anywhere(raw.name, raw.size, 0);
+    const struct command_option *option = find_anywhere(&raw);
     if (raw.text)
         raw.text++;
     if (option && option->kind == VALUE_NONE && raw.text)
@@ -204,10 +114,12 @@ static int scan_short(struct scan *scan, const char *word, const char *next, boo
                       struct err *reterr)
 {
     for (; *word; word++) {
-        const struct command_option *option = find_anywhere(NULL, 0, *word);
+        struct raw raw = { .letter = *word };
+        const struct command_option *option = find_anywhere(&raw);
         if (!option)
             return err_set(reterr, ARGUMENTS_INVALID, "unknown option -%c; see `jobctl --help`", *word);
-        struct raw raw = { .name = option->name, .size = strlen(option->name), .letter = *word };
+        raw.name = option->name;
+        raw.size = strlen(option->name);
         if (option->kind != VALUE_NONE) {
             raw.text = word[1] ? word + 1 + (word[1] == '=') : next;
             if (!raw.text)
@@ -319,7 +231,7 @@ static int take_option(struct arguments *a, const struct raw *raw, struct err *r
     if (option->kind == VALUE_NONE)
         return 0;
     snprintf(what, sizeof(what), "--%s", option->name);
-    return check_value(option->kind, option, what, raw->text, reterr);
+    return value_check(option->kind, option, what, raw->text, reterr) ? ARGUMENTS_INVALID : 0;
 }
 
 static int check_words(const struct arguments *a, struct err *reterr)
@@ -331,11 +243,9 @@ static int check_words(const struct arguments *a, struct err *reterr)
     if (c->max_arguments >= 0 && a->n_words > (size_t)c->max_arguments)
         return err_set(reterr, ARGUMENTS_INVALID, "`jobctl %s` has no use for \"%s\"; see `jobctl %s --help`",
                        c->path, a->words[c->max_arguments], c->path);
-    for (size_t i = 0; i < a->n_words; i++) {
-        int r = check_value(c->argument_kind, NULL, c->path, a->words[i], reterr);
-        if (r)
-            return r;
-    }
+    for (size_t i = 0; i < a->n_words; i++)
+        if (value_check(c->argument_kind, NULL, c->path, a->words[i], reterr))
+            return ARGUMENTS_INVALID;
     return 0;
 }
 

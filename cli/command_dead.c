@@ -170,7 +170,9 @@ static int change_filtered(struct changing *c, struct err *reterr)
     if (r == STATUS_DONE)
         r = apply_filtered(c, filter, reterr);
     if (r == STATUS_DONE && c->change->only_replayable && malformed > 0)
-        dialog_say("malformed ones left where they are: %" PRId64 "; a message that cannot be read cannot run", malformed);
+        dialog_say("malformed ones left where they are: %" PRId64
+                   "; a message that cannot be read cannot run",
+                   malformed);
     return r;
 }
 

@@ -6,9 +6,12 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "cli/dialog.h"
 #include "cli/present.h"
 #include "libjob/names.h"
+
+#define READY_TIMEOUT_US (5 * USEC_PER_SEC)
 
 static const struct output_column list_columns[] = {
     { "topic", CELL_TEXT },      { "queue", CELL_TEXT },     { "partitions", CELL_INT },
@@ -85,6 +88,24 @@ static int check_topic(struct invocation *in, const struct config_queue *queue, 
     return list_wrong_settings(in, topic, wrong, reterr);
 }
 
+/*
+ * A topic that was just made exists before its partitions have leaders; whoever enqueues or looks next should not meet
+ * that. Kafka announces no such moment, so this asks until it is there.
+ */
+static void await_leaders(const struct invocation *in, const char *topic, int n_partitions)
+{
+    static const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+    int64_t deadline_us = clock_mono_us() + READY_TIMEOUT_US;
+    _cleanup_free_ struct admin_range *ranges = calloc((size_t)n_partitions, sizeof(*ranges));
+    while (ranges && admin_read_ranges(in->admin, topic, n_partitions, ranges, NULL) != 0) {
+        if (clock_mono_us() >= deadline_us) {
+            dialog_say("%s is there, but Kafka does not serve all of its partitions yet", topic);
+            return;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
 static int apply_queue(struct invocation *in, const struct config_queue *queue, struct output *o,
                        bool *all_right, struct err *reterr)
 {
@@ -94,6 +115,8 @@ static int apply_queue(struct invocation *in, const struct config_queue *queue, 
     const char *action = "created";
     name_topic(in->config->prefix, queue->name, topic);
     int r = admin_create_topic(in->admin, topic, queue->partitions, -1, reterr);
+    if (r == 0)
+        await_leaders(in, topic, queue->partitions);
     if (r == ADMIN_EXISTS) {
         action = "kept";
         r = check_topic(in, queue, topic, &partitions, &wrong, reterr);

@@ -111,8 +111,7 @@ int invocation_judge_store(const struct invocation *in, int r, struct err *reter
     case 0:
         return STATUS_DONE;
     case STORE_AWAY:
-        return add_cure(reterr, STATUS_AWAY,
-                        "is it running? Otherwise set JOB_DATABASE_URL, or database.url",
+        return add_cure(reterr, STATUS_AWAY, "is it running? Otherwise set JOB_DATABASE_URL, or database.url",
                         invocation_config_path(in));
     case STORE_REFUSED:
         if (lacks_schema(db_refusal(in->db)))

@@ -85,7 +85,8 @@ static bool set_cell(struct libscols_line *line, size_t at, const char *text, co
 static void append_cell(struct buf *b, const struct output_style *style, const struct cell *cell)
 {
     char text[RFC3339_SIZE];
-    if (!style->terminal || cell->kind != CELL_TIME || cell->number == INT64_MAX || cell->number == INT64_MIN) {
+    if (!style->terminal || cell->kind != CELL_TIME || cell->number == INT64_MAX ||
+        cell->number == INT64_MIN) {
         cell_append_plain(b, cell);
         return;
     }

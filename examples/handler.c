@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The smallest useful handler: counts the words of its payload. Name handler.so in the configuration to run
- * it. */
+/* The smallest useful handler: counts the words of its payload. The configuration names handler.so. */
 #include <ctype.h>
 #include <job_handler.h>
 #include <stdio.h>

@@ -62,4 +62,5 @@ struct job_client {
     size_t n_closed;
 };
 
+/* The monotonic time @timeout_ms from now, for pthread_cond_timedwait(). */
 void deadline_set(struct timespec *ret, int64_t timeout_ms);

@@ -7,10 +7,11 @@
 
 int rescue_list_workers(struct db *db, struct rows **ret, struct err *reterr)
 {
-    return db_query(db,
-                    "SELECT w.id, w.host, w.pid, w.beat_at, NOT EXISTS (SELECT FROM job.lease l WHERE l.worker = w.id) "
-                    "FROM job.worker w ORDER BY w.id",
-                    NULL, 0, ret, reterr);
+    return db_query(
+        db,
+        "SELECT w.id, w.host, w.pid, w.beat_at, NOT EXISTS (SELECT FROM job.lease l WHERE l.worker = w.id) "
+        "FROM job.worker w ORDER BY w.id",
+        NULL, 0, ret, reterr);
 }
 
 void rescue_get_worker(const struct rows *rows, size_t row, struct rescue_worker *ret)

@@ -14,6 +14,17 @@ DEFINE_CLEANUP(rd_kafka_topic_partition_list_t *, rd_kafka_topic_partition_list_
 #define TIME_START INT64_C(-2) /* ListOffsets' own names for the two ends */
 #define TIME_END INT64_C(-1)
 
+static rd_kafka_resp_err_t ask_offsets(struct admin_session *s, rd_kafka_topic_partition_list_t *list,
+                                       int64_t time_ms)
+{
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = time_ms;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(s->rk, list, admin_session_left_ms(s));
+    for (int i = 0; i < list->cnt && code == 0; i++)
+        code = list->elems[i].err;
+    return code;
+}
+
 /*
  * The offsets of a time, for all partitions of @list in one round. Elements whose partition has nothing at or after the
  * time get RD_KAFKA_OFFSET_END.
@@ -21,11 +32,9 @@ DEFINE_CLEANUP(rd_kafka_topic_partition_list_t *, rd_kafka_topic_partition_list_
 static int look_up(struct admin_session *s, rd_kafka_topic_partition_list_t *list, int64_t time_ms,
                    struct err *reterr)
 {
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = time_ms;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(s->rk, list, admin_session_left_ms(s));
-    for (int i = 0; i < list->cnt && code == 0; i++)
-        code = list->elems[i].err;
+    rd_kafka_resp_err_t code = ask_offsets(s, list, time_ms);
+    while (admin_session_may_repeat(s, code))
+        code = ask_offsets(s, list, time_ms);
     return admin_session_judge(s, code, NULL, list->cnt > 0 ? list->elems[0].topic : "offsets", reterr);
 }
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 
 #define DEFAULT_TIMEOUT_US (10 * USEC_PER_SEC)
+#define LEADER_WAIT_MS 50
 
 struct admin {
     rd_kafka_conf_t *conf;
@@ -174,22 +175,39 @@ int admin_session_judge(struct admin_session *s, rd_kafka_resp_err_t code, const
     return err_set(reterr, ADMIN_AWAY, "Kafka is away: %s", *s->reason ? s->reason : words);
 }
 
+bool admin_session_may_repeat(struct admin_session *s, rd_kafka_resp_err_t code)
+{
+    if ((code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE &&
+         code != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION) ||
+        admin_session_left_ms(s) <= LEADER_WAIT_MS)
+        return false;
+    rd_kafka_poll(s->rk, LEADER_WAIT_MS);
+    return true;
+}
+
+static rd_kafka_resp_err_t ask_topic(struct admin_session *s, rd_kafka_topic_t *rkt,
+                                     const struct rd_kafka_metadata **ret)
+{
+    const struct rd_kafka_metadata *found = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(s->rk, 0, rkt, &found, admin_session_left_ms(s));
+    if (code == 0)
+        code = found->topic_cnt == 1 ? found->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (code == 0)
+        *ret = found;
+    else if (found)
+        rd_kafka_metadata_destroy(found);
+    return code;
+}
+
 int admin_session_topic(struct admin_session *s, const char *topic, const struct rd_kafka_metadata **ret,
                         struct err *reterr)
 {
-    const struct rd_kafka_metadata *found = NULL;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(s->rk, topic, NULL);
     if (!rkt)
         return admin_session_judge(s, rd_kafka_last_error(), NULL, topic, reterr);
-    rd_kafka_resp_err_t code = rd_kafka_metadata(s->rk, 0, rkt, &found, admin_session_left_ms(s));
+    rd_kafka_resp_err_t code = ask_topic(s, rkt, ret);
+    while (admin_session_may_repeat(s, code))
+        code = ask_topic(s, rkt, ret);
     rd_kafka_topic_destroy(rkt);
-    if (code == 0)
-        code = found->topic_cnt == 1 ? found->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-    if (code == 0) {
-        *ret = found;
-        return 0;
-    }
-    if (found)
-        rd_kafka_metadata_destroy(found);
     return admin_session_judge(s, code, NULL, topic, reterr);
 }

@@ -28,6 +28,12 @@ int admin_session_left_ms(const struct admin_session *s);
 int admin_session_judge(struct admin_session *s, rd_kafka_resp_err_t code, const char *detail,
                         const char *what, struct err *reterr);
 
+/*
+ * Does @code say that a partition has no leader at the moment, as it is with one that was just made? Then waits a little.
+ * Return: true when asking again is worth it.
+ */
+bool admin_session_may_repeat(struct admin_session *s, rd_kafka_resp_err_t code);
+
 /* The metadata of one topic. Return: 0, then rd_kafka_metadata_destroy() @ret; ADMIN_NO_TOPIC; ADMIN_AWAY; ADMIN_REFUSED. */
 int admin_session_topic(struct admin_session *s, const char *topic, const struct rd_kafka_metadata **ret,
                         struct err *reterr);

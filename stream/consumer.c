@@ -81,7 +81,7 @@ static int configure(rd_kafka_conf_t *conf, const struct consumer_config *config
         { "max.poll.interval.ms", config->max_poll_interval_us / USEC_PER_MSEC },
         { "queued.min.messages", (int64_t)config->prefetch_messages },
         { "queued.max.messages.kbytes", (int64_t)config->prefetch_bytes / 1024 },
-        { "fetch.max.bytes", 8 << 20 },
+        { "fetch.max.bytes", 1 << 20 },
     };
     int r = set_fixed(conf, reterr);
     if (r == 0)

@@ -3,6 +3,7 @@
 #
 # The library as an application meets it: what it exports, and its headers in both languages.
 # test_library.sh SHARED STATIC INCLUDE-DIRECTORY
+# shellcheck disable=SC2317 # functions that check runs by name
 set -u
 
 shared=$1 static=$2 include=$3

@@ -77,7 +77,7 @@ static void fill_message(const struct job *job, struct outcome_texts *texts, str
     envelope_headers_to_json(m->headers, n, job->outcome != OUTCOME_MALFORMED, &texts->headers);
     ret->headers_json = (struct span){ texts->headers.data, texts->headers.size };
     ret->key = job->envelope.key;
-    ret->payload = job->envelope.payload;
+    ret->payload = m->value; /* not the envelope's: in structured mode the attributes are in there */
 }
 
 static void fill_error(const struct job *job, struct outcome_texts *texts, struct record_row *ret)

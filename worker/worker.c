@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/worker.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -409,6 +410,7 @@ static void take_down(struct worker *w)
 int worker_run(const struct job_config *config, int zygote)
 {
     struct worker w = { .config = config, .status = PROGRAM_FAILED };
+    mallopt(M_ARENA_MAX, 2); /* librdkafka's threads pass memory to this one: arenas of their own only fragment it */
     int r = sd_event_new(&w.event);
     if (r >= 0)
         r = add_sources(&w);

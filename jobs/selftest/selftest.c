@@ -53,8 +53,7 @@ static bool get_flag(const json_t *args, const char *name)
     return json_is_true(json_object_get(args, name));
 }
 
-/* --- The types
- * ------------------------------------------------------------------------------------------------- */
+/* --- The types ----------------------------------------------------------------------------------------- */
 
 static int do_echo(struct job_context *ctx, const json_t *args)
 {
@@ -114,8 +113,7 @@ static int read_process(pid_t pid, char ret_name[static 17], pid_t *ret_parent)
     return 0;
 }
 
-/* This executor's parent is the zygote, whose parent is the worker. Nobody else is ever killed. Return: 0;
- * -1. */
+/* This executor's parent is the zygote, and its parent the worker; nobody else is killed. Return: 0; -1. */
 static int kill_worker(void)
 {
     char name[17];
@@ -193,8 +191,7 @@ static const struct kind {
     { "selftest.result", do_result },   { "selftest.fence", do_fence, true },
 };
 
-/* --- One job
- * ----------------------------------------------------------------------------------------------------- */
+/* --- One job ------------------------------------------------------------------------------------------- */
 
 /* Return: 0; negative errno. */
 static int trace(const struct job_context *ctx, const char *path, const char *event)

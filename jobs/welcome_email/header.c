@@ -84,8 +84,7 @@ static bool is_letter_or_digit(char c)
     return c && strchr(LETTERS DIGITS, c);
 }
 
-/* Encoding "Q" of RFC 2047 as in a phrase, the strictest: all but letters, digits and the space becomes =XX.
- */
+/* Encoding "Q" of RFC 2047 as in a phrase, the strictest: all but letters, digits and space becomes =XX. */
 static void write_encoded(FILE *out, const char *text)
 {
     static const char start[] = "=?UTF-8?Q?", end[] = "?=";

@@ -16,8 +16,7 @@
 /* UTF-8 without control characters, C1 and Unicode's line separators included. */
 bool header_is_text(const char *text);
 
-/* One addr-spec: dot-atom@domain in ASCII; no quotes, comments, spaces or brackets. Return: NULL; else what
- * is wrong. */
+/* One addr-spec in ASCII: dot-atom@domain, nothing quoted, no comment. Return: NULL; else what is wrong. */
 const char *header_check_address(const char *address);
 
 /* As it is when that is short ASCII, else as encoded words; folded by CRLF and a space. */

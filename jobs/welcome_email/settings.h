@@ -2,13 +2,14 @@
 /*
  * How mail leaves, from the environment of the executor.
  *
- *     WELCOME_EMAIL_SMTP_URL          smtp://host:port or smtps://host:port; default smtp://127.0.0.1:25
- *     WELCOME_EMAIL_FROM              address, or Name <address>; default noreply@localhost
- *     WELCOME_EMAIL_TEMPLATES         directory of subject.txt, welcome.txt, welcome.html; default beside the
- * module WELCOME_EMAIL_TLS               "try" takes STARTTLS when it is offered, "require" sends nothing
- * without; default try, with credentials require WELCOME_EMAIL_CA                file of certificates to
- * trust instead of the system's WELCOME_EMAIL_CREDENTIALS_FILE  one line "user:password", readable by its
- * owner only; default $CREDENTIALS_DIRECTORY/smtp, if that is there
+ * WELCOME_EMAIL_SMTP_URL          smtp://host:port or smtps://host:port; default smtp://127.0.0.1:25
+ * WELCOME_EMAIL_FROM              address, or Name <address>; default noreply@localhost
+ * WELCOME_EMAIL_TEMPLATES         folder of subject.txt, welcome.txt, welcome.html; default: the module's own
+ * WELCOME_EMAIL_TLS               "try": STARTTLS where it is offered; "require": nothing is sent without;
+ *                                 default try, with credentials require
+ * WELCOME_EMAIL_CA                file of certificates to trust instead of the system's
+ * WELCOME_EMAIL_CREDENTIALS_FILE  one line "user:password", readable by its owner only; default
+ *                                 $CREDENTIALS_DIRECTORY/smtp, if that is there
  *
  * Read anew for every job, so that rotated credentials need no restart. Whatever is wrong here is the
  * installation's fault and not the job's: JOB_RETRY.
@@ -26,8 +27,7 @@ struct settings {
     char user[256], password[512]; /* user "": no login */
 };
 
-/* @ret: overwritten; forget it with settings_done(). Return: JOB_DONE; JOB_RETRY, error set, without any
- * secret. */
+/* @ret: forget it with settings_done(). Return: JOB_DONE; JOB_RETRY, error set, without any secret. */
 int settings_read(struct job_context *ctx, struct settings *ret);
 
 /* Overwrites the password. */

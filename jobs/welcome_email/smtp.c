@@ -36,8 +36,7 @@ static void append_line(struct smtp_answer *answer, const char *line, size_t siz
     answer->text[at] = 0;
 }
 
-/* libcurl's header callback: one line of an answer, "250-…" when more lines follow and "250 …" when none
- * does. */
+/* libcurl's header callback: one line of an answer; "250-…" says that more lines follow. */
 static size_t take_line(char *line, size_t one, size_t size, void *data)
 {
     struct sending *sending = data;
@@ -111,8 +110,7 @@ static void set_server(const struct settings *settings)
     curl_easy_setopt(kept, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
     curl_easy_setopt(kept, CURLOPT_TIMEOUT, TIMEOUT_S);
     curl_easy_setopt(kept, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
-    /* Not CURLOPT_NOSIGNAL: there is one thread, and libcurl must hold off SIGPIPE, which OpenSSL's writes
-     * raise. */
+    /* Not CURLOPT_NOSIGNAL: libcurl must hold off SIGPIPE, which OpenSSL's writes raise. */
 }
 
 static void set_mail(struct sending *sending, const struct mail *mail)
@@ -133,8 +131,7 @@ static long get_number(CURLINFO info)
     return value;
 }
 
-/* A kept connection may have ended meanwhile, silently or with a 421: then nothing of this mail was said yet.
- */
+/* A kept connection may have ended meanwhile, silently or with a 421: nothing of this mail was said yet. */
 static bool found_connection_closed(const struct sending *sending)
 {
     bool reused = get_number(CURLINFO_NUM_CONNECTS) == 0;

@@ -4,8 +4,7 @@
  *
  * The payload is checked before anything is sent; what is wrong with it fails the job for good. What is wrong
  * with the installation or the mail server is worth another try. settings.h has the environment variables,
- * mail.h the message, smtp.h the conversation. The result: {"message_id": "<id of the job>@…", "smtp": "250
- * …"}.
+ * mail.h the message, smtp.h the conversation. The result: {"message_id": "<job>@…", "smtp": "250 …"}.
  */
 #include <jansson.h>
 #include <job_handler.h>

@@ -55,8 +55,8 @@ static const char *need(const char *name)
 static const struct {
     const char *group, *key, *value;
 } short_times[] = {
-    { "broker", "lease_timeout", "2s" },     { "worker", "beat", "500ms" },
-    { "worker", "handover_after", "300ms" }, { "worker", "session_timeout", "2s" },
+    { "broker", "lease_timeout", "2s" },         { "worker", "beat", "500ms" },
+    { "worker", "handover_after", "300ms" },     { "worker", "session_timeout", "2s" },
     { "worker", "heartbeat_interval", "200ms" },
 };
 
@@ -83,8 +83,8 @@ static void write_list(struct buf *b, const struct site *s, const char *name, co
 static void write_config(struct site *s, const struct site_options *o)
 {
     _cleanup_buf_ struct buf b = { 0 };
-    buf_append_format(&b, "prefix = \"%s\";\nkafka: { brokers = \"%s\"; };\ndatabase: { url = \"%s\"; };\n", s->prefix,
-                      s->kafka, s->url);
+    buf_append_format(&b, "prefix = \"%s\";\nkafka: { brokers = \"%s\"; };\ndatabase: { url = \"%s\"; };\n",
+                      s->prefix, s->kafka, s->url);
     write_group(&b, "broker", o->broker, o->long_times);
     write_group(&b, "worker", o->worker, o->long_times);
     if (o->handlers)
@@ -123,7 +123,8 @@ static void create_database(struct site *s, const char *server_url)
     const char *end = options ? options : server_url + strlen(server_url);
     while (end > server_url && end[-1] != '/')
         end--;
-    snprintf(s->url, sizeof(s->url), "%.*s%s%s", (int)(end - server_url), server_url, s->name, options ? options : "");
+    snprintf(s->url, sizeof(s->url), "%.*s%s%s", (int)(end - server_url), server_url, s->name,
+             options ? options : "");
     s->db = open_database(s->url);
 }
 
@@ -153,8 +154,8 @@ static void choose_names(struct site *s)
 {
     struct uuid id;
     uuid_new(&id);
-    snprintf(s->name, sizeof(s->name), "job_test_%02x%02x%02x%02x%02x", id.bytes[11], id.bytes[12], id.bytes[13],
-             id.bytes[14], id.bytes[15]);
+    snprintf(s->name, sizeof(s->name), "job_test_%02x%02x%02x%02x%02x", id.bytes[11], id.bytes[12],
+             id.bytes[13], id.bytes[14], id.bytes[15]);
     snprintf(s->prefix, sizeof(s->prefix), "test-%s", s->name + strlen("job_test_"));
     snprintf(s->folder, sizeof(s->folder), "/tmp/job-test-XXXXXX");
     if (!mkdtemp(s->folder))
@@ -349,4 +350,20 @@ void site_await(struct site *s, double deadline_s, const char *format, ...)
             return;
     } while (site_nap(deadline_us));
     site_fail("not within %g s: %s", deadline_s, sql.data);
+}
+
+void site_add_worker(struct site *s, const char *worker, int n_leases)
+{
+    site_sql(
+        s,
+        "INSERT INTO job.worker (id, host, pid, queues) VALUES ('%s', 'test', 1, '{mail}');"
+        "INSERT INTO job.lease (id, token, delivery, attempt, max_crashes, queue, type, topic, partition, \"offset\","
+        " worker, headers, payload) SELECT job.new_id(), 1, 1, 1, 5, 'mail', 'welcome', 't', 0, n, '%s', '{}', '\\x31'"
+        " FROM generate_series(1, %d) n",
+        worker, worker, n_leases);
+}
+
+void site_beat(struct site *s, const char *worker)
+{
+    site_sql(s, "UPDATE job.worker SET beat_at = clock_timestamp() WHERE id = '%s'", worker);
 }

@@ -66,6 +66,10 @@ char *site_ask_text(struct site *s, const char *format, ...) __attribute__((form
 void site_await(struct site *s, double deadline_s, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A worker that is only a row, with so many leases on jobs of queue "mail"; it beats when the test does it. */
+void site_add_worker(struct site *s, const char *worker, int n_leases);
+void site_beat(struct site *s, const char *worker);
+
 /* --- Daemons; each logs into <folder>/<name>.<n>.log --- */
 
 struct site_daemon;

@@ -26,7 +26,7 @@ struct site_daemon {
     char log_path[SITE_PATH_SIZE];
     char notify_path[108]; /* as long as a socket's name can be */
     int notify_fd;
-    pid_t pid; /* 0: reaped */
+    pid_t pid;  /* 0: reaped */
     int status; /* as site_await_exit() gives it */
 };
 
@@ -43,7 +43,8 @@ static int bind_notify(struct site_daemon *d)
 }
 
 /* Only what is safe between fork() and exec(), because the test may have threads. */
-static void execute(const char *path, char *const *argv, char *const *envp, int out_fd, int err_fd, pid_t parent)
+static void execute(const char *path, char *const *argv, char *const *envp, int out_fd, int err_fd,
+                    pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -85,8 +86,8 @@ static char **make_environment(char *more)
     return envp;
 }
 
-static pid_t start(const struct site *s, const char *program, const char *const *arguments, char *variable, int out_fd,
-                   int err_fd)
+static pid_t start(const struct site *s, const char *program, const char *const *arguments, char *variable,
+                   int out_fd, int err_fd)
 {
     char path[SITE_PATH_SIZE * 2];
     const char *argv[ARGUMENTS_MAX + 4] = { program, "-c", s->config_path };
@@ -213,6 +214,13 @@ void site_destroy(struct site_daemon *d)
     site_await_exit(d, 10);
 }
 
+/* A sanitizer's report may come with the exit, too late for the test to see. */
+static void check_clean(struct site_daemon *d)
+{
+    if (site_count_log(d, "Sanitizer") || site_count_log(d, "runtime error:"))
+        site_fail("%s: a sanitizer has something to say", d->name);
+}
+
 void site_stop_all(struct site *s)
 {
     list_for_each(at, &s->daemons)
@@ -228,6 +236,7 @@ void site_stop_all(struct site *s)
         while (site_is_running(d))
             if (!site_nap(deadline_us))
                 site_destroy(d);
+        check_clean(d);
         close(d->notify_fd);
         free(d);
     }

@@ -155,8 +155,12 @@ void site_produce(struct site *s, const char *queue, const struct message *m)
     struct message sent = *m;
     _cleanup_(producer_free_cleanup) struct producer *p = NULL;
     const struct producer_config config = {
-        .brokers = s->kafka, .client_id = "test", .message_timeout_us = 10 * USEC_PER_SEC,
-        .buffer_messages = 10, .buffer_bytes = 16 * 1024 * 1024, .silent = true,
+        .brokers = s->kafka,
+        .client_id = "test",
+        .message_timeout_us = 10 * USEC_PER_SEC,
+        .buffer_messages = 10,
+        .buffer_bytes = 16 * 1024 * 1024,
+        .silent = true,
     };
     sent.topic = site_topic(s, queue, text);
     if (producer_new(&p, &config, take_report, &outcome, &err))

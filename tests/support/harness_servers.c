@@ -19,7 +19,8 @@ struct site_servers {
 static int run(const struct site_servers *v, const char *verb)
 {
     char command[1024];
-    snprintf(command, sizeof(command), "'%s' %s '%s' %s >&2", getenv("JOB_TEST_SERVICES"), verb, v->folder, v->which);
+    snprintf(command, sizeof(command), "'%s' %s '%s' %s >&2", getenv("JOB_TEST_SERVICES"), verb, v->folder,
+             v->which);
     return system(command);
 }
 

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mail server that delivers nowhere: each message becomes one *.eml file in a directory.
 
-It answers like a real server where a test needs it to: a recipient whose local part starts with "tempfail" is
-refused for now (451, "goaway": 421), one that starts with "permfail" for good (550); "quitafter" is taken, but then the
-connection ends without a word, as when a server is restarted. With a certificate it offers STARTTLS, with credentials it insists
-on a login.
+It answers like a real server where a test needs it to, by the start of the recipient's local part: "tempfail" is
+refused for now (451; "goaway": 421), "permfail" for good (550); "quitafter" is taken, but then the connection
+ends without a word, as when a server is restarted. With a certificate it offers STARTTLS, with credentials it
+insists on a login.
 
-A message is complete as soon as its file is visible. Its first lines tell what the message does not: the envelope,
-and the session ("<client port> <TLS version or plain> <user or ->").
+A message is complete as soon as its file is visible. Its first lines tell what the message does not: the
+envelope, and the session ("<client port> <TLS version or plain> <user or ->").
 """
 import argparse
 import asyncio
@@ -75,7 +75,8 @@ async def serve(args):
     loop = asyncio.get_running_loop()
     options = {"hostname": "smtpsink.example.org", "tls_context": tls, "enable_SMTPUTF8": True, "loop": loop}
     if args.auth:
-        options.update(auth_required=True, auth_require_tls=bool(tls), authenticator=make_authenticator(args.auth))
+        options.update(auth_required=True, auth_require_tls=bool(tls),
+                       authenticator=make_authenticator(args.auth))
     server = await loop.create_server(lambda: SMTP(sink, **options), "127.0.0.1", args.port)
     port = server.sockets[0].getsockname()[1]
     if args.port_file == "-":

@@ -25,8 +25,9 @@ START_TEST(an_enqueued_job_arrives_whole)
 {
     struct site *s = new_site();
     site_start_broker(s);
-    char *id = enqueue(s, "'mail', 'welcome', '{\"to\": \"ada\"}', key => 'k1', max_attempts => 3, timeout => '90 s',"
-                          " tags => '{a,b}', headers => '{\"traceparent\": \"00-1-2-01\", \"x-mine\": \"ä\"}'");
+    char *id = enqueue(
+        s, "'mail', 'welcome', '{\"to\": \"ada\"}', key => 'k1', max_attempts => 3, timeout => '90 s',"
+           " tags => '{a,b}', headers => '{\"traceparent\": \"00-1-2-01\", \"x-mine\": \"ä\"}'");
     struct site_records *r = site_await_records(s, "mail", 1, 10);
     const struct site_record *job = site_find_record(r, id);
     ck_assert_ptr_nonnull(job);
@@ -89,10 +90,12 @@ START_TEST(delivery_and_attempt_come_from_the_row)
 {
     struct site *s = new_site();
     site_start_broker(s);
-    site_sql(s, "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers, payload, topic, partition)"
-                " VALUES (job.new_id(), now(), 7, 3, 'mail', 'welcome', 'retry',"
-                " '{\"ce_id\": \"not this\", \"ce_delivery\": \"1\", \"bin\": {\"base64\": \"/w==\"}, \"empty\": null}',"
-                " '\\x00ff', 'x.mail', 1)");
+    site_sql(
+        s,
+        "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers, payload, topic, partition)"
+        " VALUES (job.new_id(), now(), 7, 3, 'mail', 'welcome', 'retry',"
+        " '{\"ce_id\": \"not this\", \"ce_delivery\": \"1\", \"bin\": {\"base64\": \"/w==\"}, \"empty\": null}',"
+        " '\\x00ff', 'x.mail', 1)");
     struct site_records *r = site_await_records(s, "mail", 1, 10);
     ck_assert_str_eq(site_header(&r->records[0], "ce_delivery"), "7");
     ck_assert_str_eq(site_header(&r->records[0], "ce_attempt"), "3");
@@ -143,7 +146,8 @@ END_TEST
 START_TEST(jobs_of_one_key_keep_their_order)
 {
     struct site *s = site_new(&(struct site_options){ .queues = MAIL, .broker = "relay_batch = 7;" });
-    site_sql(s, "SELECT job.enqueue('mail', 'welcome', to_jsonb(n), key => 'k') FROM generate_series(1, 100) n");
+    site_sql(s,
+             "SELECT job.enqueue('mail', 'welcome', to_jsonb(n), key => 'k') FROM generate_series(1, 100) n");
     site_start_broker(s);
     struct site_records *r = site_await_records(s, "mail", 100, 20);
     for (size_t i = 0; i < r->n; i++)
@@ -194,16 +198,15 @@ START_TEST(jobs_of_a_silent_worker_are_rescued)
 {
     struct site *s = new_site();
     struct site_daemon *broker = site_start_broker(s);
-    site_sql(s, "INSERT INTO job.worker (id, host, pid, queues) VALUES ('w1', 'h', 1, '{mail}');"
-                "INSERT INTO job.lease (id, token, delivery, attempt, max_crashes, queue, type, topic, partition, \"offset\","
-                " worker, headers, payload) SELECT job.new_id(), 1, 1, 1, 5, 'mail', 'welcome', 't', 0, 9, 'w1', '{}', '\\x31'"
-                " FROM generate_series(1, 3)");
+    site_add_worker(s, "w1", 3);
     struct site_records *r = site_await_records(s, "mail", 3, 20);
     ck_assert_uint_eq(r->n, 3);
     for (size_t i = 0; i < r->n; i++)
         ck_assert_str_eq(site_header(&r->records[i], "ce_delivery"), "2");
-    ck_assert_int_eq(site_ask(s, "SELECT count(*) FROM job.attempt WHERE outcome = 'lost' AND worker = 'w1'"), 3);
-    ck_assert_int_eq(site_ask(s, "SELECT (SELECT count(*) FROM job.lease) + (SELECT count(*) FROM job.worker)"), 0);
+    ck_assert_int_eq(site_ask(s, "SELECT count(*) FROM job.attempt WHERE outcome = 'lost' AND worker = 'w1'"),
+                     3);
+    ck_assert_int_eq(
+        site_ask(s, "SELECT (SELECT count(*) FROM job.lease) + (SELECT count(*) FROM job.worker)"), 0);
     site_await_log(broker, 5, "worker w1 is gone, 3 jobs rescued");
     site_records_free(r);
     site_free(s);
@@ -212,24 +215,29 @@ END_TEST
 
 START_TEST(a_beating_worker_keeps_its_jobs)
 {
-    struct site *s = site_new(&(struct site_options){ .queues = MAIL, .broker = "lease_timeout = \"1s\";",
-                                                       .worker = "beat = \"300ms\";" });
+    struct site *s = site_new(&(struct site_options){
+        .queues = MAIL, .broker = "lease_timeout = \"1s\";", .worker = "beat = \"300ms\";" });
     site_start_broker(s);
-    site_sql(s, "INSERT INTO job.worker (id, host, pid, queues) VALUES ('beats', 'h', 1, '{mail}'), ('silent', 'h', 2, '{mail}')");
+    site_add_worker(s, "beats", 1);
+    site_add_worker(s, "silent", 1);
     for (int64_t until_us = clock_mono_us() + 4 * USEC_PER_SEC; clock_mono_us() < until_us;) {
-        site_sql(s, "UPDATE job.worker SET beat_at = clock_timestamp() WHERE id = 'beats'");
-        site_await(s, 5, "SELECT clock_timestamp() > beat_at + interval '200 ms' FROM job.worker WHERE id = 'beats'");
+        site_beat(s, "beats");
+        site_await(
+            s, 5,
+            "SELECT clock_timestamp() > beat_at + interval '200 ms' FROM job.worker WHERE id = 'beats'");
     }
     ck_assert_int_eq(site_ask(s, "SELECT count(*) FROM job.worker WHERE id = 'beats'"), 1);
     ck_assert_int_eq(site_ask(s, "SELECT count(*) FROM job.worker WHERE id = 'silent'"), 0);
+    ck_assert_int_eq(site_ask(s, "SELECT count(*) FROM job.lease WHERE worker = 'beats'"), 1);
     site_free(s);
 }
 END_TEST
 
 static void insert_row(struct site *s, const char *queue, const char *headers, const char *payload)
 {
-    site_sql(s, "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers, payload)"
-                " VALUES (job.new_id(), now() - interval '1 minute', 1, 1, '%s', 'welcome', 'outbox', %s, %s)",
+    site_sql(s,
+             "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers, payload)"
+             " VALUES (job.new_id(), now() - interval '1 minute', 1, 1, '%s', 'welcome', 'outbox', %s, %s)",
              queue, headers, payload);
 }
 
@@ -249,7 +257,8 @@ START_TEST(a_row_that_can_be_no_message_blocks_nobody)
     ck_assert_str_eq(r->records[0].value, "{}");
     site_records_free(r);
     site_await(s, 10, "SELECT count(*) = 6 FROM job.dead WHERE reason = 'malformed' AND error IS NOT NULL");
-    ck_assert_int_eq(site_ask(s, "SELECT count(*) FROM job.result WHERE state = 'dead' AND reason = 'malformed'"), 6);
+    ck_assert_int_eq(
+        site_ask(s, "SELECT count(*) FROM job.result WHERE state = 'dead' AND reason = 'malformed'"), 6);
     ck_assert_int_eq(site_ask(s, "SELECT max(octet_length(payload)) FROM job.dead"), 3000000);
     ck_assert_int_eq(site_ask(s, "SELECT count(*) FROM job.pending"), 0);
     site_free(s);
@@ -283,7 +292,8 @@ START_TEST(declared_queues_get_their_topics)
     struct err err = { 0 };
     struct admin_topic found;
     struct admin_setting settings[ADMIN_N_SETTINGS];
-    struct site *s = site_new(&(struct site_options){ .queues = "{ name = \"mail\"; partitions = 3; }, { name = \"odd\"; }" });
+    struct site *s = site_new(
+        &(struct site_options){ .queues = "{ name = \"mail\"; partitions = 3; }, { name = \"odd\"; }" });
     struct site_daemon *broker = site_start_broker(s);
     site_await_log(broker, 15, "mail made with 3 partitions");
     site_await_log(broker, 15, "default made with");
@@ -330,7 +340,9 @@ START_TEST(partitions_are_made_ahead)
 {
     struct site *s = site_new(&(struct site_options){ .queues = MAIL, .broker = "partitions_ahead = 9;" });
     site_start_broker(s);
-    site_await(s, 10, "SELECT to_regclass('job.result_' || to_char((now() AT TIME ZONE 'UTC')::date + 9, 'YYYYMMDD')) IS NOT NULL");
+    site_await(
+        s, 10,
+        "SELECT to_regclass('job.result_' || to_char((now() AT TIME ZONE 'UTC')::date + 9, 'YYYYMMDD')) IS NOT NULL");
     site_free(s);
 }
 END_TEST
@@ -355,9 +367,11 @@ START_TEST(the_command_line_answers)
 }
 END_TEST
 
-SUITE_MAIN("relay", an_enqueued_job_arrives_whole, a_sleeping_relay_is_woken, a_delayed_job_is_neither_early_nor_late,
-           delivery_and_attempt_come_from_the_row, two_brokers_send_each_job_once, jobs_of_one_key_keep_their_order,
-           a_killed_broker_loses_nothing, lost_connections_are_made_again, jobs_of_a_silent_worker_are_rescued,
+SUITE_MAIN("relay", an_enqueued_job_arrives_whole, a_sleeping_relay_is_woken,
+           a_delayed_job_is_neither_early_nor_late, delivery_and_attempt_come_from_the_row,
+           two_brokers_send_each_job_once, jobs_of_one_key_keep_their_order, a_killed_broker_loses_nothing,
+           lost_connections_are_made_again, jobs_of_a_silent_worker_are_rescued,
            a_beating_worker_keeps_its_jobs, a_row_that_can_be_no_message_blocks_nobody,
-           a_queue_without_topic_blocks_nobody, declared_queues_get_their_topics, a_broker_waits_for_the_schema,
-           a_broker_waits_for_kafka_and_stops_when_told, partitions_are_made_ahead, the_command_line_answers)
+           a_queue_without_topic_blocks_nobody, declared_queues_get_their_topics,
+           a_broker_waits_for_the_schema, a_broker_waits_for_kafka_and_stops_when_told,
+           partitions_are_made_ahead, the_command_line_answers)

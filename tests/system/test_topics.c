@@ -3,6 +3,8 @@
 #define SUITE_TIMEOUT_S 60
 #include "tests/support/suite.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "tests/support/harness.h"
 
@@ -63,7 +65,8 @@ START_TEST(a_search_begins_at_its_time)
     site_produce(s, "mail", &(struct message){ .partition = 1, .value = span_from_string(first) });
     site_produce(s, "mail", &(struct message){ .partition = 1, .value = span_from_string(second) });
 
-    int r = admin_find_message(admin, topics, 2, clock_wall_us() / 1000 - 60000, match_value, first, 5 * USEC_PER_SEC, &found, &err);
+    int r = admin_find_message(admin, topics, 2, clock_wall_us() / 1000 - 60000, match_value, first,
+                               5 * USEC_PER_SEC, &found, &err);
     ck_assert_msg(r == 0, "%d %s", r, err.text);
     ck_assert_uint_eq(found.topic, 1);
     ck_assert_int_eq(found.partition, 1);
@@ -73,13 +76,16 @@ START_TEST(a_search_begins_at_its_time)
     ck_assert_int_eq(r, 0);
     ck_assert_int_eq(later.offset, 1);
     if (later.timestamp_ms > found.timestamp_ms)
-        ck_assert_int_eq(admin_find_message(admin, topics, 2, later.timestamp_ms, match_value, first, 5 * USEC_PER_SEC, &found, &err),
+        ck_assert_int_eq(admin_find_message(admin, topics, 2, later.timestamp_ms, match_value, first,
+                                            5 * USEC_PER_SEC, &found, &err),
                          ADMIN_NOT_FOUND);
     int64_t began_us = clock_mono_us();
-    ck_assert_int_eq(admin_find_message(admin, topics, 2, clock_wall_us() / 1000 + 60000, match_value, first, 5 * USEC_PER_SEC, &found, &err),
+    ck_assert_int_eq(admin_find_message(admin, topics, 2, clock_wall_us() / 1000 + 60000, match_value, first,
+                                        5 * USEC_PER_SEC, &found, &err),
                      ADMIN_NOT_FOUND);
-    ck_assert_int_eq(admin_find_message(admin, topics, 1, 0, match_value, first, 5 * USEC_PER_SEC, &found, &err),
-                     ADMIN_NOT_FOUND);
+    ck_assert_int_eq(
+        admin_find_message(admin, topics, 1, 0, match_value, first, 5 * USEC_PER_SEC, &found, &err),
+        ADMIN_NOT_FOUND);
     ck_assert_int_lt(clock_mono_us() - began_us, 3 * USEC_PER_SEC);
     site_free(s);
 }
@@ -104,4 +110,21 @@ START_TEST(ranges_of_a_real_log)
 }
 END_TEST
 
-SUITE_MAIN("topics", a_topic_is_made_grown_described_and_deleted, a_search_begins_at_its_time, ranges_of_a_real_log)
+START_TEST(a_topic_can_be_asked_about_as_soon_as_it_is_made)
+{
+    char queue[16], topic[250];
+    struct err err = { 0 };
+    struct admin_range ranges[4];
+    struct site *s = new_site();
+    for (int i = 0; i < 10; i++) {
+        snprintf(queue, sizeof(queue), "q%d", i);
+        ck_assert_int_eq(admin_create_topic(site_admin(s), site_topic(s, queue, topic), 4, -1, &err), 0);
+        int r = admin_read_ranges(site_admin(s), topic, 4, ranges, &err);
+        ck_assert_msg(r == 0, "%d %s", r, err.text);
+    }
+    site_free(s);
+}
+END_TEST
+
+SUITE_MAIN("topics", a_topic_is_made_grown_described_and_deleted, a_search_begins_at_its_time,
+           ranges_of_a_real_log, a_topic_can_be_asked_about_as_soon_as_it_is_made)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* welcome_email and a mail server that speaks real SMTP; SMTPSINK is that server, WELCOME_EMAIL_MODULE the
- * module. */
+/* The module WELCOME_EMAIL_MODULE and a mail server that speaks real SMTP, SMTPSINK. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,8 +19,7 @@ static char folder[] = "/tmp/test_welcome_email.XXXXXX";
 static pid_t sink;
 static struct job_test_result got; /* of the last send_mail(); each test runs in its own process */
 
-/* --- A private folder and a sink
- * ----------------------------------------------------------------------------------- */
+/* --- A private folder and a sink ----------------------------------------------------------------------- */
 
 /* The path of @name in the folder; valid until the fourth call from here. */
 static const char *in_folder(const char *name)
@@ -148,9 +146,7 @@ static void clean_up(void)
     run_program(argv);
 }
 
-/* --- Mails
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- Mails ------------------------------------------------------------------------------------------- */
 
 static int send_mail(const char *payload)
 {

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "libjob/include/job.h"
 #include "tests/support/harness.h"
 #include "tests/support/suite.h"
+#include "tests/support/trace.h"
 
 /* --- Tools --------------------------------------------------------------------------------------------------------------- */
 
@@ -25,15 +25,10 @@ static const struct site_options plain = {
     .handlers = HANDLERS(""),
 };
 
-static char trace_path[4096];
-
 static struct site *start(const struct site_options *options)
 {
-    char topic[256];
-    struct err err = { 0 };
     struct site *site = site_new(options);
-    snprintf(trace_path, sizeof(trace_path), "%s/trace", site_folder(site));
-    ck_assert_msg(admin_create_topic(site_admin(site), site_topic(site, "selftest", topic), 4, -1, &err) == 0, "%s", err.text);
+    trace_start(site);
     return site;
 }
 
@@ -45,28 +40,6 @@ static struct job_client *open_client(struct site *site)
     return client;
 }
 
-static void put_trace(const char *payload, char *text, size_t size)
-{
-    const char *place = strstr(payload, "%s");
-    if (place)
-        snprintf(text, size, "%.*s%s%s", (int)(place - payload), payload, trace_path, place + 2);
-    else
-        snprintf(text, size, "%s", payload);
-}
-
-/* Enqueues @n jobs; "%s" in @payload becomes the trace file. */
-static void enqueue(struct site *site, const char *type, size_t n, const char *payload)
-{
-    char text[8192];
-    struct job_client *client = open_client(site);
-    put_trace(payload, text, sizeof(text));
-    for (size_t i = 0; i < n; i++)
-        ck_assert_int_eq(job_enqueue(client, &(struct job_spec){ .type = type, .queue = "selftest", .payload = text }, NULL),
-                         0);
-    ck_assert_int_eq(job_flush(client, 30000), 0);
-    ck_assert_int_eq(job_client_close(client, 1000), 0);
-}
-
 static void produce(struct site *site, const char *value, const struct message_header *headers, size_t n_headers)
 {
     site_produce(site, "selftest",
@@ -75,49 +48,9 @@ static void produce(struct site *site, const char *value, const struct message_h
 
 #define HEADER(n, v) { .name = (n), .value = { (v), sizeof(v) - 1 } }
 
-/* What the handlers themselves have written: "start|end <id> <attempt> <delivery> …". */
-struct trace {
-    size_t n_starts;
-    size_t n_repeated; /* starts of an id beyond its first */
-};
-
-static int compare_lines(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static struct trace read_trace(void)
-{
-    struct trace trace = { 0 };
-    char **ids = calloc(100000, sizeof(*ids)), line[512];
-    FILE *file = fopen(trace_path, "re");
-    while (file && fgets(line, sizeof(line), file))
-        if (strncmp(line, "start ", 6) == 0)
-            ids[trace.n_starts++] = strndup(line + 6, 36);
-    if (file)
-        fclose(file);
-    qsort(ids, trace.n_starts, sizeof(*ids), compare_lines);
-    for (size_t i = 1; i < trace.n_starts; i++)
-        trace.n_repeated += strcmp(ids[i - 1], ids[i]) == 0;
-    for (size_t i = 0; i < trace.n_starts; i++)
-        free(ids[i]);
-    free(ids);
-    return trace;
-}
-
 static size_t count_starts(void)
 {
-    return read_trace().n_starts;
-}
-
-/* Waits for the handlers to have started so many jobs. */
-static void await_starts(struct site *site, size_t n)
-{
-    int64_t deadline_us = clock_mono_us() + 30 * USEC_PER_SEC;
-    while (count_starts() < n) {
-        ck_assert_msg(clock_mono_us() < deadline_us, "only %zu jobs have started", count_starts());
-        site_ask(site, "SELECT pg_sleep(0.01) IS NULL");
-    }
+    return trace_read().n_starts;
 }
 
 static void await_results(struct site *site, size_t n, double deadline_s)
@@ -165,7 +98,7 @@ START_TEST(failed_job_is_retried_until_it_succeeds)
     struct site *site = start(&plain);
     site_start_broker(site);
     site_start_worker(site);
-    enqueue(site, "selftest.fail", 1, "{\"times\": 2, \"trace\": \"%s\"}");
+    trace_enqueue(site, "selftest.fail", 1, "{\"times\": 2, \"trace\": \"%s\"}");
     await_results(site, 1, 20);
     ck_assert(site_ask(site, "SELECT state = 'succeeded' AND attempt = 3 AND delivery = 3 FROM job.result"));
     char *attempts = site_ask_text(site, "SELECT string_agg(concat_ws('/', delivery, attempt, outcome, error <> ''), ' ' "
@@ -184,7 +117,7 @@ START_TEST(exhausted_job_is_dead_and_succeeds_after_replay)
         .queues = plain.queues, .worker = plain.worker, .handlers = HANDLERS("max_attempts = 2;") });
     site_start_broker(site);
     site_start_worker(site);
-    enqueue(site, "selftest.fail", 1, "{\"times\": 2, \"trace\": \"%s\"}");
+    trace_enqueue(site, "selftest.fail", 1, "{\"times\": 2, \"trace\": \"%s\"}");
     site_await(site, 20, "SELECT true FROM job.dead");
     ck_assert(site_ask(site, "SELECT reason = 'exhausted' AND attempt = 2 AND delivery = 2 AND payload IS NOT NULL "
                              "AND error <> '' FROM job.dead"));
@@ -206,7 +139,7 @@ START_TEST(permanent_failure_is_dead_at_once)
     struct site *site = start(&plain);
     site_start_broker(site);
     site_start_worker(site);
-    enqueue(site, "selftest.fail", 1, "{\"permanent\": true, \"trace\": \"%s\"}");
+    trace_enqueue(site, "selftest.fail", 1, "{\"permanent\": true, \"trace\": \"%s\"}");
     site_await(site, 20, "SELECT reason = 'failed' AND attempt = 1 FROM job.dead");
     ck_assert(site_ask(site, "SELECT state = 'dead' AND reason = 'failed' FROM job.result"));
     ck_assert_uint_eq(count_starts(), 1);
@@ -289,8 +222,8 @@ START_TEST(crashing_handler_costs_itself_and_is_dead_after_its_budget)
         .queues = plain.queues, .worker = plain.worker, .handlers = HANDLERS("max_crashes = 2;") });
     site_start_broker(site);
     struct site_daemon *worker = site_start_worker(site);
-    enqueue(site, "selftest.crash", 1, "{\"trace\": \"%s\"}");
-    enqueue(site, "selftest.echo", 200, "{\"a\": 1}");
+    trace_enqueue(site, "selftest.crash", 1, "{\"trace\": \"%s\"}");
+    trace_enqueue(site, "selftest.echo", 200, "{\"a\": 1}");
     site_await(site, 20, "SELECT reason = 'crashed' AND delivery = 2 AND attempt = 1 FROM job.dead");
     await_results(site, 201, 20);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt WHERE outcome = 'crashed' AND error LIKE '%%signal 11%%'"),
@@ -306,10 +239,10 @@ START_TEST(result_that_jsonb_cannot_hold_costs_only_itself)
 {
     struct site *site = start(&plain);
     site_start_worker(site);
-    enqueue(site, "selftest.echo", 300, "{\"a\": 1}");
-    enqueue(site, "selftest.echo", 1, "{\"huge\": 1e999999}");
-    enqueue(site, "selftest.echo", 300, "{\"a\": 2}");
-    enqueue(site, "selftest.echo", 1, "\"nul \\u0000 here\"");
+    trace_enqueue(site, "selftest.echo", 300, "{\"a\": 1}");
+    trace_enqueue(site, "selftest.echo", 1, "{\"huge\": 1e999999}");
+    trace_enqueue(site, "selftest.echo", 300, "{\"a\": 2}");
+    trace_enqueue(site, "selftest.echo", 1, "\"nul \\u0000 here\"");
     await_results(site, 602, 30);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'succeeded' AND error IS NULL"), 601);
     ck_assert(site_ask(site, "SELECT state = 'succeeded' AND result IS NULL AND error = 'result refused: 22003' FROM job.result "
@@ -329,14 +262,14 @@ START_TEST(relayed_message_that_comes_twice_runs_once)
         HEADER("ce_type", "selftest.sleep"), HEADER("ce_id", "0199c41f-0000-7000-8000-000000000001"),
         HEADER("ce_delivery", "2"), HEADER("ce_attempt", "2") };
     char payload[4200];
-    snprintf(payload, sizeof(payload), "{\"ms\": 50, \"trace\": \"%s\"}", trace_path);
+    snprintf(payload, sizeof(payload), "{\"ms\": 50, \"trace\": \"%s\"}", trace_path());
     for (int i = 0; i < 5; i++)
         produce(site, payload, headers, 4);
     await_results(site, 1, 20);
-    enqueue(site, "selftest.echo", 40, "{}");
+    trace_enqueue(site, "selftest.echo", 40, "{}");
     await_results(site, 41, 20);
     produce(site, payload, headers, 4);
-    enqueue(site, "selftest.echo", 40, "{}");
+    trace_enqueue(site, "selftest.echo", 40, "{}");
     await_results(site, 81, 20);
     ck_assert_uint_eq(count_starts(), 1);
     ck_assert(site_ask(site, "SELECT delivery = 2 AND attempt = 2 FROM job.result WHERE type = 'selftest.sleep'"));
@@ -353,12 +286,12 @@ START_TEST(job_enqueued_again_with_its_id_runs_once)
     struct job_id id;
     char payload[4200];
     job_id_new(&id);
-    snprintf(payload, sizeof(payload), "{\"ms\": 20, \"trace\": \"%s\"}", trace_path);
+    snprintf(payload, sizeof(payload), "{\"ms\": 20, \"trace\": \"%s\"}", trace_path());
     for (int i = 0; i < 5; i++)
         ck_assert_int_eq(job_enqueue_wait(client, &(struct job_spec){ .type = "selftest.sleep", .queue = "selftest",
                                                                       .payload = payload, .id = &id }, NULL, 10000), 0);
     job_client_close(client, 1000);
-    enqueue(site, "selftest.echo", 40, "{}");
+    trace_enqueue(site, "selftest.echo", 40, "{}");
     await_results(site, 41, 20);
     ck_assert_uint_eq(count_starts(), 1);
     site_free(site);
@@ -382,14 +315,14 @@ START_TEST(killed_worker_loses_nothing_and_records_nothing_twice)
     struct site *site = start(&plain);
     site_start_broker(site);
     struct site_daemon *first = site_start_worker(site);
-    enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
-    await_starts(site, N / 3);
+    trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
+    trace_await_starts(site, N / 3);
     site_destroy(first);
     size_t before = count_starts();
     ck_assert_uint_lt(before, N);
     site_start_worker(site);
     check_all_recorded_once(site, N);
-    struct trace trace = read_trace();
+    struct trace trace = trace_read();
     ck_assert_uint_eq(trace.n_starts - trace.n_repeated, N);
     /* What was in flight on the killed worker: its executors' jobs and what was not yet recorded. */
     ck_assert_uint_le(trace.n_repeated, 4000 + 4 * 32);
@@ -404,15 +337,15 @@ START_TEST(stopped_worker_repeats_nothing)
     struct site *site = start(&plain);
     site_start_broker(site);
     struct site_daemon *worker = site_start_worker(site);
-    enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
+    trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
     for (int i = 1; i <= 3; i++) {
-        await_starts(site, (size_t)i * N / 5);
+        trace_await_starts(site, (size_t)i * N / 5);
         site_kill(worker, SIGTERM);
         ck_assert_int_eq(site_await_exit(worker, 20), 0);
         worker = site_start_worker(site);
     }
     check_all_recorded_once(site, N);
-    struct trace trace = read_trace();
+    struct trace trace = trace_read();
     ck_assert_uint_eq(trace.n_starts, N);
     ck_assert_uint_eq(trace.n_repeated, 0);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt"), 0);
@@ -426,14 +359,14 @@ START_TEST(rebalance_repeats_nothing)
     struct site *site = start(&plain);
     site_start_broker(site);
     site_start_worker(site);
-    enqueue(site, "selftest.sleep", N, "{\"ms\": 2, \"trace\": \"%s\"}");
-    await_starts(site, N / 10);
+    trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 2, \"trace\": \"%s\"}");
+    trace_await_starts(site, N / 10);
     struct site_daemon *second = site_start_worker(site);
     site_await(site, 20, "SELECT count(DISTINCT owner) = 2 FROM job.cursor");
-    await_starts(site, N / 2);
+    trace_await_starts(site, N / 2);
     site_stop(second);
     check_all_recorded_once(site, N);
-    struct trace trace = read_trace();
+    struct trace trace = trace_read();
     ck_assert_uint_eq(trace.n_starts, N);
     ck_assert_uint_eq(trace.n_repeated, 0);
     site_free(site);
@@ -449,8 +382,8 @@ START_TEST(job_beyond_the_drain_time_is_interrupted_and_goes_on_elsewhere)
     });
     site_start_broker(site);
     struct site_daemon *worker = site_start_worker(site);
-    enqueue(site, "selftest.sleep", 1, "{\"ms\": 3000, \"trace\": \"%s\"}");
-    await_starts(site, 1);
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 3000, \"trace\": \"%s\"}");
+    trace_await_starts(site, 1);
     site_kill(worker, SIGTERM);
     ck_assert_int_eq(site_await_exit(worker, 20), 0);
     ck_assert(site_ask(site, "SELECT outcome = 'interrupted' AND attempt = 1 FROM job.attempt"));
@@ -468,7 +401,7 @@ START_TEST(lost_connections_repeat_nothing)
     site_start_broker(site);
     struct site_daemon *worker = site_start_worker(site);
     pid_t pid = site_pid(worker);
-    enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
+    trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
     size_t cuts = 0;
     while (site_ask(site, "SELECT count(*) < %d FROM job.result", N)) {
         cuts += (size_t)site_ask(site, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
@@ -477,7 +410,7 @@ START_TEST(lost_connections_repeat_nothing)
     }
     ck_assert_uint_gt(cuts, 3);
     check_all_recorded_once(site, N);
-    struct trace trace = read_trace();
+    struct trace trace = trace_read();
     ck_assert_uint_eq(trace.n_starts, N);
     ck_assert_int_eq(site_pid(worker), pid);
     ck_assert(site_is_running(worker));
@@ -491,8 +424,8 @@ START_TEST(fenced_partition_is_dropped_and_taken_over_again)
     struct site *site = start(&plain);
     site_start_broker(site);
     struct site_daemon *worker = site_start_worker(site);
-    enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
-    await_starts(site, N / 4);
+    trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
+    trace_await_starts(site, N / 4);
     site_sql(site, "UPDATE job.cursor SET epoch = epoch + 1, owner = 'somebody else'");
     site_await_log(worker, 20, "was taken over by another worker");
     check_all_recorded_once(site, N);
@@ -507,7 +440,7 @@ START_TEST(worker_declared_dead_goes_on_under_a_new_name)
     struct site_daemon *worker = site_start_worker(site);
     char *name = site_ask_text(site, "SELECT id FROM job.worker");
     site_sql(site, "DELETE FROM job.worker");
-    enqueue(site, "selftest.echo", 10, "{}");
+    trace_enqueue(site, "selftest.echo", 10, "{}");
     await_results(site, 10, 20);
     site_await(site, 20, "SELECT id <> '%s' FROM job.worker", name);
     ck_assert_uint_eq(site_count_log(worker, "was declared dead"), 1);

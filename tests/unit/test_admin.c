@@ -45,7 +45,8 @@ static void stop_mock(struct mock *m)
     rd_kafka_destroy(m->rk);
 }
 
-static void produce(struct mock *m, const char *topic, int partition, const char *value, rd_kafka_headers_t *headers)
+static void produce(struct mock *m, const char *topic, int partition, const char *value,
+                    rd_kafka_headers_t *headers)
 {
     rd_kafka_vu_t fields[] = {
         { .vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic },
@@ -95,7 +96,8 @@ START_TEST(nobody_there_is_an_outcome)
     ck_assert_int_eq(admin_list_topics(admin, "job.", &topics, &err), ADMIN_AWAY);
     ck_assert_int_eq(admin_create_topic(admin, "job.x", 1, -1, &err), ADMIN_AWAY);
     int64_t began_us = clock_mono_us();
-    ck_assert_int_eq(admin_find_message(admin, names, 1, 0, match, &w, 200 * USEC_PER_MSEC, &found, &err), ADMIN_AWAY);
+    ck_assert_int_eq(admin_find_message(admin, names, 1, 0, match, &w, 200 * USEC_PER_MSEC, &found, &err),
+                     ADMIN_AWAY);
     ck_assert_int_lt(clock_mono_us() - began_us, 2 * USEC_PER_SEC);
 }
 END_TEST
@@ -105,7 +107,9 @@ START_TEST(a_property_that_is_none_is_refused)
     struct admin *admin = NULL;
     struct err err = { 0 };
     const struct producer_property properties[] = { { "no.such.property", "1" } };
-    const struct admin_config config = { .brokers = "x", .client_id = "test", .properties = properties, .n_properties = 1 };
+    const struct admin_config config = {
+        .brokers = "x", .client_id = "test", .properties = properties, .n_properties = 1
+    };
     ck_assert_int_lt(admin_new(&admin, &config, &err), 0);
     ck_assert_ptr_nonnull(strstr(err.text, "no.such.property"));
 }
@@ -259,7 +263,7 @@ START_TEST(no_message_is_freed_without_harm)
 }
 END_TEST
 
-SUITE_MAIN("admin", nobody_there_is_an_outcome, a_property_that_is_none_is_refused, topics_are_listed_by_prefix,
-           ranges_tell_both_ends, a_message_is_found_with_its_place, a_search_ends_when_all_was_read,
-           an_empty_topic_is_searched_at_once, headers_are_taken_as_they_are, too_many_headers_are_said,
-           no_message_is_freed_without_harm)
+SUITE_MAIN("admin", nobody_there_is_an_outcome, a_property_that_is_none_is_refused,
+           topics_are_listed_by_prefix, ranges_tell_both_ends, a_message_is_found_with_its_place,
+           a_search_ends_when_all_was_read, an_empty_topic_is_searched_at_once, headers_are_taken_as_they_are,
+           too_many_headers_are_said, no_message_is_freed_without_harm)

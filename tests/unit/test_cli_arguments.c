@@ -248,8 +248,8 @@ START_TEST(help_names_every_command_and_option)
 }
 END_TEST
 
-SUITE_MAIN("cli_arguments", options_stand_anywhere, last_value_counts_unless_an_option_repeats, two_hyphens_end_the_options,
-           values_are_read, wrong_values_name_the_rule, slips_are_recognised, options_of_other_commands_are_refused,
-           arguments_are_counted, help_is_there_at_each_level, version_and_nothing_need_no_command,
-           an_option_means_the_same_everywhere, every_row_is_complete, every_example_is_accepted,
-           help_names_every_command_and_option)
+SUITE_MAIN("cli_arguments", options_stand_anywhere, last_value_counts_unless_an_option_repeats,
+           two_hyphens_end_the_options, values_are_read, wrong_values_name_the_rule, slips_are_recognised,
+           options_of_other_commands_are_refused, arguments_are_counted, help_is_there_at_each_level,
+           version_and_nothing_need_no_command, an_option_means_the_same_everywhere, every_row_is_complete,
+           every_example_is_accepted, help_names_every_command_and_option)

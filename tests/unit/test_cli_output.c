@@ -35,8 +35,13 @@ START_TEST(terminals_get_no_control_characters)
     ck_assert_str_eq(print(SPAN("plain größe 日本 \xf0\x9f\x98\x80")), "plain größe 日本 \xf0\x9f\x98\x80");
     ck_assert_str_eq(print(SPAN("\033[2J\a\b\x7f")), "\\x1b[2J\\x07\\x08\\x7f");
     ck_assert_str_eq(print(SPAN("a\nb\tc\rd\0e")), "a\\nb\\tc\\rd\\x00e");
-    ck_assert_str_eq(print(SPAN("\xc2\x9b""31m")), "\\x9b31m"); /* CSI as one character */
-    ck_assert_str_eq(print(SPAN("\xff\xfe" "a\xe6\x97")), "\\xff\\xfe" "a\\xe6\\x97");
+    ck_assert_str_eq(print(SPAN("\xc2\x9b"
+                                "31m")),
+                     "\\x9b31m"); /* CSI as one character */
+    ck_assert_str_eq(print(SPAN("\xff\xfe"
+                                "a\xe6\x97")),
+                     "\\xff\\xfe"
+                     "a\\xe6\\x97");
     ck_assert_str_eq(print(SPAN("x\xe2\x80\xaey")), "x\\u{202e}y"); /* right-to-left override */
 }
 END_TEST
@@ -52,7 +57,8 @@ START_TEST(json_keeps_types)
     ck_assert_str_eq(render(cell_append_json, cell_id(&id)), "\"0190a6c2-7d3e-7f00-8000-000000000001\"");
     ck_assert_str_eq(render(cell_append_json, (struct cell){ CELL_TIME, .number = 1500000 }),
                      "\"1970-01-01T00:00:01.500000Z\"");
-    ck_assert_str_eq(render(cell_append_json, (struct cell){ CELL_TIME, .number = INT64_MAX }), "\"infinity\"");
+    ck_assert_str_eq(render(cell_append_json, (struct cell){ CELL_TIME, .number = INT64_MAX }),
+                     "\"infinity\"");
 }
 END_TEST
 
@@ -60,10 +66,12 @@ START_TEST(payloads_are_shown_as_what_they_are)
 {
     ck_assert_str_eq(render(cell_append_json, cell_span(CELL_PAYLOAD, SPAN("{ \"a\":\n\t[1.50,\"x y\"] }"))),
                      "{\"a\": [1.50, \"x y\"]}");
-    ck_assert_str_eq(render(cell_append_json, cell_span(CELL_PAYLOAD, SPAN("\"a \\\" b:c,d\""))), "\"a \\\" b:c,d\"");
+    ck_assert_str_eq(render(cell_append_json, cell_span(CELL_PAYLOAD, SPAN("\"a \\\" b:c,d\""))),
+                     "\"a \\\" b:c,d\"");
     ck_assert_str_eq(render(cell_append_json, cell_span(CELL_PAYLOAD, SPAN("no json"))), "\"no json\"");
     ck_assert_str_eq(render(cell_append_json, cell_span(CELL_PAYLOAD, SPAN(""))), "\"\"");
-    ck_assert_str_eq(render(cell_append_json, cell_span(CELL_PAYLOAD, SPAN("\xff\x00"))), "{\"base64\":\"/wA=\"}");
+    ck_assert_str_eq(render(cell_append_json, cell_span(CELL_PAYLOAD, SPAN("\xff\x00"))),
+                     "{\"base64\":\"/wA=\"}");
     ck_assert_str_eq(render(cell_append_json, cell_span(CELL_BYTES, SPAN("42"))), "\"42\"");
     ck_assert_str_eq(render(cell_append_json, cell_span(CELL_PAYLOAD, (struct span){ 0 })), "null");
 }
@@ -84,7 +92,8 @@ START_TEST(plain_cells_are_one_line)
 {
     ck_assert_str_eq(render(cell_append_plain, cell_null()), "");
     ck_assert_str_eq(render(cell_append_plain, cell_text("a\n\033[31m")), "a\\n\\x1b[31m");
-    ck_assert_str_eq(render(cell_append_plain, (struct cell){ CELL_TIME, .number = 1500000 }), "1970-01-01T00:00:01.500Z");
+    ck_assert_str_eq(render(cell_append_plain, (struct cell){ CELL_TIME, .number = 1500000 }),
+                     "1970-01-01T00:00:01.500Z");
     ck_assert_str_eq(render(cell_append_plain, cell_span(CELL_PAYLOAD, SPAN("[1,\n2]"))), "[1, 2]");
 }
 END_TEST
@@ -92,7 +101,10 @@ END_TEST
 /* --- Whole outputs --- */
 
 static const struct output_column columns[] = {
-    { "name", CELL_TEXT }, { "n", CELL_INT }, { "note", CELL_TEXT, OUTPUT_CUTTABLE }, { "more", CELL_JSON, OUTPUT_NOT_IN_TABLE },
+    { "name", CELL_TEXT },
+    { "n", CELL_INT },
+    { "note", CELL_TEXT, OUTPUT_CUTTABLE },
+    { "more", CELL_JSON, OUTPUT_NOT_IN_TABLE },
 };
 #define N_COLUMNS ARRAY_SIZE(columns)
 
@@ -151,8 +163,9 @@ END_TEST
 
 START_TEST(jsonl_is_a_line_per_row)
 {
-    ck_assert_str_eq(output(OUTPUT_JSONL, 2, false), "{\"name\": \"größe\", \"n\": 7, \"note\": \"x,\\u001b[1m\", \"more\": {}}\n"
-                                                     "{\"name\": \"b\", \"n\": 12345, \"note\": null, \"more\": null}\n");
+    ck_assert_str_eq(output(OUTPUT_JSONL, 2, false),
+                     "{\"name\": \"größe\", \"n\": 7, \"note\": \"x,\\u001b[1m\", \"more\": {}}\n"
+                     "{\"name\": \"b\", \"n\": 12345, \"note\": null, \"more\": null}\n");
     ck_assert_str_eq(output(OUTPUT_JSONL, 0, false), "");
 }
 END_TEST
@@ -169,11 +182,13 @@ END_TEST
 START_TEST(one_row_is_one_object)
 {
     ck_assert_str_eq(output(OUTPUT_TABLE, 1, true), "name größe\nn    7\nnote x,\\x1b[1m\n");
-    ck_assert_str_eq(output(OUTPUT_JSON, 1, true), "{\"name\": \"größe\", \"n\": 7, \"note\": \"x,\\u001b[1m\", \"more\": {}}\n");
+    ck_assert_str_eq(output(OUTPUT_JSON, 1, true),
+                     "{\"name\": \"größe\", \"n\": 7, \"note\": \"x,\\u001b[1m\", \"more\": {}}\n");
     ck_assert_str_eq(output(OUTPUT_CSV, 1, true), "name,n,note,more\ngröße,7,\"x,\033[1m\",{}\n");
 }
 END_TEST
 
-SUITE_MAIN("cli_output", terminals_get_no_control_characters, json_keeps_types, payloads_are_shown_as_what_they_are,
-           csv_is_quoted_where_it_must_be, plain_cells_are_one_line, tables_elsewhere_than_on_terminals_are_always_the_same,
-           json_is_one_array, jsonl_is_a_line_per_row, csv_begins_with_names, one_row_is_one_object)
+SUITE_MAIN("cli_output", terminals_get_no_control_characters, json_keeps_types,
+           payloads_are_shown_as_what_they_are, csv_is_quoted_where_it_must_be, plain_cells_are_one_line,
+           tables_elsewhere_than_on_terminals_are_always_the_same, json_is_one_array, jsonl_is_a_line_per_row,
+           csv_begins_with_names, one_row_is_one_object)

@@ -291,7 +291,8 @@ END_TEST
 
 START_TEST(unknown_queue_is_reported)
 {
-    setup((struct job_client_options){ 0 });
+    const struct job_property impatient = { "topic.metadata.propagation.max.ms", "200" };
+    setup((struct job_client_options){ .properties = &impatient, .n_properties = 1 });
     mock_kafka_topic(&kafka, "job.absent", 1);
     rd_kafka_mock_topic_set_error(kafka.cluster, "job.absent", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     struct job_spec spec = { .type = "t", .queue = "absent" };

@@ -262,9 +262,10 @@ START_TEST(names_are_copied)
 }
 END_TEST
 
-SUITE_MAIN("observe", silence_through_the_whole_time_out_is_a_loss, idle_worker_may_be_silent_for_longer, a_beat_starts_the_silence_again,
-           a_beat_that_went_back_is_a_beat, a_lost_worker_that_beats_is_not_lost,
-           a_gap_starts_everything_afresh, a_gap_of_exactly_the_limit_is_none, three_answers_at_least,
+SUITE_MAIN("observe", silence_through_the_whole_time_out_is_a_loss, idle_worker_may_be_silent_for_longer,
+           a_beat_starts_the_silence_again, a_beat_that_went_back_is_a_beat,
+           a_lost_worker_that_beats_is_not_lost, a_gap_starts_everything_afresh,
+           a_gap_of_exactly_the_limit_is_none, three_answers_at_least,
            an_unanswered_question_starts_everything_afresh, a_reset_forgets_the_lost_at_once,
            slow_answers_count_against_us, an_answer_that_takes_longer_than_a_gap_is_a_gap,
            each_worker_is_judged_by_itself, a_worker_that_is_gone_is_forgotten,

@@ -50,6 +50,10 @@ static void see(const struct producer_report *report, void *userdata)
     see_message(s, report->message);
 }
 
+/* What the product waits for a topic to appear, shortened. */
+static const struct producer_property impatient[] = { { "topic.metadata.propagation.max.ms", "200" },
+                                                      { "topic.metadata.refresh.interval.ms", "500" } };
+
 static struct producer_config small_config(void)
 {
     return (struct producer_config){
@@ -58,6 +62,8 @@ static struct producer_config small_config(void)
         .buffer_messages = 1000,
         .buffer_bytes = 1 << 20,
         .silent = true,
+        .properties = impatient,
+        .n_properties = ARRAY_SIZE(impatient),
     };
 }
 

@@ -99,12 +99,12 @@ START_TEST(silence_during_an_outage_is_no_loss)
 {
     struct site *s = new_site(NULL);
     struct site_daemon *broker = site_start_broker(s);
-    site_sql(s, "INSERT INTO job.worker (id, host, pid, queues) VALUES ('w', 'h', 1, '{mail}')");
+    site_add_worker(s, "w", 1);
     /* The broker itself is paused for longer than the lease time-out of 2 s. */
     int64_t seen_us = clock_mono_us();
     site_kill(broker, SIGSTOP);
     site_await(s, 10, "SELECT clock_timestamp() > beat_at + interval '3 s' FROM job.worker");
-    site_sql(s, "UPDATE job.worker SET beat_at = clock_timestamp()");
+    site_beat(s, "w");
     int64_t beat_us = clock_mono_us();
     site_kill(broker, SIGCONT);
     site_await_log(broker, 15, "worker w is gone");
@@ -129,6 +129,6 @@ START_TEST(a_broker_stops_while_postgresql_hangs)
 }
 END_TEST
 
-SUITE_MAIN("outage", a_paused_kafka_costs_nothing_but_time, a_killed_kafka_comes_back,
+SUITE_MAIN("broker_outage", a_paused_kafka_costs_nothing_but_time, a_killed_kafka_comes_back,
            a_restarted_postgresql_loses_and_rescues_nothing, silence_during_an_outage_is_no_loss,
            a_broker_stops_while_postgresql_hangs)

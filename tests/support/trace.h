@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs of the selftest module that say in a file when they run: the truth about executions, beside what is recorded. */
+#pragma once
+
+#include <stddef.h>
+
+#include "tests/support/harness.h"
+
+/* From here on jobs trace into a file of this site, whose queue "selftest" has four partitions. */
+void trace_start(struct site *site);
+const char *trace_path(void);
+
+/* Enqueues @n jobs in queue "selftest" through libjob and waits until Kafka has them; the first "%s" in @payload becomes the file. */
+void trace_enqueue(struct site *site, const char *type, size_t n, const char *payload);
+
+struct trace {
+    size_t n_starts;
+    size_t n_repeated; /* starts of a job beyond its first */
+};
+
+/* What the handlers have written so far: "start|end <id> <attempt> <delivery> …". */
+struct trace trace_read(void);
+
+/* Waits until so many jobs have started. */
+void trace_await_starts(struct site *site, size_t n);
