@@ -16,7 +16,9 @@ struct arguments {
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: ./dev bench [all|produce|execute] [--jobs N] [--rounds N] [--partitions N] [--executors N]\n");
+    fprintf(
+        stderr,
+        "usage: ./dev bench [all|produce|execute] [--jobs N] [--rounds N] [--partitions N] [--executors N]\n");
     return 2;
 }
 
@@ -55,8 +57,10 @@ static int run_execute(const struct arguments *a)
 static int parse(int argc, char **argv, struct arguments *ret)
 {
     static const struct option options[] = {
-        { "jobs", required_argument, NULL, 'j' },       { "rounds", required_argument, NULL, 'r' },
-        { "partitions", required_argument, NULL, 'p' }, { "executors", required_argument, NULL, 'e' },
+        { "jobs", required_argument, NULL, 'j' },
+        { "rounds", required_argument, NULL, 'r' },
+        { "partitions", required_argument, NULL, 'p' },
+        { "executors", required_argument, NULL, 'e' },
         { 0 },
     };
     int c;

@@ -52,7 +52,8 @@ static int fail(const char *what, const struct err *err)
 static void put_url(struct bench *b, const char *database)
 {
     const char *slash = strrchr(b->o->database_url, '/');
-    snprintf(b->url, sizeof(b->url), "%.*s/%s", (int)(slash - b->o->database_url), b->o->database_url, database);
+    snprintf(b->url, sizeof(b->url), "%.*s/%s", (int)(slash - b->o->database_url), b->o->database_url,
+             database);
 }
 
 static int administrate(struct bench *b, const char *verb)
@@ -73,7 +74,8 @@ static int make_database(struct bench *b)
     if (administrate(b, "CREATE") != 0)
         return 1;
     put_url(b, b->database);
-    if (db_new(&b->db, &(struct db_options){ .url = b->url, .name = "bench" }) < 0 || migrate_apply(b->db, NULL, &err) != 0)
+    if (db_new(&b->db, &(struct db_options){ .url = b->url, .name = "bench" }) < 0 ||
+        migrate_apply(b->db, NULL, &err) != 0)
         return fail("schema", &err);
     return 0;
 }
@@ -84,7 +86,8 @@ static int make_topic(struct bench *b)
     char topic[128];
     _cleanup_(admin_free_cleanup) struct admin *admin = NULL;
     snprintf(topic, sizeof(topic), "%s.selftest", b->prefix);
-    if (admin_new(&admin, &(struct admin_config){ .brokers = b->o->brokers, .client_id = "bench" }, &err) != 0 ||
+    if (admin_new(&admin, &(struct admin_config){ .brokers = b->o->brokers, .client_id = "bench" }, &err) !=
+            0 ||
         admin_create_topic(admin, topic, b->o->partitions, -1, &err) != 0)
         return fail("topic", &err);
     return 0;
@@ -99,13 +102,14 @@ static int write_config(struct bench *b)
     FILE *file = fopen(b->config, "we");
     if (!file)
         return 1;
-    fprintf(file,
-            "prefix = \"%s\";\nkafka: { brokers = \"%s\"; };\ndatabase: { url = \"%s\"; };\n"
-            "queues = ( { name = \"selftest\"; partitions = %d; } );\n"
-            "worker: { queues = ( { name = \"selftest\"; } ); executors_min = %d; executors_max = %d; };\n"
-            "handlers = ( { type = \"selftest.*\"; kind = \"module\"; path = \"%s/jobs/selftest/selftest.so\"; "
-            "queue = \"selftest\"; } );\n",
-            b->prefix, b->o->brokers, b->url, b->o->partitions, b->o->executors, b->o->executors, b->o->build);
+    fprintf(
+        file,
+        "prefix = \"%s\";\nkafka: { brokers = \"%s\"; };\ndatabase: { url = \"%s\"; };\n"
+        "queues = ( { name = \"selftest\"; partitions = %d; } );\n"
+        "worker: { queues = ( { name = \"selftest\"; } ); executors_min = %d; executors_max = %d; };\n"
+        "handlers = ( { type = \"selftest.*\"; kind = \"module\"; path = \"%s/jobs/selftest/selftest.so\"; "
+        "queue = \"selftest\"; } );\n",
+        b->prefix, b->o->brokers, b->url, b->o->partitions, b->o->executors, b->o->executors, b->o->build);
     return fclose(file) == 0 ? 0 : 1;
 }
 
@@ -153,7 +157,8 @@ static int64_t count_done(struct bench *b)
 {
     struct err err = { 0 };
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
-    if (db_query(b->db, "SELECT coalesce(sum(next_offset), 0)::bigint FROM job.cursor", NULL, 0, &rows, &err) != 0)
+    if (db_query(b->db, "SELECT coalesce(sum(next_offset), 0)::bigint FROM job.cursor", NULL, 0, &rows,
+                 &err) != 0)
         return -1;
     return rows_bigint(rows, 0, 0);
 }
@@ -266,8 +271,10 @@ int bench_execute(const struct bench_execute_options *o, FILE *out)
     for (int i = 0; i < o->rounds && i < MAX_ROUNDS; i++)
         if (run_round(o, i, &rounds[i]) != 0)
             return 1;
-    fprintf(out, "execute: %d no-op jobs of %d bytes, %d partitions, %d executors; median (lowest … highest) of %d rounds\n",
-            o->jobs, o->payload_size, o->partitions, o->executors, o->rounds);
+    fprintf(
+        out,
+        "execute: %d no-op jobs of %d bytes, %d partitions, %d executors; median (lowest … highest) of %d rounds\n",
+        o->jobs, o->payload_size, o->partitions, o->executors, o->rounds);
     print_row(out, "executed and recorded, jobs/s", rounds, o->rounds, offsetof(struct round, jobs_per_s));
     print_row(out, "CPU per job: worker, us", rounds, o->rounds, offsetof(struct round, worker_us));
     print_row(out, "CPU per job: executors, us", rounds, o->rounds, offsetof(struct round, executors_us));

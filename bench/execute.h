@@ -10,8 +10,8 @@ struct bench_execute_options {
     const char *build;        /* folder of the programs */
     const char *servers;      /* folder of the servers: their pids are there */
     int partitions;
-    int jobs;                 /* per round */
-    int rounds;               /* the median counts */
+    int jobs;   /* per round */
+    int rounds; /* the median counts */
     int payload_size;
     int executors;
 };

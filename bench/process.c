@@ -17,9 +17,10 @@ int64_t process_cpu_us(pid_t pid)
         fclose(file);
     text[n] = 0;
     const char *after_name = strrchr(text, ')');
-    if (!after_name || sscanf(after_name,
-                              ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
-                              &user, &system, &children_user, &children_system) != 4)
+    if (!after_name ||
+        sscanf(after_name,
+               ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+               &user, &system, &children_user, &children_system) != 4)
         return 0;
     return (int64_t)(user + system + children_user + children_system) * 1000000 / sysconf(_SC_CLK_TCK);
 }

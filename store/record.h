@@ -80,9 +80,9 @@ struct record_reply {
     enum record_outcome outcome;
     char sqlstate[SQLSTATE_SIZE];
     const char *text; /* what PostgreSQL said, unless RECORD_DONE; valid during the callback */
-    const struct rows
-        *claimed; /* RECORD_DONE: column 0 the tokens of the leases that are ours; NULL when nothing was claimed */
-    bool beaten;  /* RECORD_DONE: the worker's row is still there */
+    const struct rows *
+        claimed; /* RECORD_DONE: column 0 the tokens of the leases that are ours; NULL when nothing was claimed */
+    bool beaten;            /* RECORD_DONE: the worker's row is still there */
     int64_t server_time_us; /* RECORD_DONE: PostgreSQL's clock */
 };
 

@@ -308,7 +308,8 @@ void consumer_commit(struct consumer *c, const struct consumer_place *places, si
 }
 
 /* Not rd_kafka_seek_partitions(): its time-out is a thousandth of what is asked for in 2.0.2 (#4230). */
-int consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *reterr)
+int consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset,
+                  struct err *reterr)
 {
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, topic, NULL);
     if (!rkt)

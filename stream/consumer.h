@@ -95,7 +95,8 @@ void consumer_commit(struct consumer *c, const struct consumer_place *places, si
  * librdkafka has turned round; it is for the rare case that a cursor was lost and won back without a rebalance.
  * Return: 0; -EIO with @reterr (the position is then unknown: do not read on).
  */
-int consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *reterr);
+int consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset,
+                  struct err *reterr);
 
 /* Reading one assigned partition. */
 struct feed;

@@ -638,8 +638,7 @@ static int add_sources(struct intake *in)
 
 static void free_ready(struct intake *in)
 {
-    list_for_each_safe(link, &in->ready)
-        job_free(job_of(link));
+    list_for_each_safe(link, &in->ready) job_free(job_of(link));
 }
 
 static void free_all(struct intake *in)

@@ -824,9 +824,8 @@ static void drop_from(struct list *jobs, size_t *n, const struct partition *p)
 /* A claim that is under way may be granted: then the lease is ours, whoever has the partition, and the job has to run. */
 static void detach_claims(struct list *jobs, const struct partition *p)
 {
-    list_for_each(link, jobs)
-        if (job_of(link)->partition == p && is_claim(job_of(link)))
-            job_of(link)->partition = NULL;
+    list_for_each(link, jobs) if (job_of(link)->partition == p && is_claim(job_of(link))) job_of(link)
+        ->partition = NULL;
 }
 
 void recorder_drop_partition(struct recorder *r, struct partition *p)

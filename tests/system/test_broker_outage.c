@@ -10,7 +10,8 @@
 
 static struct site *new_site(const char *kafka)
 {
-    return site_new(&(struct site_options){ .queues = "{ name = \"mail\"; partitions = 2; }", .kafka = kafka });
+    return site_new(
+        &(struct site_options){ .queues = "{ name = \"mail\"; partitions = 2; }", .kafka = kafka });
 }
 
 static void enqueue(struct site *s, int n)

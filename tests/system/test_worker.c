@@ -40,13 +40,19 @@ static struct job_client *open_client(struct site *site)
     return client;
 }
 
-static void produce(struct site *site, const char *value, const struct message_header *headers, size_t n_headers)
+static void produce(struct site *site, const char *value, const struct message_header *headers,
+                    size_t n_headers)
 {
-    site_produce(site, "selftest",
-                 &(struct message){ .partition = -1, .value = span_from_string(value), .n_headers = n_headers, .headers = headers });
+    site_produce(
+        site, "selftest",
+        &(struct message){
+            .partition = -1, .value = span_from_string(value), .n_headers = n_headers, .headers = headers });
 }
 
-#define HEADER(n, v) { .name = (n), .value = { (v), sizeof(v) - 1 } }
+#define HEADER(n, v)                                                                                         \
+    {                                                                                                        \
+        .name = (n), .value = {(v), sizeof(v) - 1 }                                                          \
+    }
 
 static size_t count_starts(void)
 {
@@ -77,13 +83,14 @@ START_TEST(enqueued_job_is_recorded_with_its_result)
     ck_assert_int_eq(job_enqueue_wait(client, &spec, &id, 10000), 0);
     job_id_format(&id, text);
     site_await(site, 10, "SELECT true FROM job.result WHERE id = '%s'", text);
-    ck_assert(site_ask(site,
-                       "SELECT state = 'succeeded' AND result = '{\"hello\": \"world\"}' AND attempt = 1 AND delivery = 1 "
-                       "AND queue = 'selftest' AND type = 'selftest.echo' AND error IS NULL AND reason IS NULL "
-                       "AND trace_id = '0af7651916cd43dd8448eb211c80319c' AND worker IS NOT NULL "
-                       "AND enqueued_at <= started_at AND started_at <= finished_at AND finished_at <= clock_timestamp() "
-                       "AND topic = '%s.selftest' AND \"offset\" = 0 FROM job.result WHERE id = '%s'",
-                       site_prefix(site), text));
+    ck_assert(site_ask(
+        site,
+        "SELECT state = 'succeeded' AND result = '{\"hello\": \"world\"}' AND attempt = 1 AND delivery = 1 "
+        "AND queue = 'selftest' AND type = 'selftest.echo' AND error IS NULL AND reason IS NULL "
+        "AND trace_id = '0af7651916cd43dd8448eb211c80319c' AND worker IS NOT NULL "
+        "AND enqueued_at <= started_at AND started_at <= finished_at AND finished_at <= clock_timestamp() "
+        "AND topic = '%s.selftest' AND \"offset\" = 0 FROM job.result WHERE id = '%s'",
+        site_prefix(site), text));
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt"), 0);
     job_client_close(client, 1000);
     site_stop(worker);
@@ -101,8 +108,9 @@ START_TEST(failed_job_is_retried_until_it_succeeds)
     trace_enqueue(site, "selftest.fail", 1, "{\"times\": 2, \"trace\": \"%s\"}");
     await_results(site, 1, 20);
     ck_assert(site_ask(site, "SELECT state = 'succeeded' AND attempt = 3 AND delivery = 3 FROM job.result"));
-    char *attempts = site_ask_text(site, "SELECT string_agg(concat_ws('/', delivery, attempt, outcome, error <> ''), ' ' "
-                                         "ORDER BY delivery) FROM job.attempt");
+    char *attempts =
+        site_ask_text(site, "SELECT string_agg(concat_ws('/', delivery, attempt, outcome, error <> ''), ' ' "
+                            "ORDER BY delivery) FROM job.attempt");
     ck_assert_str_eq(attempts, "1/1/failed/t 2/2/failed/t");
     free(attempts);
     ck_assert_uint_eq(count_starts(), 3);
@@ -119,8 +127,9 @@ START_TEST(exhausted_job_is_dead_and_succeeds_after_replay)
     site_start_worker(site);
     trace_enqueue(site, "selftest.fail", 1, "{\"times\": 2, \"trace\": \"%s\"}");
     site_await(site, 20, "SELECT true FROM job.dead");
-    ck_assert(site_ask(site, "SELECT reason = 'exhausted' AND attempt = 2 AND delivery = 2 AND payload IS NOT NULL "
-                             "AND error <> '' FROM job.dead"));
+    ck_assert(site_ask(site,
+                       "SELECT reason = 'exhausted' AND attempt = 2 AND delivery = 2 AND payload IS NOT NULL "
+                       "AND error <> '' FROM job.dead"));
     ck_assert(site_ask(site, "SELECT state = 'dead' AND reason = 'exhausted' FROM job.result"));
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt"), 2);
     /* The handler fails while attempt <= 2, and a replayed job begins at attempt 1: so mend the payload, as a person would. */
@@ -172,7 +181,8 @@ START_TEST(malformed_messages_become_dead_letters_and_stop_nothing)
     const struct message_header none[] = { HEADER("x-other", "1") };
     const struct message_header bad_type[] = { HEADER("ce_type", "no spaces please") };
     const struct message_header bad_id[] = { HEADER("ce_type", "selftest.echo"), HEADER("ce_id", "42") };
-    const struct message_header bad_number[] = { HEADER("ce_type", "selftest.echo"), HEADER("ce_attempt", "-1") };
+    const struct message_header bad_number[] = { HEADER("ce_type", "selftest.echo"),
+                                                 HEADER("ce_attempt", "-1") };
     produce(site, "{}", none, 1);
     produce(site, "{}", bad_type, 1);
     produce(site, "{}", bad_id, 2);
@@ -181,8 +191,9 @@ START_TEST(malformed_messages_become_dead_letters_and_stop_nothing)
     produce(site, "{\"whole\": true}", good, 1);
     await_results(site, 6, 20);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'succeeded'"), 1);
-    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead WHERE reason = 'malformed' AND error <> '' AND "
-                                    "topic IS NOT NULL AND partition IS NOT NULL AND \"offset\" IS NOT NULL"),
+    ck_assert_int_eq(site_ask(site,
+                              "SELECT count(*) FROM job.dead WHERE reason = 'malformed' AND error <> '' AND "
+                              "topic IS NOT NULL AND partition IS NOT NULL AND \"offset\" IS NOT NULL"),
                      5);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead WHERE payload = '{\"broken\": '"), 1);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead WHERE headers ->> 'ce_id' = '42'"), 1);
@@ -205,13 +216,16 @@ START_TEST(unknown_type_waits_and_is_dead_after_the_grace)
     const struct message_header missing[] = { HEADER("ce_type", "selftest.nothing") };
     produce(site, "{}", strange, 1);
     produce(site, "{}", missing, 1);
-    site_await(site, 20, "SELECT count(*) = 2 FROM job.pending WHERE reason = 'parked' AND delivery = 2 AND attempt = 1 "
-                         "AND run_at > clock_timestamp() + interval '5 s'");
+    site_await(
+        site, 20,
+        "SELECT count(*) = 2 FROM job.pending WHERE reason = 'parked' AND delivery = 2 AND attempt = 1 "
+        "AND run_at > clock_timestamp() + interval '5 s'");
     site_await(site, 5, "SELECT max(finished_at) < clock_timestamp() - interval '200 ms' FROM job.attempt");
     site_sql(site, "UPDATE job.pending SET run_at = clock_timestamp()");
     site_await(site, 20, "SELECT count(*) = 2 FROM job.dead WHERE reason = 'unknown_type'");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead WHERE error LIKE '%%selftest.*%%'"), 2);
-    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt WHERE outcome = 'parked' AND attempt = 1"), 4);
+    ck_assert_int_eq(
+        site_ask(site, "SELECT count(*) FROM job.attempt WHERE outcome = 'parked' AND attempt = 1"), 4);
     site_free(site);
 }
 END_TEST
@@ -226,10 +240,13 @@ START_TEST(crashing_handler_costs_itself_and_is_dead_after_its_budget)
     trace_enqueue(site, "selftest.echo", 200, "{\"a\": 1}");
     site_await(site, 20, "SELECT reason = 'crashed' AND delivery = 2 AND attempt = 1 FROM job.dead");
     await_results(site, 201, 20);
-    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt WHERE outcome = 'crashed' AND error LIKE '%%signal 11%%'"),
-                     2);
+    ck_assert_int_eq(
+        site_ask(site,
+                 "SELECT count(*) FROM job.attempt WHERE outcome = 'crashed' AND error LIKE '%%signal 11%%'"),
+        2);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'succeeded'"), 200);
-    ck_assert(site_ask(site, "SELECT max(finished_at) - min(finished_at) >= interval '900 ms' FROM job.attempt"));
+    ck_assert(
+        site_ask(site, "SELECT max(finished_at) - min(finished_at) >= interval '900 ms' FROM job.attempt"));
     ck_assert(site_is_running(worker));
     site_free(site);
 }
@@ -244,10 +261,14 @@ START_TEST(result_that_jsonb_cannot_hold_costs_only_itself)
     trace_enqueue(site, "selftest.echo", 300, "{\"a\": 2}");
     trace_enqueue(site, "selftest.echo", 1, "\"nul \\u0000 here\"");
     await_results(site, 602, 30);
-    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'succeeded' AND error IS NULL"), 601);
-    ck_assert(site_ask(site, "SELECT state = 'succeeded' AND result IS NULL AND error = 'result refused: 22003' FROM job.result "
-                             "WHERE error IS NOT NULL"));
-    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE jsonb_typeof(result) = 'string'"), 1);
+    ck_assert_int_eq(
+        site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'succeeded' AND error IS NULL"), 601);
+    ck_assert(site_ask(
+        site,
+        "SELECT state = 'succeeded' AND result IS NULL AND error = 'result refused: 22003' FROM job.result "
+        "WHERE error IS NOT NULL"));
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE jsonb_typeof(result) = 'string'"),
+                     1);
     site_free(site);
 }
 END_TEST
@@ -258,9 +279,9 @@ START_TEST(relayed_message_that_comes_twice_runs_once)
 {
     struct site *site = start(&plain);
     site_start_worker(site);
-    const struct message_header headers[] = {
-        HEADER("ce_type", "selftest.sleep"), HEADER("ce_id", "0199c41f-0000-7000-8000-000000000001"),
-        HEADER("ce_delivery", "2"), HEADER("ce_attempt", "2") };
+    const struct message_header headers[] = { HEADER("ce_type", "selftest.sleep"),
+                                              HEADER("ce_id", "0199c41f-0000-7000-8000-000000000001"),
+                                              HEADER("ce_delivery", "2"), HEADER("ce_attempt", "2") };
     char payload[4200];
     snprintf(payload, sizeof(payload), "{\"ms\": 50, \"trace\": \"%s\"}", trace_path());
     for (int i = 0; i < 5; i++)
@@ -272,7 +293,8 @@ START_TEST(relayed_message_that_comes_twice_runs_once)
     trace_enqueue(site, "selftest.echo", 40, "{}");
     await_results(site, 81, 20);
     ck_assert_uint_eq(count_starts(), 1);
-    ck_assert(site_ask(site, "SELECT delivery = 2 AND attempt = 2 FROM job.result WHERE type = 'selftest.sleep'"));
+    ck_assert(
+        site_ask(site, "SELECT delivery = 2 AND attempt = 2 FROM job.result WHERE type = 'selftest.sleep'"));
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.lease"), 0);
     site_free(site);
 }
@@ -288,8 +310,13 @@ START_TEST(job_enqueued_again_with_its_id_runs_once)
     job_id_new(&id);
     snprintf(payload, sizeof(payload), "{\"ms\": 20, \"trace\": \"%s\"}", trace_path());
     for (int i = 0; i < 5; i++)
-        ck_assert_int_eq(job_enqueue_wait(client, &(struct job_spec){ .type = "selftest.sleep", .queue = "selftest",
-                                                                      .payload = payload, .id = &id }, NULL, 10000), 0);
+        ck_assert_int_eq(job_enqueue_wait(client,
+                                          &(struct job_spec){ .type = "selftest.sleep",
+                                                              .queue = "selftest",
+                                                              .payload = payload,
+                                                              .id = &id },
+                                          NULL, 10000),
+                         0);
     job_client_close(client, 1000);
     trace_enqueue(site, "selftest.echo", 40, "{}");
     await_results(site, 41, 20);
@@ -450,10 +477,12 @@ START_TEST(worker_declared_dead_goes_on_under_a_new_name)
 END_TEST
 
 SUITE_MAIN("worker", enqueued_job_is_recorded_with_its_result, failed_job_is_retried_until_it_succeeds,
-           exhausted_job_is_dead_and_succeeds_after_replay, permanent_failure_is_dead_at_once, plain_foreign_message_runs,
-           malformed_messages_become_dead_letters_and_stop_nothing, unknown_type_waits_and_is_dead_after_the_grace,
-           crashing_handler_costs_itself_and_is_dead_after_its_budget, result_that_jsonb_cannot_hold_costs_only_itself,
-           relayed_message_that_comes_twice_runs_once, job_enqueued_again_with_its_id_runs_once,
-           killed_worker_loses_nothing_and_records_nothing_twice, stopped_worker_repeats_nothing, rebalance_repeats_nothing,
+           exhausted_job_is_dead_and_succeeds_after_replay, permanent_failure_is_dead_at_once,
+           plain_foreign_message_runs, malformed_messages_become_dead_letters_and_stop_nothing,
+           unknown_type_waits_and_is_dead_after_the_grace,
+           crashing_handler_costs_itself_and_is_dead_after_its_budget,
+           result_that_jsonb_cannot_hold_costs_only_itself, relayed_message_that_comes_twice_runs_once,
+           job_enqueued_again_with_its_id_runs_once, killed_worker_loses_nothing_and_records_nothing_twice,
+           stopped_worker_repeats_nothing, rebalance_repeats_nothing,
            job_beyond_the_drain_time_is_interrupted_and_goes_on_elsewhere, lost_connections_repeat_nothing,
            fenced_partition_is_dropped_and_taken_over_again, worker_declared_dead_goes_on_under_a_new_name)

@@ -14,8 +14,9 @@ static struct site *start(struct site_servers *kafka)
         .kafka = kafka ? site_servers_address(kafka) : NULL,
         .queues = "{ name = \"selftest\"; partitions = 4; }",
         .worker = "queues = ( { name = \"selftest\"; } ); executors_max = 2;",
-        .handlers = "{ type = \"selftest.*\"; kind = \"module\"; path = \"${build}/jobs/selftest/selftest.so\"; "
-                    "queue = \"selftest\"; backoff: { kind = \"constant\"; base = \"100ms\"; }; }",
+        .handlers =
+            "{ type = \"selftest.*\"; kind = \"module\"; path = \"${build}/jobs/selftest/selftest.so\"; "
+            "queue = \"selftest\"; backoff: { kind = \"constant\"; base = \"100ms\"; }; }",
     });
     trace_start(site);
     return site;
@@ -68,7 +69,8 @@ START_TEST(worker_waits_for_postgresql_at_its_start)
     struct site *site = start(NULL);
     trace_enqueue(site, "selftest.echo", 10, "{}");
     site_servers_run(postgres, "stop");
-    struct site_daemon *worker = site_spawn(site, "worker/jobworkerd", NULL), *broker = site_spawn(site, "broker/jobbrokerd", NULL);
+    struct site_daemon *worker = site_spawn(site, "worker/jobworkerd", NULL),
+                       *broker = site_spawn(site, "broker/jobbrokerd", NULL);
     site_await_log(worker, 20, "waiting for it");
     site_servers_run(postgres, "start");
     site_await(site, 60, "SELECT count(*) = 10 FROM job.result");
@@ -98,5 +100,6 @@ START_TEST(restarted_kafka_costs_nothing_but_time)
 }
 END_TEST
 
-SUITE_MAIN("worker_outage", stopped_postgresql_costs_nothing_but_time, killed_postgresql_costs_nothing_but_time,
-           worker_waits_for_postgresql_at_its_start, restarted_kafka_costs_nothing_but_time)
+SUITE_MAIN("worker_outage", stopped_postgresql_costs_nothing_but_time,
+           killed_postgresql_costs_nothing_but_time, worker_waits_for_postgresql_at_its_start,
+           restarted_kafka_costs_nothing_but_time)
