@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
+#include <stdint.h>
+#include <string.h>
+
 #include "base/buf.h"
 
 /* Length of the well-formed, non-NUL sequence at @s (RFC 3629, section 4); 0 when there is none. */
@@ -21,10 +24,22 @@ static size_t sequence_length(const unsigned char *s, size_t size)
     return length;
 }
 
+/* Eight bytes of ASCII without NUL? (No high bit in any byte, and no byte that borrows when one is taken off it.) */
+static bool is_plain_word(const unsigned char *s)
+{
+    uint64_t word;
+    memcpy(&word, s, sizeof(word));
+    return ((word | (word - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool utf8_is_text(const char *data, size_t size)
 {
     const unsigned char *s = (const unsigned char *)data;
     for (size_t i = 0; i < size;) {
+        if (size - i >= 8 && is_plain_word(s + i)) {
+            i += 8;
+            continue;
+        }
         size_t n = sequence_length(s + i, size - i);
         if (n == 0)
             return false;

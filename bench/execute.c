@@ -258,7 +258,7 @@ static int compare(const void *a, const void *b)
 
 static void print_row(FILE *out, const char *name, const struct round *rounds, int n, size_t member)
 {
-    double values[MAX_ROUNDS];
+    double values[MAX_ROUNDS] = { 0 };
     for (int i = 0; i < n; i++)
         memcpy(&values[i], (const char *)&rounds[i] + member, sizeof(double));
     qsort(values, (size_t)n, sizeof(*values), compare);

@@ -232,7 +232,7 @@ static int compare(const void *a, const void *b)
 
 static double median(const struct measure *of, int n, size_t member)
 {
-    double values[ROUNDS_MAX];
+    double values[ROUNDS_MAX] = { 0 };
     for (int i = 0; i < n; i++)
         memcpy(&values[i], (const char *)&of[i] + member, sizeof(double));
     qsort(values, (size_t)n, sizeof(double), compare);

@@ -92,12 +92,13 @@ static void put_in_page(struct executor *e, const struct frame_answer *answer, s
     char *start = at;
     memcpy(at, answer, sizeof(*answer));
     at += sizeof(*answer);
-    memcpy(at, e->ctx.result.data, answer->result_size);
+    if (answer->result_size)
+        memcpy(at, e->ctx.result.data, answer->result_size);
     at += answer->result_size;
     memcpy(at, e->ctx.error, answer->error_size);
     at += answer->error_size;
     memset(at, 0, (size_t)(start + size - at));
-    if (at == e->board->unsent || atomic_load(&e->board->unsent_size) == 0)
+    if (start == e->board->unsent)
         e->oldest_unsent_us = answer->finished_us;
     atomic_fetch_add(&e->board->unsent_size, (uint32_t)size);
 }

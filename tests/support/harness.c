@@ -150,13 +150,16 @@ void site_migrate(struct site *s)
 
 /* --- Life --- */
 
-static void choose_names(struct site *s)
+static void choose_names(struct site *s, const struct site_options *options)
 {
     struct uuid id;
     uuid_new(&id);
     snprintf(s->name, sizeof(s->name), "job_test_%02x%02x%02x%02x%02x", id.bytes[11], id.bytes[12],
              id.bytes[13], id.bytes[14], id.bytes[15]);
-    snprintf(s->prefix, sizeof(s->prefix), "test-%s", s->name + strlen("job_test_"));
+    if (options->prefix)
+        snprintf(s->prefix, sizeof(s->prefix), "%s", options->prefix);
+    else
+        snprintf(s->prefix, sizeof(s->prefix), "test-%s", s->name + strlen("job_test_"));
     snprintf(s->folder, sizeof(s->folder), "/tmp/job-test-XXXXXX");
     if (!mkdtemp(s->folder))
         site_fail("%s: %s", s->folder, strerror(errno));
@@ -189,7 +192,7 @@ struct site *site_new(const struct site_options *options)
     if (!realpath(need("JOB_TEST_BUILD"), s->build))
         site_fail("JOB_TEST_BUILD: %s", strerror(errno));
     list_init(&s->daemons);
-    choose_names(s);
+    choose_names(s, options);
     keeper_start(&s->keeper, clear, s);
     create_database(s, server_url);
     if (!options->no_schema)

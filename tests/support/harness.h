@@ -35,6 +35,7 @@ struct site_options {
     const char *queues;   /* elements of queues: ( … ) */
     const char *extra;    /* further groups */
     const char *kafka;    /* address; NULL: $JOB_TEST_KAFKA */
+    const char *prefix;   /* NULL: one that nobody else has */
     bool long_times;      /* the product's own lease, beat and session times */
     bool no_schema;       /* leave the database without schema */
 };
