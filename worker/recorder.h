@@ -24,9 +24,6 @@
 #include "worker/job.h"
 #include "worker/partition.h"
 
-#define RECORDER_MAX_JOBS 2000
-#define RECORDER_MAX_BYTES (4 << 20)
-
 struct recorder;
 
 struct recorder_owner {

@@ -262,6 +262,20 @@ def links_between_documents_lead_somewhere():
 
 
 @rule
+def names_in_the_map_are_in_the_code():
+    code = {word for path in FILES if not path.endswith(".md") and not path.startswith("tests/house/")
+            and re.search(r"\.(c|h|sql|sh|build)$|^dev$", path) for word in re.findall(r"\w+", read(path))}
+    for path in ("ARCHITECTURE.md", "docs/states.md"):
+        for number, line in enumerate(read(path).split("\n"), 1):
+            for name in re.findall(r"\b(?:job\.\w+|\w+_\w+)", " ".join(re.findall(r"`([^`]+)`", line))):
+                if name.split(".")[-1].strip("_") not in code and name.split(".")[-1] not in code:
+                    yield f"{path}:{number}: `{name}` is nowhere in the code"
+            for name in re.findall(r"\b(?:" + "|".join(PRODUCT + ("tests", "tools", "docs")) + r")/[\w/.-]*\w", line):
+                if not exists(name):
+                    yield f"{path}:{number}: {name} is not there"
+
+
+@rule
 def c_in_the_readme_compiles():
     blocks = re.findall(r"```c\n(.*?)```", read("README.md"), re.DOTALL)
     if len(blocks) < 2:

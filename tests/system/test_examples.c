@@ -11,8 +11,8 @@
 static int run_enqueue(struct site *site, const char *arguments, char *line, size_t size)
 {
     char command[4096];
-    snprintf(command, sizeof(command), "JOB_KAFKA='%s' '%s/examples/enqueue' %s", site_kafka(site), site_build(site),
-             arguments);
+    snprintf(command, sizeof(command), "JOB_KAFKA='%s' '%s/examples/enqueue' %s", site_kafka(site),
+             site_build(site), arguments);
     FILE *output = popen(command, "re"); /* a test's own words, no data */
     ck_assert_ptr_nonnull(output);
     if (!fgets(line, (int)size, output))
@@ -32,9 +32,12 @@ START_TEST(example_program_enqueues_what_the_example_handler_runs)
     site_start_broker(site);
     site_start_worker(site);
     ck_assert_int_eq(run_enqueue(site, "count_words '\"one two  three\"' default", id, sizeof(id)), 0);
-    site_await(site, 20, "SELECT state = 'succeeded' AND result = '{\"words\": 3}' FROM job.result WHERE id = '%s'", id);
+    site_await(site, 20,
+               "SELECT state = 'succeeded' AND result = '{\"words\": 3}' FROM job.result WHERE id = '%s'",
+               id);
     ck_assert_int_eq(run_enqueue(site, "count_words '' default", id, sizeof(id)), 0);
-    site_await(site, 20, "SELECT reason = 'failed' AND error = 'there is no text' FROM job.dead WHERE id = '%s'", id);
+    site_await(site, 20,
+               "SELECT reason = 'failed' AND error = 'there is no text' FROM job.dead WHERE id = '%s'", id);
     ck_assert_int_ne(run_enqueue(site, "count_words '{' default 2>&1", id, sizeof(id)), 0);
     site_free(site);
 }

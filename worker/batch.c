@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/batch.h"
+
+#include <string.h>
+
+#include "worker/noise.h"
+
+/* --- Backlog ------------------------------------------------------------------------------------------------------------- */
+
+void backlog_init(struct backlog *b)
+{
+    list_init(&b->jobs);
+    b->n = 0;
+}
+
+static void free_jobs(struct list *jobs)
+{
+    list_for_each_safe(link, jobs)
+    {
+        job_free(job_of(link));
+    }
+}
+
+void backlog_done(struct backlog *b)
+{
+    free_jobs(&b->jobs);
+    b->n = 0;
+}
+
+void backlog_append(struct backlog *b, struct job *job)
+{
+    list_append(&b->jobs, &job->link);
+    b->n++;
+}
+
+static void drop_from(struct list *jobs, size_t *n, const struct partition *p)
+{
+    list_for_each_safe(link, jobs)
+    {
+        struct job *job = job_of(link);
+        if (job->partition != p)
+            continue;
+        (*n)--;
+        job_free(job);
+    }
+}
+
+void backlog_drop(struct backlog *b, const struct partition *p)
+{
+    drop_from(&b->jobs, &b->n, p);
+}
+
+/* --- Building ------------------------------------------------------------------------------------------------------------ */
+
+int batch_init(struct batch *b)
+{
+    list_init(&b->jobs);
+    return record_batch_new(&b->rows);
+}
+
+void batch_done(struct batch *b)
+{
+    free_jobs(&b->jobs);
+    record_batch_free(b->rows);
+    outcome_texts_done(&b->texts);
+}
+
+void batch_begin(struct batch *b)
+{
+    record_batch_reset(b->rows);
+    b->n_jobs = b->n_partitions = 0;
+    b->releases = false;
+}
+
+void batch_touch(struct batch *b, struct partition *p)
+{
+    if (p->in_batch)
+        return;
+    p->in_batch = true;
+    b->partitions[b->n_partitions++] = p;
+}
+
+static void add_claim(struct batch *b, const struct outcome_context *context, struct job *job)
+{
+    struct record_row row;
+    outcome_fill_claim(job, context, &b->texts, &row);
+    record_add_claim(b->rows, &row);
+}
+
+static void add_finished(struct batch *b, const struct outcome_context *context, struct job *job)
+{
+    struct record_row row;
+    if (outcome_fill(job, context, &b->texts, &row))
+        record_add_deferral(b->rows, &row);
+    else
+        record_add_success(b->rows, &row);
+    if (job->envelope.reply)
+        record_add_waiter(b->rows, &row.id);
+}
+
+static void enter(struct batch *b, struct job *job)
+{
+    if (job->partition) {
+        batch_touch(b, job->partition);
+        window_mark(&job->partition->window, job->message->offset);
+    }
+    list_remove(&job->link);
+    list_append(&b->jobs, &job->link);
+    b->n_jobs++;
+}
+
+typedef void (*add_fn)(struct batch *b, const struct outcome_context *context, struct job *job);
+
+static void add_from(struct batch *b, struct backlog *from, size_t limit, struct outcome_context *context,
+                     add_fn add)
+{
+    while (from->n && b->n_jobs < limit && b->n_partitions < BATCH_MAX_PARTITIONS &&
+           record_batch_size_bytes(b->rows) < BATCH_MAX_BYTES) {
+        struct job *job = job_of(list_first(&from->jobs));
+        context->random = noise_bits();
+        add(b, context, job);
+        from->n--;
+        enter(b, job);
+    }
+}
+
+void batch_add_claims(struct batch *b, struct backlog *claims, size_t limit, struct outcome_context *context)
+{
+    add_from(b, claims, limit, context, add_claim);
+}
+
+void batch_add_finished(struct batch *b, struct backlog *finished, size_t limit,
+                        struct outcome_context *context)
+{
+    add_from(b, finished, limit, context, add_finished);
+}
+
+static bool is_releasable(const struct partition *p)
+{
+    return p->closing && !p->released && p->state != PARTITION_TAKING && p->state != PARTITION_FENCED;
+}
+
+void batch_touch_releasable(struct batch *b, struct list *partitions)
+{
+    b->releases = true;
+    list_for_each(link, partitions)
+    {
+        struct partition *p = list_entry(link, struct partition, link);
+        if (is_releasable(p) && b->n_partitions < BATCH_MAX_PARTITIONS)
+            batch_touch(b, p);
+    }
+}
+
+void batch_add_cursors(struct batch *b)
+{
+    struct buf done = { 0 };
+    for (size_t i = 0; i < b->n_partitions; i++) {
+        struct partition *p = b->partitions[i];
+        struct record_cursor cursor = {
+            .topic = p->topic,
+            .partition = p->id,
+            .epoch = p->epoch,
+            .seq = p->seq,
+            .log_start = p->log_start,
+            .released = b->releases && is_releasable(p),
+        };
+        buf_reset(&done);
+        window_encode(&p->window, &cursor.next_offset, &done);
+        cursor.done = (struct span){ done.data, done.size };
+        record_add_cursor(b->rows, &cursor);
+    }
+    buf_done(&done);
+}
+
+/* --- Settling ------------------------------------------------------------------------------------------------------------ */
+
+void batch_advance(struct batch *b, void (*advanced)(struct partition *p, void *userdata), void *userdata)
+{
+    for (size_t i = 0; i < b->n_partitions; i++) {
+        struct partition *p = b->partitions[i];
+        p->released |= b->releases && is_releasable(p);
+        p->in_batch = false;
+        p->seq = b->seq;
+        p->gap = 0;
+        p->log_start_dirty = false;
+        window_advance(&p->window);
+        advanced(p, userdata);
+    }
+    b->n_partitions = 0;
+}
+
+struct job *batch_take_job(struct batch *b)
+{
+    struct list *first = list_first(&b->jobs);
+    if (!first)
+        return NULL;
+    list_remove(first);
+    b->n_jobs--;
+    return job_of(first);
+}
+
+static void put_back(struct job *job, struct backlog *to)
+{
+    if (job->partition)
+        window_unmark(&job->partition->window, job->message->offset);
+    list_remove(&job->link);
+    list_prepend(&to->jobs, &job->link);
+    to->n++;
+}
+
+void batch_put_back(struct batch *b, struct backlog *claims, struct backlog *finished)
+{
+    while (!list_is_empty(&b->jobs)) { /* from the last on, to the front */
+        struct job *job = job_of(b->jobs.prev);
+        put_back(job, job_is_claim(job) ? claims : finished);
+    }
+    for (size_t i = 0; i < b->n_partitions; i++)
+        b->partitions[i]->in_batch = false;
+    b->n_partitions = b->n_jobs = 0;
+}
+
+/* A claim that is under way may be granted: then the lease is ours, whoever has the partition, and the job has to run. */
+static void detach_claims(struct list *jobs, const struct partition *p)
+{
+    list_for_each(link, jobs)
+    {
+        if (job_of(link)->partition == p && job_is_claim(job_of(link)))
+            job_of(link)->partition = NULL;
+    }
+}
+
+void batch_drop_partition(struct batch *b, struct partition *p)
+{
+    detach_claims(&b->jobs, p);
+    drop_from(&b->jobs, &b->n_jobs, p);
+    for (size_t i = 0; i < b->n_partitions; i++) {
+        if (b->partitions[i] == p) {
+            b->partitions[i] = b->partitions[--b->n_partitions];
+            break;
+        }
+    }
+    p->in_batch = false;
+}
+
+struct partition *batch_find_partition(const struct batch *b, const char *topic, int32_t id)
+{
+    for (size_t i = 0; i < b->n_partitions; i++)
+        if (b->partitions[i]->id == id && strcmp(b->partitions[i]->topic, topic) == 0)
+            return b->partitions[i];
+    return NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The recorder's connection to PostgreSQL in the event loop: watched, bounded in time, made again with backoff for ever.
+ *
+ * Log lines are written once per change of state.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/cleanup.h"
+#include "store/session.h"
+
+struct link;
+
+struct link_owner {
+    void (*moved)(void *userdata); /* the session has done something: an answer, ready, lost */
+    void *userdata;
+};
+
+int link_new(struct link **ret, sd_event *event, const char *url, const char *name,
+             const struct session_statement *statements, int n_statements, const struct link_owner *owner);
+struct link *link_free(struct link *l);
+DEFINE_CLEANUP(struct link *, link_free)
+
+/* Makes the first attempt. */
+void link_start(struct link *l);
+
+/* For requests, when link_is_ready(). After them, link_watch(). */
+struct session *link_session(struct link *l);
+bool link_is_ready(const struct link *l);
+/* The session's descriptor and what it waits for change with every call into it. */
+void link_watch(struct link *l);
