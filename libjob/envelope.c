@@ -100,6 +100,14 @@ static void find_content_type(struct decoder *d)
     }
 }
 
+/* A message must still fit when the relay has added what is its own to write. */
+static void check_count(struct decoder *d)
+{
+    size_t limit = d->e->relayed ? MESSAGE_MAX_HEADERS : ENVELOPE_MAX_HEADERS;
+    if (d->m->n_headers > limit)
+        decoder_fail(d, err_set(decoder_err(d), ENVELOPE_MALFORMED, "more than %zu headers", limit));
+}
+
 static void check_payload(struct decoder *d)
 {
     const struct envelope *e = d->e;
@@ -126,10 +134,8 @@ static int read_structured(struct decoder *d)
 static int read_message(struct decoder *d)
 {
     d->n_headers = d->m->n_headers;
-    if (d->n_headers > MESSAGE_MAX_HEADERS) {
-        decoder_fail(d, err_set(d->reterr, ENVELOPE_MALFORMED, "more than %d headers", MESSAGE_MAX_HEADERS));
-        d->n_headers = MESSAGE_MAX_HEADERS; /* its dead letter should still know id and type */
-    }
+    if (d->n_headers > MESSAGE_MAX_HEADERS)
+        d->n_headers = MESSAGE_MAX_HEADERS; /* of too many: its dead letter should still know id and type */
     find_content_type(d);
     if (structured_is_content_type(d->e->content_type)) {
         int r = read_structured(d);
@@ -137,6 +143,7 @@ static int read_message(struct decoder *d)
             return r;
     }
     read_headers(d);
+    check_count(d);
     if (!d->e->type.data)
         decoder_fail(d, err_set(decoder_err(d), ENVELOPE_MALFORMED, "ce_type: missing"));
     check_payload(d);

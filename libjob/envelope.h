@@ -50,6 +50,9 @@ struct envelope {
 
 enum envelope_result { ENVELOPE_MALFORMED = 1 };
 
+/* Most headers of a message that is no relay's: the relay adds up to four. */
+#define ENVELOPE_MAX_HEADERS (MESSAGE_MAX_HEADERS - 4)
+
 /*
  * Reads a message. @ret is valid (envelope_done() it) for both 0 and ENVELOPE_MALFORMED; then id, key and payload are
  * set (payload: the raw value), type only if it was readable, and @reterr names the header and the rule it breaks.

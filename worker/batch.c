@@ -10,7 +10,7 @@
 void backlog_init(struct backlog *b)
 {
     list_init(&b->jobs);
-    b->n = 0;
+    b->n = b->size_bytes = 0;
 }
 
 static void free_jobs(struct list *jobs)
@@ -24,16 +24,17 @@ static void free_jobs(struct list *jobs)
 void backlog_done(struct backlog *b)
 {
     free_jobs(&b->jobs);
-    b->n = 0;
+    b->n = b->size_bytes = 0;
 }
 
 void backlog_append(struct backlog *b, struct job *job)
 {
     list_append(&b->jobs, &job->link);
     b->n++;
+    b->size_bytes += job_size_bytes(job);
 }
 
-static void drop_from(struct list *jobs, size_t *n, const struct partition *p)
+static void drop_from(struct list *jobs, size_t *n, size_t *size_bytes, const struct partition *p)
 {
     list_for_each_safe(link, jobs)
     {
@@ -41,13 +42,14 @@ static void drop_from(struct list *jobs, size_t *n, const struct partition *p)
         if (job->partition != p)
             continue;
         (*n)--;
+        *size_bytes -= job_size_bytes(job);
         job_free(job);
     }
 }
 
 void backlog_drop(struct backlog *b, const struct partition *p)
 {
-    drop_from(&b->jobs, &b->n, p);
+    drop_from(&b->jobs, &b->n, &b->size_bytes, p);
 }
 
 /* --- Building ------------------------------------------------------------------------------------------------------------ */
@@ -68,7 +70,7 @@ void batch_done(struct batch *b)
 void batch_begin(struct batch *b)
 {
     record_batch_reset(b->rows);
-    b->n_jobs = b->n_partitions = 0;
+    b->n_jobs = b->size_bytes = b->n_partitions = 0;
     b->releases = false;
 }
 
@@ -107,6 +109,7 @@ static void enter(struct batch *b, struct job *job)
     list_remove(&job->link);
     list_append(&b->jobs, &job->link);
     b->n_jobs++;
+    b->size_bytes += job_size_bytes(job);
 }
 
 typedef void (*add_fn)(struct batch *b, const struct outcome_context *context, struct job *job);
@@ -120,6 +123,7 @@ static void add_from(struct batch *b, struct backlog *from, size_t limit, struct
         context->random = noise_bits();
         add(b, context, job);
         from->n--;
+        from->size_bytes -= job_size_bytes(job);
         enter(b, job);
     }
 }
@@ -196,6 +200,7 @@ struct job *batch_take_job(struct batch *b)
         return NULL;
     list_remove(first);
     b->n_jobs--;
+    b->size_bytes -= job_size_bytes(job_of(first));
     return job_of(first);
 }
 
@@ -206,6 +211,7 @@ static void put_back(struct job *job, struct backlog *to)
     list_remove(&job->link);
     list_prepend(&to->jobs, &job->link);
     to->n++;
+    to->size_bytes += job_size_bytes(job);
 }
 
 void batch_put_back(struct batch *b, struct backlog *claims, struct backlog *finished)
@@ -216,7 +222,7 @@ void batch_put_back(struct batch *b, struct backlog *claims, struct backlog *fin
     }
     for (size_t i = 0; i < b->n_partitions; i++)
         b->partitions[i]->in_batch = false;
-    b->n_partitions = b->n_jobs = 0;
+    b->n_partitions = b->n_jobs = b->size_bytes = 0;
 }
 
 /* A claim that is under way may be granted: then the lease is ours, whoever has the partition, and the job has to run. */
@@ -232,7 +238,7 @@ static void detach_claims(struct list *jobs, const struct partition *p)
 void batch_drop_partition(struct batch *b, struct partition *p)
 {
     detach_claims(&b->jobs, p);
-    drop_from(&b->jobs, &b->n_jobs, p);
+    drop_from(&b->jobs, &b->n_jobs, &b->size_bytes, p);
     for (size_t i = 0; i < b->n_partitions; i++) {
         if (b->partitions[i] == p) {
             b->partitions[i] = b->partitions[--b->n_partitions];

@@ -19,7 +19,7 @@
 /* Jobs that wait to be put into a batch. */
 struct backlog {
     struct list jobs;
-    size_t n;
+    size_t n, size_bytes;
 };
 
 void backlog_init(struct backlog *b);
@@ -31,7 +31,7 @@ void backlog_drop(struct backlog *b, const struct partition *p);
 struct batch {
     struct record_batch *rows;
     struct list jobs; /* claims, then finished ones */
-    size_t n_jobs;
+    size_t n_jobs, size_bytes;
     struct partition *partitions[BATCH_MAX_PARTITIONS];
     size_t n_partitions;
     int64_t seq;   /* batch_seq that it writes */

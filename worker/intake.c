@@ -26,204 +26,17 @@ struct intake {
     struct intake_owner owner;
     struct consumer *consumer;
     sd_event_source *io, *commit_timer, *prove_timer, *revoke_timer, *retake_timer;
-    struct job_types *types;
+    struct reader reader;
 
     struct list partitions;
     enum rebalance pending;
     uintptr_t generation; /* of the assignment: answers to older commits mean nothing */
     bool stopping, released, away_logged;
-
-    struct list ready;
-    size_t n_ready, ready_bytes;
 };
 
 static struct partition *partition_at(struct list *link)
 {
     return list_entry(link, struct partition, link);
-}
-
-/* --- The ready list ---------------------------------------------------------------------------------------------------- */
-
-static size_t job_bytes(const struct job *job)
-{
-    return job->message->value.size + 512;
-}
-
-static void put_ready(struct intake *in, struct job *job)
-{
-    in->n_ready++;
-    in->ready_bytes += job_bytes(job);
-}
-
-void intake_add_ready(struct intake *in, struct job *job)
-{
-    list_prepend(&in->ready, &job->link);
-    put_ready(in, job);
-}
-
-static void take_ready(struct intake *in, struct job *job)
-{
-    list_remove(&job->link);
-    in->n_ready--;
-    in->ready_bytes -= job_bytes(job);
-}
-
-struct job *intake_next_ready(struct intake *in)
-{
-    struct list *first = list_first(&in->ready);
-    if (!first)
-        return NULL;
-    take_ready(in, job_of(first));
-    return job_of(first);
-}
-
-static bool ready_has_room(const struct intake *in)
-{
-    return in->n_ready < INTAKE_READY_JOBS && in->ready_bytes < INTAKE_READY_BYTES;
-}
-
-/* Jobs of @p (NULL: of all partitions) that have not started: they stay in the log. */
-static void drop_ready(struct intake *in, const struct partition *p)
-{
-    list_for_each_safe(link, &in->ready)
-    {
-        struct job *job = job_of(link);
-        if (!job->partition || (p && job->partition != p))
-            continue;
-        job->partition->n_open--;
-        take_ready(in, job);
-        job_free(job);
-    }
-}
-
-/* --- From record to job ------------------------------------------------------------------------------------------------ */
-
-static bool needs_claim(const struct partition *p, const struct job *job)
-{
-    return job->envelope.relayed || job->envelope.claim || job->message->offset < p->probation_end;
-}
-
-static void route(struct intake *in, struct partition *p, struct job *job)
-{
-    struct err why = { 0 };
-    int r = envelope_decode(job->message, &job->envelope, &why);
-    if (r) {
-        job_finish(job, OUTCOME_MALFORMED, "%s", why.text);
-        in->owner.finished(job, in->owner.userdata);
-        return;
-    }
-    job->type = job_types_get(in->types, job->envelope.type);
-    job->epoch = p->epoch;
-    if (!job->type->handler) {
-        job_finish(job, OUTCOME_UNKNOWN_TYPE, NULL);
-        in->owner.finished(job, in->owner.userdata);
-    } else if (needs_claim(p, job)) {
-        in->owner.claim(job, in->owner.userdata);
-    } else {
-        list_append(&in->ready, &job->link);
-        put_ready(in, job);
-    }
-}
-
-static void note_gap(struct intake *in, struct partition *p, int64_t gap)
-{
-    if (gap == 0)
-        return;
-    p->gap += gap;
-    in->owner.gap(in->owner.userdata);
-}
-
-/* The first thing read of a new cursor tells where its log starts. */
-static void note_log_start(struct intake *in, struct partition *p, int64_t offset)
-{
-    if (p->log_start >= 0)
-        return;
-    p->log_start = offset;
-    p->log_start_dirty = true;
-    in->owner.gap(in->owner.userdata);
-}
-
-/* Return: false when the window has no room for it now. */
-static bool accept(struct intake *in, struct partition *p, struct message *m)
-{
-    note_log_start(in, p, m->offset);
-    note_gap(in, p, window_see_end(&p->window, m->offset));
-    if (!window_has_room(&p->window, m->offset))
-        return false;
-    window_see(&p->window, m->offset);
-    if (window_is_done(&p->window, m->offset)) {
-        message_free(m);
-        return true;
-    }
-    struct job *job = job_new(m);
-    if (!job) {
-        in->owner.fatal("out of memory", in->owner.userdata);
-        return true;
-    }
-    job->partition = p;
-    p->n_open++;
-    route(in, p, job);
-    return true;
-}
-
-static void stand_outside(struct intake *in, struct partition *p)
-{
-    (void)in;
-    p->state = PARTITION_OUTSIDE;
-    log_error("intake: %s[%" PRId32 "]: the cursor's next_offset %" PRId64
-              " is not in the log; the topic was "
-              "recreated or Kafka dropped records. This partition stands until that is mended",
-              p->topic, p->id, p->window.base);
-}
-
-/* Return: true when there may be more. */
-static bool read_one(struct intake *in, struct partition *p)
-{
-    struct message *m = steal(p->held);
-    int64_t offset = -1;
-    int r = m ? 0 : feed_next(p->feed, &m, &offset);
-    switch (r) {
-    case 0:
-        if (!accept(in, p, m))
-            p->held = m;
-        return !p->held;
-    case FEED_END:
-        note_log_start(in, p, offset);
-        note_gap(in, p, window_see_end(&p->window, offset));
-        return true;
-    case FEED_OUTSIDE:
-        stand_outside(in, p);
-        return false;
-    case FEED_EMPTY:
-        return false;
-    default:
-        in->owner.fatal("out of memory", in->owner.userdata);
-        return false;
-    }
-}
-
-static bool is_readable(const struct partition *p)
-{
-    return p->state == PARTITION_OPEN && !p->closing && p->feed;
-}
-
-/* In turns of some records, so that no partition waits for another. */
-void intake_pump(struct intake *in)
-{
-    const int turn = 64;
-    bool more = !in->stopping;
-    while (more && ready_has_room(in)) {
-        more = false;
-        list_for_each(link, &in->partitions)
-        {
-            struct partition *p = partition_at(link);
-            for (int i = 0; i < turn && is_readable(p) && ready_has_room(in); i++) {
-                if (!read_one(in, p))
-                    break;
-                more |= i == turn - 1;
-            }
-        }
-    }
 }
 
 /* --- Take-over --------------------------------------------------------------------------------------------------------- */
@@ -253,7 +66,7 @@ void intake_taken(struct intake *in, struct partition *p, bool unclean, struct s
         return;
     window_done(&p->window);
     if (window_init(&p->window, next_offset, in->config->worker.window) < 0) {
-        in->owner.fatal("out of memory", in->owner.userdata);
+        in->owner.reader.fatal("out of memory", in->owner.reader.userdata);
         return;
     }
     if (window_decode(&p->window, done) != 0)
@@ -321,14 +134,14 @@ static void answer_assign(struct intake *in)
     _cleanup_free_ struct consumer_place *places = list_places(in, is_any, true, &n);
     in->pending = REBALANCE_NONE;
     if (!places || consumer_assign(in->consumer, places, n, &err) < 0) {
-        in->owner.fatal(places ? err.text : "out of memory", in->owner.userdata);
+        in->owner.reader.fatal(places ? err.text : "out of memory", in->owner.reader.userdata);
         return;
     }
     list_for_each(link, &in->partitions)
     {
         struct partition *p = partition_at(link);
         if (feed_new(&p->feed, in->consumer, p->topic, p->id) < 0)
-            in->owner.fatal("a partition's queue could not be opened", in->owner.userdata);
+            in->owner.reader.fatal("a partition's queue could not be opened", in->owner.reader.userdata);
     }
 }
 
@@ -362,7 +175,7 @@ static void on_assign(struct intake *in, const struct consumer_event *event)
     for (size_t i = 0; i < event->n_places && !in->stopping; i++) {
         struct partition *p = partition_new(event->places[i].topic, event->places[i].partition);
         if (!p) {
-            in->owner.fatal("out of memory", in->owner.userdata);
+            in->owner.reader.fatal("out of memory", in->owner.reader.userdata);
             return;
         }
         list_append(&in->partitions, &p->link);
@@ -370,7 +183,7 @@ static void on_assign(struct intake *in, const struct consumer_event *event)
     if (list_is_empty(&in->partitions)) /* nothing for us, or we are leaving */
         answer_assign(in);
     else
-        in->owner.take_over(&in->partitions, in->owner.userdata);
+        in->owner.take_over(&in->partitions, in->owner.reader.userdata);
 }
 
 static int on_retake(sd_event_source *source, uint64_t usec, void *userdata)
@@ -388,7 +201,7 @@ static int on_retake(sd_event_source *source, uint64_t usec, void *userdata)
         any = true;
     }
     if (any)
-        in->owner.take_over(&in->partitions, in->owner.userdata);
+        in->owner.take_over(&in->partitions, in->owner.reader.userdata);
     return 0;
 }
 
@@ -400,8 +213,8 @@ void intake_fenced(struct intake *in, struct partition *p)
                 p->topic, p->id);
     p->state = PARTITION_FENCED;
     p->gap = 0;
-    drop_ready(in, p);
-    in->owner.drop(p, true, in->owner.userdata);
+    reader_drop_ready(&in->reader, p);
+    in->owner.drop(p, in->owner.reader.userdata);
     if (!p->closing)
         set_timer(in->retake_timer, RETAKE_PAUSE_US);
 }
@@ -424,14 +237,15 @@ static void answer_revoke(struct intake *in)
 static void close_all(struct intake *in)
 {
     in->generation++;
-    drop_ready(in, NULL);
+    reader_drop_ready(&in->reader, NULL);
     list_for_each(link, &in->partitions) partition_at(link)->closing = true;
 }
 
 /* Others may own them already: what runs here must not go on beside it. */
 static void give_up(struct intake *in)
 {
-    list_for_each(link, &in->partitions) in->owner.drop(partition_at(link), true, in->owner.userdata);
+    in->owner.forget(in->owner.reader.userdata);
+    list_for_each(link, &in->partitions) in->owner.drop(partition_at(link), in->owner.reader.userdata);
     answer_revoke(in);
 }
 
@@ -456,7 +270,7 @@ static void on_revoke(struct intake *in, const struct consumer_event *event)
         answer_revoke(in);
     } else {
         set_timer(in->revoke_timer, INTAKE_REVOKE_LIMIT_US);
-        in->owner.release(&in->partitions, in->owner.userdata);
+        in->owner.release(&in->partitions, in->owner.reader.userdata);
     }
 }
 
@@ -530,7 +344,7 @@ static void handle(struct intake *in, const struct consumer_event *event)
         log_away(in, event->error);
         break;
     case CONSUMER_FATAL:
-        in->owner.fatal(event->error, in->owner.userdata);
+        in->owner.reader.fatal(event->error, in->owner.reader.userdata);
         break;
     }
 }
@@ -550,6 +364,17 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 
 /* --- Start and end -------------------------------------------------------------------------------------------------------- */
 
+struct reader *intake_reader(struct intake *in)
+{
+    return &in->reader;
+}
+
+void intake_pump(struct intake *in)
+{
+    if (!in->stopping)
+        reader_pump(&in->reader, &in->partitions);
+}
+
 struct list *intake_partitions(struct intake *in)
 {
     return &in->partitions;
@@ -558,11 +383,10 @@ struct list *intake_partitions(struct intake *in)
 void intake_stop(struct intake *in, struct list *leased)
 {
     in->stopping = true;
-    drop_ready(in, NULL);
-    while (!list_is_empty(&in->ready)) {
-        struct job *job = intake_next_ready(in);
+    reader_drop_ready(&in->reader, NULL);
+    struct job *job;
+    while ((job = reader_next_ready(&in->reader)))
         list_append(leased, &job->link);
-    }
 }
 
 void intake_release_all(struct intake *in)
@@ -571,7 +395,7 @@ void intake_release_all(struct intake *in)
     if (list_is_empty(&in->partitions))
         in->released = true;
     else
-        in->owner.release(&in->partitions, in->owner.userdata);
+        in->owner.release(&in->partitions, in->owner.reader.userdata);
 }
 
 bool intake_is_released(const struct intake *in)
@@ -636,19 +460,13 @@ static int add_sources(struct intake *in)
     return sd_event_add_io(in->event, &in->io, consumer_fd(in->consumer), EPOLLIN, on_io, in);
 }
 
-static void free_ready(struct intake *in)
-{
-    list_for_each_safe(link, &in->ready) job_free(job_of(link));
-}
-
 static void free_all(struct intake *in)
 {
     sd_event_source *sources[] = { in->io, in->commit_timer, in->prove_timer, in->revoke_timer,
                                    in->retake_timer };
     for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
         sd_event_source_disable_unref(sources[i]);
-    list_for_each_safe(link, &in->ready) job_free(job_of(link));
-    job_types_free(in->types);
+    reader_done(&in->reader);
     free(in);
 }
 
@@ -657,7 +475,7 @@ int intake_close(struct intake *in, int64_t timeout_us)
     if (!in)
         return 0;
     in->io = sd_event_source_disable_unref(in->io);
-    free_ready(in);
+    reader_done(&in->reader);
     free_partitions(in);
     if (consumer_close(in->consumer, timeout_us) != 0)
         return 1;
@@ -675,9 +493,9 @@ int intake_new(struct intake **ret, sd_event *event, const struct job_config *co
     in->config = config;
     in->owner = *owner;
     list_init(&in->partitions);
-    list_init(&in->ready);
-    in->types = job_types_new(config);
-    int r = in->types ? open_consumer(in, reterr) : -ENOMEM;
+    int r = reader_init(&in->reader, config, &owner->reader);
+    if (r == 0)
+        r = open_consumer(in, reterr);
     if (r == 0)
         r = add_sources(in);
     if (r >= 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads jobs from Kafka: membership in the group, the partitions and their take-over, and each record's way to the ready list.
+ * Membership in the consumer group: which partitions are ours, their take-over, and giving them back. What is read from them is
+ * worker/reader.h's.
  *
  * Take-over, three steps (worker/partition.h has the states): (1) the recorder raises the epoch and reads the cursor in
  * PostgreSQL; (2) next_offset is committed to Kafka, which refuses whoever is no member any more; (3) the partition is
@@ -9,9 +10,6 @@
  * Revocation: nothing of the partition starts any more, jobs that have not started are dropped (they are still in the
  * log), what runs is waited for and recorded, the cursor is given back, and only then is Kafka answered. When that takes
  * longer than INTAKE_REVOKE_LIMIT_US, or when the assignment was lost, the executors are killed instead.
- *
- * Bounds: the ready list by INTAKE_READY_JOBS and INTAKE_READY_BYTES, each partition by its window, librdkafka's prefetch
- * by its own settings.
  *
  * Crash story: nothing here is durable. Whatever was read and not recorded is read again by the next owner.
  */
@@ -24,26 +22,21 @@
 #include "libjob/config.h"
 #include "worker/job.h"
 #include "worker/partition.h"
+#include "worker/reader.h"
 
-#define INTAKE_READY_JOBS 4096
-#define INTAKE_READY_BYTES (16 << 20)
 #define INTAKE_POLL_LIMIT_US (300 * INT64_C(1000000))
 #define INTAKE_REVOKE_LIMIT_US (INTAKE_POLL_LIMIT_US - 10 * INT64_C(1000000))
 
 struct intake;
 
 struct intake_owner {
+    struct reader_owner reader; /* its userdata is for all of these; fatal: the process has to end */
     void (*take_over)(struct list *partitions,
                       void *userdata); /* raise the epochs of those in state TAKING */
     void (*release)(struct list *partitions,
-                    void *userdata); /* give the closing ones back when nothing is open */
-    void (*drop)(struct partition *p, bool kill,
-                 void *userdata); /* forget its jobs everywhere; kill: those running, too */
-    void (*finished)(struct job *job, void *userdata); /* ended without being run */
-    void (*claim)(struct job *job, void *userdata);    /* must be leased before it starts */
-    void (*gap)(void *userdata);                       /* a cursor can move without a job */
-    void (*fatal)(const char *why, void *userdata);    /* the consumer is lost: the process has to end */
-    void *userdata;
+                    void *userdata);                   /* give the closing ones back when nothing is open */
+    void (*drop)(struct partition *p, void *userdata); /* forget its jobs everywhere, kill those that run */
+    void (*forget)(void *userdata);                    /* what was asked for by take_over and release */
 };
 
 int intake_new(struct intake **ret, sd_event *event, const struct job_config *config,
@@ -61,10 +54,8 @@ void intake_advanced(struct intake *in, struct partition *p);
 void intake_fenced(struct intake *in, struct partition *p);
 void intake_released(struct intake *in);
 
-/* A job that may start; a claimed one, or one that its executor gave back, goes first. */
-void intake_add_ready(struct intake *in, struct job *job);
-struct job *intake_next_ready(struct intake *in);
-
+/* Its ready list is where jobs to be dispatched are taken from. */
+struct reader *intake_reader(struct intake *in);
 /* Reads what there is room for. */
 void intake_pump(struct intake *in);
 

@@ -39,6 +39,11 @@ bool job_is_short(const struct job *job)
     return job->type->typical_us > 0 && job->type->typical_us < JOB_SHORT_US;
 }
 
+size_t job_size_bytes(const struct job *job)
+{
+    return job->message->key.size + job->message->value.size + job->result_size + 1024;
+}
+
 void job_finish(struct job *job, enum job_outcome outcome, const char *format, ...)
 {
     job->outcome = outcome;

@@ -77,6 +77,8 @@ static inline struct job *job_of(struct list *link)
 }
 
 bool job_is_short(const struct job *job);
+/* The memory that it holds, roughly. */
+size_t job_size_bytes(const struct job *job);
 
 /* Sets outcome and error text (printf-like; NULL: none). */
 void job_finish(struct job *job, enum job_outcome outcome, const char *format, ...)

@@ -57,12 +57,12 @@ static void fill_common(const struct job *job, const struct outcome_context *con
         .token = job->token,
         .attempt = envelope->attempt,
         .delivery = envelope->delivery,
-        .enqueued_us = envelope->time_us,
+        .enqueued_us = job->refused[0] ? 0 : envelope->time_us,
         .started_us = server_time(context, job->started_us),
         .finished_us = server_time(context, job->finished_us ? job->finished_us : context->now_us),
         .cpu_ms = job->cpu_us < 0 ? -1 : (int32_t)(job->cpu_us / 1000),
         .peak_kib = (int32_t)job->peak_kib,
-        .trace_id = trace_id(envelope->traceparent),
+        .trace_id = job->refused[0] ? (struct span){ 0 } : trace_id(envelope->traceparent),
         .delay_us = -1,
         .max_crashes = handler ? handler->max_crashes : 1,
     };
@@ -74,7 +74,10 @@ static void fill_message(const struct job *job, struct outcome_texts *texts, str
     const struct message *m = job->message;
     size_t n = m->n_headers <= MESSAGE_MAX_HEADERS ? m->n_headers : MESSAGE_MAX_HEADERS;
     buf_reset(&texts->headers);
-    envelope_headers_to_json(m->headers, n, job->outcome != OUTCOME_MALFORMED, &texts->headers);
+    if (job->refused[0])
+        buf_append_string(&texts->headers, "{}");
+    else
+        envelope_headers_to_json(m->headers, n, job->outcome != OUTCOME_MALFORMED, &texts->headers);
     ret->headers_json = (struct span){ texts->headers.data, texts->headers.size };
     ret->key = job->envelope.key;
     ret->payload = m->value; /* not the envelope's: in structured mode the attributes are in there */

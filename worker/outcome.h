@@ -19,6 +19,8 @@ struct outcome_context {
     uint64_t random;         /* for jitter */
 };
 
+/* A row that PostgreSQL has refused (job->refused) is filled with what is certain to be taken: no result, headers, trace, time. */
+
 /* The lease row of a job. */
 void outcome_fill_claim(const struct job *job, const struct outcome_context *context,
                         struct outcome_texts *texts, struct record_row *ret);

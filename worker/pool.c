@@ -105,6 +105,32 @@ static int spawn(struct executor *e)
     return 0;
 }
 
+static void wait_to_respawn(struct pool *p)
+{
+    p->waiting_to_respawn = true;
+    sd_event_source_set_time_relative(p->respawn_timer, RESPAWN_US);
+    sd_event_source_set_enabled(p->respawn_timer, SD_EVENT_ONESHOT);
+}
+
+/* Once the handlers are known to load: as many as there shall always be. */
+static void start_minimum(struct pool *p)
+{
+    for (int i = 0; i < p->config->worker.executors_min; i++)
+        if (p->executors[i].state == EXECUTOR_ABSENT && !p->waiting_to_respawn && spawn(&p->executors[i]) < 0)
+            wait_to_respawn(p);
+}
+
+static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct pool *p = userdata;
+    (void)source;
+    (void)usec;
+    p->waiting_to_respawn = false;
+    if (p->proven)
+        start_minimum(p);
+    return 0;
+}
+
 int pool_start(struct pool *p)
 {
     return spawn(&p->executors[0]);
@@ -187,12 +213,15 @@ static void take_answer(struct executor *e, const struct frame_answer *answer)
 static void take_hello(struct executor *e, const struct frame *hello)
 {
     const char *error = (const char *)(hello + 1);
-    if (*error) {
+    if (*error && !e->pool->proven) {
         e->pool->owner.broken(error, e->pool->owner.userdata);
-        return;
+    } else if (*error) {
+        log_error("run: %s", error); /* a module was replaced by a broken one: the others go on */
+    } else {
+        e->state = EXECUTOR_READY;
+        e->pool->proven = true;
+        start_minimum(e->pool);
     }
-    e->state = EXECUTOR_READY;
-    e->pool->proven = true;
 }
 
 static void take_frames(struct executor *e, const char *data, size_t size, size_t *at)
@@ -302,22 +331,6 @@ static void give_jobs_back(struct executor *e, const struct zygote_exit *exit)
             e->pool->owner.unstarted(job, e->pool->owner.userdata);
         }
     }
-}
-
-static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
-{
-    struct pool *p = userdata;
-    (void)source;
-    (void)usec;
-    p->waiting_to_respawn = false;
-    return 0;
-}
-
-static void wait_to_respawn(struct pool *p)
-{
-    p->waiting_to_respawn = true;
-    sd_event_source_set_time_relative(p->respawn_timer, RESPAWN_US);
-    sd_event_source_set_enabled(p->respawn_timer, SD_EVENT_ONESHOT);
 }
 
 static struct executor *find_pid(struct pool *p, pid_t pid)
@@ -502,7 +515,7 @@ void pool_kill_busy(struct pool *p, int signal)
             zygote_request_kill(p->zygote, p->executors[i].pid, signal);
 }
 
-void pool_orphan_partition(struct pool *p, const struct partition *partition)
+static void orphan_partition(struct pool *p, const struct partition *partition)
 {
     for (uint32_t i = 0; i < p->max; i++) {
         list_for_each(link, &p->executors[i].jobs)
@@ -531,7 +544,7 @@ void pool_kill_partition(struct pool *p, const struct partition *partition)
         if (e->n_jobs && e->pid && runs_partition(e, partition))
             zygote_request_kill(p->zygote, e->pid, SIGKILL);
     }
-    pool_orphan_partition(p, partition);
+    orphan_partition(p, partition);
 }
 
 int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config,

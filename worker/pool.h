@@ -52,5 +52,3 @@ void pool_kill_busy(struct pool *p, int signal);
 void pool_set_draining(struct pool *p);
 /* Makes every unleased job of @partition an orphan and kills the executor that runs one. */
 void pool_kill_partition(struct pool *p, const struct partition *partition);
-/* Makes them orphans only. */
-void pool_orphan_partition(struct pool *p, const struct partition *partition);

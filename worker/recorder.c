@@ -377,6 +377,10 @@ static void narrow_down(struct recorder *r, const struct record_reply *reply)
         struct job *job = job_of(list_first(&r->batch.jobs));
         log_warning("record: PostgreSQL refused a row: %s (SQLSTATE %s)", reply->text, reply->sqlstate);
         memcpy(job->refused, reply->sqlstate, sizeof(job->refused));
+        if (job_is_claim(job)) { /* what cannot be stored cannot be run again after a crash either */
+            job->token = 0;
+            job_finish(job, OUTCOME_MALFORMED, NULL);
+        }
     }
     settle_not_committed(r);
     if (r->suspects < n)
@@ -546,6 +550,12 @@ void recorder_add_claim(struct recorder *r, struct job *job)
     backlog_append(&r->claims, job);
 }
 
+bool recorder_has_room(const struct recorder *r)
+{
+    return recorder_n_waiting(r) < RECORDER_MAX_JOBS &&
+           r->finished.size_bytes + r->claims.size_bytes + r->batch.size_bytes < RECORDER_MAX_BYTES;
+}
+
 size_t recorder_n_waiting(const struct recorder *r)
 {
     return r->finished.n + r->claims.n + r->batch.n_jobs;
@@ -562,7 +572,7 @@ void recorder_release(struct recorder *r, struct list *partitions)
     recorder_pump(r);
 }
 
-void recorder_forget_release(struct recorder *r)
+void recorder_forget_requests(struct recorder *r)
 {
     r->release = NULL;
     r->take_over = NULL;

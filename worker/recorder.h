@@ -24,6 +24,9 @@
 #include "worker/job.h"
 #include "worker/partition.h"
 
+#define RECORDER_MAX_JOBS 4000
+#define RECORDER_MAX_BYTES (32 << 20)
+
 struct recorder;
 
 struct recorder_owner {
@@ -56,12 +59,15 @@ void recorder_add_finished(struct recorder *r, struct job *job);
 void recorder_add_claim(struct recorder *r, struct job *job);
 /* Not yet recorded, claims included. */
 size_t recorder_n_waiting(const struct recorder *r);
+/* False: nothing that ends here may be started, or it would gather without bound. What runs may still come. */
+bool recorder_has_room(const struct recorder *r);
 
 /* Takes over the cursors of these partitions, all in state TAKING. */
 void recorder_take_over(struct recorder *r, struct list *partitions);
 /* Gives back the cursors of the closing partitions in this list, once none has an open job. */
 void recorder_release(struct recorder *r, struct list *partitions);
-void recorder_forget_release(struct recorder *r);
+/* Nothing is to be taken over or given back any more. */
+void recorder_forget_requests(struct recorder *r);
 /* The partition goes away: its unleased jobs in here are dropped. */
 void recorder_drop_partition(struct recorder *r, struct partition *p);
 /* Cursors that moved over gaps only are written with the next batch, at the latest after a second. */

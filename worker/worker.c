@@ -63,7 +63,7 @@ static void return_job(struct job *job, void *userdata)
     if (job->orphan) {
         job_free(job);
     } else if (w->phase <= PHASE_RUNNING && !(job->partition && job->partition->closing)) {
-        intake_add_ready(w->intake, job);
+        reader_add_ready(intake_reader(w->intake), job);
     } else if (job->token) {
         job_finish(job, OUTCOME_INTERRUPTED, "its worker stopped before it started");
         recorder_add_finished(w->recorder, job);
@@ -121,15 +121,21 @@ static void release_partitions(struct list *partitions, void *userdata)
     recorder_release(((struct worker *)userdata)->recorder, partitions);
 }
 
-static void drop_partition(struct partition *p, bool kill_running, void *userdata)
+static void drop_partition(struct partition *p, void *userdata)
 {
     struct worker *w = userdata;
-    recorder_forget_release(w->recorder);
     recorder_drop_partition(w->recorder, p);
-    if (kill_running)
-        pool_kill_partition(w->pool, p);
-    else
-        pool_orphan_partition(w->pool, p);
+    pool_kill_partition(w->pool, p);
+}
+
+static void forget_requests(void *userdata)
+{
+    recorder_forget_requests(((struct worker *)userdata)->recorder);
+}
+
+static bool has_room(void *userdata)
+{
+    return recorder_has_room(((struct worker *)userdata)->recorder);
 }
 
 static void note_gap(void *userdata)
@@ -152,12 +158,12 @@ static void look_again(void *userdata)
 
 static void dispatch(struct worker *w)
 {
-    while (recorder_n_waiting(w->recorder) + pool_n_running(w->pool) < WORKER_MAX_UNRECORDED) {
-        struct job *job = intake_next_ready(w->intake);
+    while (recorder_has_room(w->recorder)) {
+        struct job *job = reader_next_ready(intake_reader(w->intake));
         if (!job)
             break;
         if (!pool_dispatch(w->pool, job)) {
-            intake_add_ready(w->intake, job);
+            reader_add_ready(intake_reader(w->intake), job);
             break;
         }
     }
@@ -304,14 +310,18 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
 static int start_intake(struct worker *w)
 {
     const struct intake_owner owner = {
+        .reader = {
+            .finished = finish_job,
+            .claim = claim_job,
+            .has_room = has_room,
+            .gap = note_gap,
+            .fatal = consumer_fatal,
+            .userdata = w,
+        },
         .take_over = take_partitions,
         .release = release_partitions,
         .drop = drop_partition,
-        .finished = finish_job,
-        .claim = claim_job,
-        .gap = note_gap,
-        .fatal = consumer_fatal,
-        .userdata = w,
+        .forget = forget_requests,
     };
     struct err err = { 0 };
     int r = intake_new(&w->intake, w->event, w->config, &owner, &err);

@@ -5,8 +5,8 @@
  *     intake ──ready──▶ pool ──finished──▶ recorder ──▶ PostgreSQL
  *        └──claim──▶ recorder ──claimed──▶ ready
  *
- * Backpressure: when PostgreSQL is slow or away, finished jobs gather up to WORKER_MAX_UNRECORDED; then nothing is
- * dispatched, the ready list fills, and Kafka is not read any more.
+ * Backpressure: when PostgreSQL is slow or away, jobs gather in the recorder up to its bounds; then nothing is dispatched,
+ * nothing is claimed, and Kafka is not read any more.
  *
  * Stopping (SIGTERM): intake stops; running jobs have drain_timeout; what is left gets SIGTERM, after the kill grace
  * SIGKILL, and is recorded as interrupted; then the cursors are given back, the group is left, and the process ends
@@ -16,7 +16,6 @@
 
 #include "libjob/config.h"
 
-#define WORKER_MAX_UNRECORDED 4000
 #define WORKER_KILL_GRACE_US (10 * INT64_C(1000000))
 
 /* Runs until it is stopped. @zygote: of zygote_start(). Return: exit status (libjob/program.h). */

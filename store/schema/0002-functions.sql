@@ -3,10 +3,14 @@
 
 -- --- Partitions by id ------------------------------------------------------------------------------------------------
 
--- The smallest UUIDv7-ordered id of a day (UTC).
+-- The smallest id that a UUIDv7 of this moment, or later, can have.
+CREATE FUNCTION job.first_id_after(moment timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+    SELECT (lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+$$;
+
+-- The smallest id of a day (UTC).
 CREATE FUNCTION job.first_id_of(day date) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
-    SELECT (lpad(to_hex((extract(epoch FROM day::timestamp AT TIME ZONE 'UTC') * 1000)::bigint), 12, '0')
-            || repeat('0', 20))::uuid
+    SELECT job.first_id_after(day::timestamp AT TIME ZONE 'UTC')
 $$;
 
 -- Makes one day's partition beside the table and attaches it; rows of the day that already lie in the default partition
@@ -262,7 +266,7 @@ BEGIN
     ELSIF type IS NULL OR type !~ '^[A-Za-z][A-Za-z0-9_.-]{0,127}$' THEN
         RAISE EXCEPTION 'type % is no job type: [A-Za-z][A-Za-z0-9_.-]{0,127}', quote_nullable(type)
             USING ERRCODE = 'invalid_parameter_value';
-    ELSIF octet_length(payload::text) > 1048576 - 1024 THEN
+    ELSIF octet_length(payload::text) + coalesce(octet_length(headers::text), 0) > 1048576 - 1024 THEN
         RAISE EXCEPTION 'payload has % bytes, more than 1 MiB less headers', octet_length(payload::text)
             USING ERRCODE = 'program_limit_exceeded';
     ELSIF max_attempts NOT BETWEEN 1 AND 1000 THEN
@@ -272,9 +276,13 @@ BEGIN
     ELSIF jsonb_typeof(headers) <> 'object' THEN
         RAISE EXCEPTION 'headers must be a JSON object of strings' USING ERRCODE = 'invalid_parameter_value';
     ELSIF EXISTS (SELECT FROM jsonb_each(headers) h (name, value)
-                  WHERE h.name ~ '^(ce_|content-type$|traceparent$|tracestate$)' AND h.name NOT IN ('traceparent', 'tracestate')
-                     OR h.name = '' OR jsonb_typeof(h.value) <> 'string') THEN
-        RAISE EXCEPTION 'headers must be strings, and names beginning with ce_ are reserved'
+                  WHERE h.name ~ '^(ce_|content-type$)' OR h.name = '' OR jsonb_typeof(h.value) <> 'string') THEN
+        RAISE EXCEPTION 'headers must be strings, and content-type and names beginning with ce_ are reserved'
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF (SELECT count(*) FROM jsonb_object_keys(headers)) > 40 OR octet_length(headers::text) > 65536 THEN
+        RAISE EXCEPTION 'headers are more than 40, or more than 64 KiB' USING ERRCODE = 'program_limit_exceeded';
+    ELSIF id IS NOT NULL AND (substr(id::text, 15, 1) <> '7' OR id >= job.first_id_after(clock_timestamp() + interval '1 hour')) THEN
+        RAISE EXCEPTION 'id % is no UUID of version 7, or more than an hour in the future', id
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     all_headers := coalesce(headers, '{}') || jsonb_strip_nulls(jsonb_build_object(

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/reader.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "libjob/envelope.h"
+
+/* --- The ready list ---------------------------------------------------------------------------------------------------- */
+
+static void put_ready(struct reader *r, struct job *job)
+{
+    r->n_ready++;
+    r->ready_bytes += job_size_bytes(job);
+}
+
+void reader_add_ready(struct reader *r, struct job *job)
+{
+    list_prepend(&r->ready, &job->link);
+    put_ready(r, job);
+}
+
+static void take_ready(struct reader *r, struct job *job)
+{
+    list_remove(&job->link);
+    r->n_ready--;
+    r->ready_bytes -= job_size_bytes(job);
+}
+
+struct job *reader_next_ready(struct reader *r)
+{
+    struct list *first = list_first(&r->ready);
+    if (!first)
+        return NULL;
+    take_ready(r, job_of(first));
+    return job_of(first);
+}
+
+/* Jobs of @p (NULL: of all partitions) that have not started: they stay in the log. */
+void reader_drop_ready(struct reader *r, const struct partition *p)
+{
+    list_for_each_safe(link, &r->ready)
+    {
+        struct job *job = job_of(link);
+        if (!job->partition || (p && job->partition != p))
+            continue;
+        job->partition->n_open--;
+        take_ready(r, job);
+        job_free(job);
+    }
+}
+
+/* --- From record to job ------------------------------------------------------------------------------------------------ */
+
+static bool needs_claim(const struct partition *p, const struct job *job)
+{
+    return job->envelope.relayed || job->envelope.claim || job->message->offset < p->probation_end;
+}
+
+static void route(struct reader *r, struct partition *p, struct job *job)
+{
+    struct err why = { 0 };
+    if (envelope_decode(job->message, &job->envelope, &why)) {
+        job_finish(job, OUTCOME_MALFORMED, "%s", why.text);
+        r->owner.finished(job, r->owner.userdata);
+        return;
+    }
+    job->type = job_types_get(r->types, job->envelope.type);
+    job->epoch = p->epoch;
+    if (!job->type->handler) {
+        job_finish(job, OUTCOME_UNKNOWN_TYPE, NULL);
+        r->owner.finished(job, r->owner.userdata);
+    } else if (needs_claim(p, job)) {
+        r->owner.claim(job, r->owner.userdata);
+    } else {
+        list_append(&r->ready, &job->link);
+        put_ready(r, job);
+    }
+}
+
+static void note_gap(struct reader *r, struct partition *p, int64_t gap)
+{
+    if (gap == 0)
+        return;
+    p->gap += gap;
+    r->owner.gap(r->owner.userdata);
+}
+
+/* The first thing read of a new cursor tells where its log starts. */
+static void note_log_start(struct reader *r, struct partition *p, int64_t offset)
+{
+    if (p->log_start >= 0)
+        return;
+    p->log_start = offset;
+    p->log_start_dirty = true;
+    r->owner.gap(r->owner.userdata);
+}
+
+/* Return: false when the window has no room for it now. */
+static bool accept(struct reader *r, struct partition *p, struct message *m)
+{
+    note_log_start(r, p, m->offset);
+    note_gap(r, p, window_see_end(&p->window, m->offset));
+    if (!window_has_room(&p->window, m->offset))
+        return false;
+    window_see(&p->window, m->offset);
+    if (window_is_done(&p->window, m->offset)) {
+        message_free(m);
+        return true;
+    }
+    struct job *job = job_new(m);
+    if (!job) {
+        r->owner.fatal("out of memory", r->owner.userdata);
+        return true;
+    }
+    job->partition = p;
+    p->n_open++;
+    route(r, p, job);
+    return true;
+}
+
+static void stand_outside(struct partition *p)
+{
+    p->state = PARTITION_OUTSIDE;
+    log_error("intake: %s[%" PRId32 "]: the cursor's next_offset %" PRId64
+              " is not in the log; the topic was "
+              "recreated or Kafka dropped records. This partition stands until that is mended",
+              p->topic, p->id, p->window.base);
+}
+
+/* Return: true when there may be more. */
+static bool read_one(struct reader *r, struct partition *p)
+{
+    struct message *m = steal(p->held);
+    int64_t offset = -1;
+    switch (m ? 0 : feed_next(p->feed, &m, &offset)) {
+    case 0:
+        if (!accept(r, p, m))
+            p->held = m;
+        return !p->held;
+    case FEED_END:
+        note_log_start(r, p, offset);
+        note_gap(r, p, window_see_end(&p->window, offset));
+        return true;
+    case FEED_OUTSIDE:
+        stand_outside(p);
+        return false;
+    case FEED_EMPTY:
+        return false;
+    default:
+        r->owner.fatal("out of memory", r->owner.userdata);
+        return false;
+    }
+}
+
+static bool is_readable(const struct partition *p)
+{
+    return p->state == PARTITION_OPEN && !p->closing && p->feed;
+}
+
+static bool has_room(const struct reader *r)
+{
+    return r->n_ready < READER_READY_JOBS && r->ready_bytes < READER_READY_BYTES &&
+           r->owner.has_room(r->owner.userdata);
+}
+
+/* In turns of some records, so that no partition waits for another. */
+void reader_pump(struct reader *r, struct list *partitions)
+{
+    const int turn = 64;
+    bool more = true;
+    while (more && has_room(r)) {
+        more = false;
+        list_for_each(link, partitions)
+        {
+            struct partition *p = list_entry(link, struct partition, link);
+            for (int i = 0; i < turn && is_readable(p) && has_room(r); i++) {
+                if (!read_one(r, p))
+                    break;
+                more |= i == turn - 1;
+            }
+        }
+    }
+}
+
+/* --- Life ---------------------------------------------------------------------------------------------------------------- */
+
+int reader_init(struct reader *r, const struct job_config *config, const struct reader_owner *owner)
+{
+    r->owner = *owner;
+    list_init(&r->ready);
+    r->types = job_types_new(config);
+    return r->types ? 0 : -ENOMEM;
+}
+
+void reader_done(struct reader *r)
+{
+    list_for_each_safe(link, &r->ready)
+    {
+        job_free(job_of(link));
+    }
+    r->types = job_types_free(r->types);
+}

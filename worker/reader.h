@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From record to job: reads the open partitions in turns, decodes, and decides where each job goes first.
+ *
+ *     malformed, unknown type ──▶ finished      may be a duplicate, or suspect ──▶ claim      else ──▶ the ready list
+ *
+ * Bounds: the ready list by READER_READY_JOBS and READER_READY_BYTES, each partition by its window, and what was handed on
+ * by the owner's has_room().
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "libjob/config.h"
+#include "worker/job.h"
+#include "worker/partition.h"
+
+#define READER_READY_JOBS 4096
+#define READER_READY_BYTES (16 << 20)
+
+struct reader_owner {
+    void (*finished)(struct job *job, void *userdata); /* ended without being run */
+    void (*claim)(struct job *job, void *userdata);    /* must be leased before it starts */
+    bool (*has_room)(void *userdata);                  /* for one more finished or claimed job */
+    void (*gap)(void *userdata);                       /* a cursor can move without a job */
+    void (*fatal)(const char *why, void *userdata);
+    void *userdata;
+};
+
+struct reader {
+    struct reader_owner owner;
+    struct job_types *types;
+    struct list ready;
+    size_t n_ready, ready_bytes;
+};
+
+int reader_init(struct reader *r, const struct job_config *config, const struct reader_owner *owner);
+void reader_done(struct reader *r);
+
+/* Reads what there is room for. */
+void reader_pump(struct reader *r, struct list *partitions);
+
+/* In front of the others: it was there before. */
+void reader_add_ready(struct reader *r, struct job *job);
+struct job *reader_next_ready(struct reader *r);
+/* Forgets the ready jobs of @p (NULL: of all partitions), which are still in the log. Leased jobs stay. */
+void reader_drop_ready(struct reader *r, const struct partition *p);
