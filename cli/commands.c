@@ -169,7 +169,8 @@ const struct command commands[] = {
       .summary = "List the newest jobs that PostgreSQL knows",
       .details =
           "A job that is queued for its first try is known to Kafka only; `jobctl queue list` counts those.",
-      .examples = EXAMPLES("jobctl job list --state running", "what runs and holds a lease (claimed before its start)",
+      .examples = EXAMPLES("jobctl job list --state running",
+                           "what runs and holds a lease (claimed before its start)",
                            "jobctl job list -q mail -n 10 -o jsonl", "one JSON object per line") },
     { .path = "job wait",
       .arguments = "ID…",

@@ -118,7 +118,8 @@ static const struct option_row worker_queue_rows[] = {
       .min = 1,
       .max = 1000,
       .preset = "1",
-      .help = "Share of the executors that this queue is to get while others have jobs too; accepted, not acted on yet" },
+      .help =
+          "Share of the executors that this queue is to get while others have jobs too; accepted, not acted on yet" },
 };
 static const struct option_table worker_queue_table =
     OPTION_TABLE(struct config_worker_queue, worker_queue_rows);
@@ -157,7 +158,8 @@ static const struct option_row worker_rows[] = {
       .min = 10 * MSEC,
       .max = HOUR,
       .preset = "5s",
-      .help = "A job that runs longer is to get a lease in PostgreSQL, so that its partition can go on; accepted, not acted on yet" },
+      .help =
+          "A job that runs longer is to get a lease in PostgreSQL, so that its partition can go on; accepted, not acted on yet" },
     { .key = "window",
       .type = OPTION_INT,
       AT(config_worker, window),

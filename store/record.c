@@ -13,6 +13,7 @@ enum record_statement {
     STATEMENT_FENCE,
     STATEMENT_CLAIM,
     STATEMENT_RESULT,
+    STATEMENT_PLAIN_RESULT,
     STATEMENT_LEASED_RESULT,
     STATEMENT_DEFER,
     STATEMENT_NOTIFY,
@@ -45,6 +46,16 @@ const struct session_statement record_statements[] = {
     [STATEMENT_RESULT] = { "INSERT INTO job.result (" RESULT_COLUMNS ") SELECT " RESULT_VALUES
                            " FROM " RESULT_INPUT ") AS r (" RESULT_NAMES
                            ") ORDER BY r.id ON CONFLICT DO NOTHING" },
+    /* The many: first try, no lease, nothing to say but the result. What repeats comes once, as a place and its number. */
+    [STATEMENT_PLAIN_RESULT] = { "INSERT INTO job.result (id, \"offset\", enqueued_at, started_at, finished_at, attempt, "
+                                 "delivery, partition, cpu_ms, peak_kib, queue, type, state, worker, topic, result) "
+                                 "SELECT r.id, r.ofs, r.enqueued, r.started, r.finished, 1, 1, ($13::integer[])[r.place], "
+                                 "r.cpu, r.peak, ($10::text[])[r.place], ($11::text[])[r.place], 'succeeded', $1::text, "
+                                 "($12::text[])[r.place], r.result::jsonb "
+                                 "FROM unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], "
+                                 "$6::timestamptz[], $7::integer[], $8::integer[], $9::integer[], $14::text[]) "
+                                 "AS r (id, ofs, enqueued, started, finished, place, cpu, peak, result) "
+                                 "ORDER BY r.id ON CONFLICT DO NOTHING" },
     /* Only the transaction that takes the lease away may end the job; a lease that is gone was ended by somebody else. */
     [STATEMENT_LEASED_RESULT] = { "WITH r AS MATERIALIZED (SELECT * FROM " RESULT_INPUT
                                   ", $19::bigint[]) AS r (" RESULT_NAMES
@@ -94,6 +105,25 @@ enum {
     R_TOKEN,
     R_COUNT
 };
+/* Columns of a plain result, in the order of its statement. The places: queue, type, topic, partition. */
+enum {
+    P_ID,
+    P_OFFSET,
+    P_ENQUEUED,
+    P_STARTED,
+    P_FINISHED,
+    P_PLACE,
+    P_CPU,
+    P_PEAK,
+    P_QUEUES,
+    P_TYPES,
+    P_TOPICS,
+    P_PARTITIONS,
+    P_RESULT,
+    P_COUNT
+};
+#define PLACES_MAX 64
+
 /* Columns of a claim, in the order of job.claim(); those of job.defer() go on from there. */
 enum {
     D_ID,
@@ -134,6 +164,11 @@ static const enum pg_type result_types[R_COUNT] = {
     PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,        PG_TEXT_ARRAY,        PG_UUID_ARRAY,
     PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT8_ARRAY,
 };
+static const enum pg_type plain_types[P_COUNT] = {
+    PG_UUID_ARRAY, PG_INT8_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY,
+    PG_INT4_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY,        PG_TEXT_ARRAY,        PG_TEXT_ARRAY,
+    PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT_ARRAY,
+};
 static const enum pg_type deferral_types[D_COUNT] = {
     PG_UUID_ARRAY, PG_INT8_ARRAY,  PG_INT4_ARRAY, PG_INT4_ARRAY,        PG_TEXT_ARRAY,
     PG_TEXT_ARRAY, PG_TEXT_ARRAY,  PG_INT4_ARRAY, PG_INT8_ARRAY,        PG_TIMESTAMPTZ_ARRAY,
@@ -142,8 +177,18 @@ static const enum pg_type deferral_types[D_COUNT] = {
     PG_INT4_ARRAY, PG_INT4_ARRAY,  PG_TEXT_ARRAY, PG_UUID_ARRAY,
 };
 
+/* Where a plain result's strings lie in the arrays of places; they stay valid as long as the batch's jobs. */
+struct place {
+    struct span type;
+    const char *topic;
+    int32_t partition;
+};
+
 struct record_batch {
     struct array fence[F_COUNT];
+    struct array plain[P_COUNT];
+    struct place places[PLACES_MAX];
+    uint32_t n_places, last_place;
     struct array results[R_COUNT];
     struct array leased_results[R_COUNT];
     struct array claims[D_CLAIM_COUNT];
@@ -179,6 +224,8 @@ static size_t arrays_size(const struct array *arrays, size_t n)
 void record_batch_reset(struct record_batch *b)
 {
     arrays_init(b->fence, fence_types, F_COUNT);
+    arrays_init(b->plain, plain_types, P_COUNT);
+    b->n_places = b->last_place = 0;
     arrays_init(b->results, result_types, R_COUNT);
     arrays_init(b->leased_results, result_types, R_COUNT);
     arrays_init(b->claims, deferral_types, D_CLAIM_COUNT);
@@ -201,6 +248,7 @@ struct record_batch *record_batch_free(struct record_batch *b)
     if (!b)
         return NULL;
     arrays_done(b->fence, F_COUNT);
+    arrays_done(b->plain, P_COUNT);
     arrays_done(b->results, R_COUNT);
     arrays_done(b->leased_results, R_COUNT);
     arrays_done(b->claims, D_CLAIM_COUNT);
@@ -212,13 +260,16 @@ struct record_batch *record_batch_free(struct record_batch *b)
 
 bool record_batch_is_empty(const struct record_batch *b)
 {
-    return b->fence[0].n + b->results[0].n + b->leased_results[0].n + b->claims[0].n + b->deferrals[0].n == 0;
+    return b->fence[0].n + b->plain[0].n + b->results[0].n + b->leased_results[0].n + b->claims[0].n +
+               b->deferrals[0].n ==
+           0;
 }
 
 size_t record_batch_size_bytes(const struct record_batch *b)
 {
-    return arrays_size(b->results, R_COUNT) + arrays_size(b->leased_results, R_COUNT) +
-           arrays_size(b->claims, D_CLAIM_COUNT) + arrays_size(b->deferrals, D_COUNT);
+    return arrays_size(b->plain, P_COUNT) + arrays_size(b->results, R_COUNT) +
+           arrays_size(b->leased_results, R_COUNT) + arrays_size(b->claims, D_CLAIM_COUNT) +
+           arrays_size(b->deferrals, D_COUNT);
 }
 
 static void append_string(struct array *a, const char *string)
@@ -250,8 +301,61 @@ void record_add_cursor(struct record_batch *b, const struct record_cursor *c)
     array_append_bool(&a[F_RELEASED], c->released);
 }
 
+static bool place_is(const struct place *place, const struct record_row *row)
+{
+    return place->partition == row->partition && place->type.size == row->type.size &&
+           memcmp(place->type.data, row->type.data, row->type.size) == 0 &&
+           strcmp(place->topic, row->topic) == 0;
+}
+
+/* Return: the number of the row's place, from 0; PLACES_MAX when there is no room for one more. */
+static uint32_t find_place(struct record_batch *b, const struct record_row *row)
+{
+    if (b->n_places && place_is(&b->places[b->last_place], row))
+        return b->last_place;
+    for (uint32_t i = 0; i < b->n_places; i++)
+        if (place_is(&b->places[i], row))
+            return i;
+    if (b->n_places == PLACES_MAX)
+        return PLACES_MAX;
+    b->places[b->n_places] = (struct place){ row->type, row->topic, row->partition };
+    array_append_span(&b->plain[P_QUEUES], row->queue);
+    array_append_span(&b->plain[P_TYPES], row->type);
+    append_string(&b->plain[P_TOPICS], row->topic);
+    array_append_int(&b->plain[P_PARTITIONS], row->partition);
+    return b->n_places++;
+}
+
+static bool is_plain(const struct record_row *row)
+{
+    return !row->token && row->attempt == 1 && row->delivery == 1 && !row->trace_id.data &&
+           !row->error.data && uuid_is_null(&row->parent);
+}
+
+/* Return: false when it has to go the long way. */
+static bool add_plain(struct record_batch *b, const struct record_row *row)
+{
+    struct array *a = b->plain;
+    uint32_t place = is_plain(row) ? find_place(b, row) : PLACES_MAX;
+    if (place == PLACES_MAX)
+        return false;
+    b->last_place = place;
+    array_append_uuid(&a[P_ID], &row->id);
+    array_append_bigint(&a[P_OFFSET], row->offset);
+    array_append_time(&a[P_ENQUEUED], row->enqueued_us);
+    array_append_time(&a[P_STARTED], row->started_us);
+    array_append_time(&a[P_FINISHED], row->finished_us);
+    array_append_int(&a[P_PLACE], (int32_t)place + 1);
+    append_known(&a[P_CPU], row->cpu_ms);
+    append_known(&a[P_PEAK], row->peak_kib);
+    array_append_span(&a[P_RESULT], row->result);
+    return true;
+}
+
 void record_add_success(struct record_batch *b, const struct record_row *row)
 {
+    if (add_plain(b, row))
+        return;
     struct array *a = row->token ? b->leased_results : b->results;
     array_append_uuid(&a[R_ID], &row->id);
     array_append_bigint(&a[R_OFFSET], row->offset);
@@ -421,6 +525,8 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
         b->claim_at = n++;
         send_rows(s, STATEMENT_CLAIM, worker, b->claims, D_CLAIM_COUNT);
     }
+    if (b->plain[0].n)
+        send_rows(s, STATEMENT_PLAIN_RESULT, worker, b->plain, P_COUNT), n++;
     if (b->results[0].n)
         send_rows(s, STATEMENT_RESULT, worker, b->results, R_COUNT - 1), n++;
     if (b->leased_results[0].n)

@@ -16,7 +16,7 @@
 #include "base/uuid.h"
 #include "store/session.h"
 
-/* One job. Spans and strings are copied by the builder. Times: µs since 1970 by PostgreSQL's clock; 0: not known. */
+/* One job. Spans and strings are copied by the builder, but type and topic must stay until the batch is sent. Times: µs since 1970 by PostgreSQL's clock; 0: not known. */
 struct record_row {
     struct uuid id, parent;
     struct span queue, type;

@@ -15,7 +15,7 @@
 #include "worker/job.h"
 #include "worker/partition.h"
 
-#define READER_READY_JOBS 4096
+#define READER_READY_JOBS 2048
 #define READER_READY_BYTES (16 << 20)
 
 struct reader_owner {

@@ -461,6 +461,23 @@ START_TEST(fenced_partition_is_dropped_and_taken_over_again)
 }
 END_TEST
 
+START_TEST(fence_during_a_revocation_does_not_hold_up_the_group)
+{
+    struct site *site = start(&plain);
+    site_start_broker(site);
+    struct site_daemon *first = site_start_worker(site);
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 1500, \"trace\": \"%s\"}");
+    trace_await_starts(site, 1);
+    site_start_worker(site);
+    site_await_log(first, 20, "partitions revoked");
+    site_sql(site, "UPDATE job.cursor SET epoch = epoch + 1, owner = 'somebody else'");
+    trace_enqueue(site, "selftest.echo", 50, "{}");
+    await_results(site, 51, 30);
+    ck_assert(site_is_running(first));
+    site_free(site);
+}
+END_TEST
+
 START_TEST(worker_declared_dead_goes_on_under_a_new_name)
 {
     struct site *site = start(&plain);
@@ -485,4 +502,6 @@ SUITE_MAIN("worker", enqueued_job_is_recorded_with_its_result, failed_job_is_ret
            job_enqueued_again_with_its_id_runs_once, killed_worker_loses_nothing_and_records_nothing_twice,
            stopped_worker_repeats_nothing, rebalance_repeats_nothing,
            job_beyond_the_drain_time_is_interrupted_and_goes_on_elsewhere, lost_connections_repeat_nothing,
-           fenced_partition_is_dropped_and_taken_over_again, worker_declared_dead_goes_on_under_a_new_name)
+           fenced_partition_is_dropped_and_taken_over_again,
+           fence_during_a_revocation_does_not_hold_up_the_group,
+           worker_declared_dead_goes_on_under_a_new_name)
