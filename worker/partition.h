@@ -2,10 +2,11 @@
 /*
  * One Kafka partition that is assigned to this worker, and its cursor.
  *
- *     TAKING ──rows──▶ PROVING ──Kafka took the commit──▶ OPEN ──▶ REVOKED (closing) ──released──▶ freed
- *                         ▲                                │
- *                         └── taken over again ── FENCED ◀─┘ somebody else raised the epoch
+ *     TAKING ──rows──▶ PROVING ──Kafka took the commit──▶ OPEN ──position not in the log──▶ OUTSIDE
+ *        ▲                  └──────────┐                    │
+ *        └── 1 s, still assigned ── FENCED ◀── epoch raised ┘
  *
+ * Beside its state it may be `closing`: revoked, so nothing new starts, and when nothing is open the cursor is given back.
  * Only an OPEN partition is read and dispatched.
  */
 #pragma once
