@@ -228,8 +228,14 @@ static bool judge_error(struct consumer *c, rd_kafka_resp_err_t error, const cha
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
         log_info("kafka: a topic does not exist yet: %s", ret->error);
         return false;
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+        log_debug("kafka: %s",
+                  ret->error); /* one of several brokers, perhaps; all of them is CONSUMER_AWAY */
+        return false;
     default:
-        log_debug("kafka: %s", ret->error);
+        log_warning("kafka: %s", ret->error);
         return false;
     }
 }
@@ -238,8 +244,13 @@ static bool judge_error(struct consumer *c, rd_kafka_resp_err_t error, const cha
 static bool take_message(struct consumer *c, struct consumer_event *ret)
 {
     const rd_kafka_message_t *rkm = rd_kafka_event_message_next(c->event);
-    if (!rkm || !rkm->err || rkm->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+    if (!rkm || rkm->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
         return false;
+    if (!rkm->err) { /* dropping it would look like a gap in the log */
+        ret->kind = CONSUMER_FATAL;
+        ret->error = "a record of a partition without feed";
+        return true;
+    }
     return judge_error(c, rkm->err, rd_kafka_message_errstr(rkm), ret);
 }
 

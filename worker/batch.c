@@ -168,6 +168,8 @@ void batch_add_cursors(struct batch *b)
             .log_start = p->log_start,
             .released = b->releases && is_releasable(p),
         };
+        p->gap_sent = p->gap;
+        p->log_start_sent = p->log_start_dirty;
         buf_reset(&done);
         window_encode(&p->window, &cursor.next_offset, &done);
         cursor.done = (struct span){ done.data, done.size };
@@ -185,8 +187,8 @@ void batch_advance(struct batch *b, void (*advanced)(struct partition *p, void *
         p->released |= b->releases && is_releasable(p);
         p->in_batch = false;
         p->seq = b->seq;
-        p->gap = 0;
-        p->log_start_dirty = false;
+        p->gap -= p->gap_sent;
+        p->log_start_dirty &= !p->log_start_sent;
         window_advance(&p->window);
         advanced(p, userdata);
     }

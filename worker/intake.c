@@ -31,7 +31,7 @@ struct intake {
     struct list partitions;
     enum rebalance pending;
     uintptr_t generation; /* of the assignment: answers to older commits mean nothing */
-    bool stopping, released, away_logged;
+    bool stopping, released, away_logged, unconfirmed_logged;
 };
 
 static struct partition *partition_at(struct list *link)
@@ -64,6 +64,8 @@ void intake_taken(struct intake *in, struct partition *p, bool unclean, struct s
 {
     if (p->feed && !read_again(in, p, p->log_start < 0 ? CONSUMER_LOG_START : next_offset))
         return;
+    if (p->feed)
+        in->generation++; /* a commit that was sent before proves nothing of this take-over */
     window_done(&p->window);
     if (window_init(&p->window, next_offset, in->config->worker.window) < 0) {
         in->owner.reader.fatal("out of memory", in->owner.reader.userdata);
@@ -133,16 +135,15 @@ static void answer_assign(struct intake *in)
     struct err err = { 0 };
     _cleanup_free_ struct consumer_place *places = list_places(in, is_any, true, &n);
     in->pending = REBALANCE_NONE;
-    if (!places || consumer_assign(in->consumer, places, n, &err) < 0) {
-        in->owner.reader.fatal(places ? err.text : "out of memory", in->owner.reader.userdata);
-        return;
-    }
+    /* Feeds first: a record that came between the two would go to nobody, and look like a gap. */
     list_for_each(link, &in->partitions)
     {
         struct partition *p = partition_at(link);
         if (feed_new(&p->feed, in->consumer, p->topic, p->id) < 0)
             in->owner.reader.fatal("a partition's queue could not be opened", in->owner.reader.userdata);
     }
+    if (!places || consumer_assign(in->consumer, places, n, &err) < 0)
+        in->owner.reader.fatal(places ? err.text : "out of memory", in->owner.reader.userdata);
 }
 
 void intake_taken_all(struct intake *in)
@@ -158,10 +159,13 @@ static void on_committed(struct intake *in, const struct consumer_event *event)
     if ((uintptr_t)event->cookie != in->generation)
         return;
     if (event->error) {
-        log_warning("intake: Kafka does not confirm the assignment yet: %s", event->error);
+        if (!in->unconfirmed_logged)
+            log_warning("intake: Kafka does not confirm the assignment yet: %s", event->error);
+        in->unconfirmed_logged = true;
         set_timer(in->prove_timer, PROVE_PAUSE_US);
         return;
     }
+    in->unconfirmed_logged = false;
     list_for_each(link, &in->partitions) if (partition_at(link)->state == PARTITION_PROVING)
         partition_at(link)
             ->state = PARTITION_OPEN;
@@ -245,6 +249,7 @@ static void close_all(struct intake *in)
 static void give_up(struct intake *in)
 {
     in->owner.forget(in->owner.reader.userdata);
+    in->released = in->stopping;
     list_for_each(link, &in->partitions) in->owner.drop(partition_at(link), in->owner.reader.userdata);
     answer_revoke(in);
 }

@@ -50,7 +50,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 void link_watch(struct link *l)
 {
     int fd = session_fd(l->session);
-    if (fd == l->watched_fd) {
+    /* While it connects, libpq may go on to the next address with a new socket of the same number. */
+    if (fd == l->watched_fd && session_state(l->session) != SESSION_CONNECTING) {
         if (l->io)
             sd_event_source_set_io_events(l->io, session_events(l->session));
         return;

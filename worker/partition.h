@@ -31,19 +31,19 @@ struct partition {
     char *topic;
     int32_t id;
     enum partition_state state;
-    bool closing;        /* revoked: nothing new starts */
-    bool released;       /* the cursor has been given back */
-    bool in_batch;       /* the batch under way moves the cursor */
-    int64_t found_epoch; /* during a read-back: what job.cursor says; -1: no row */
+    bool closing;                   /* revoked: nothing new starts */
+    bool released;                  /* the cursor has been given back */
+    bool in_batch;                  /* the batch under way moves the cursor */
+    int64_t found_epoch, found_seq; /* during a read-back: what job.cursor says; -1: no row */
     struct feed *feed;
     struct message *held; /* read, but the window had no room for it */
 
-    int64_t epoch, seq; /* job.cursor: epoch, batch_seq */
-    int64_t log_start;  /* -1: not known yet */
-    bool log_start_dirty;
+    int64_t epoch, seq;                   /* job.cursor: epoch, batch_seq */
+    int64_t log_start;                    /* -1: not known yet */
+    bool log_start_dirty, log_start_sent; /* to be written; in the batch under way */
     struct window window;
     int64_t probation_end; /* undone offsets below are claimed before they run */
-    int64_t gap;           /* offsets marked as gaps since the last batch */
+    int64_t gap, gap_sent; /* offsets marked as gaps since the last batch; those in the batch under way */
     int64_t committed;     /* what Kafka was told last */
     size_t n_open;         /* jobs whose offset is open: ready, running, finished, claiming */
 };

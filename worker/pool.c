@@ -35,6 +35,7 @@ struct executor {
     size_t n_jobs;
     uint32_t last_seq;
     bool has_long; /* holds a job that is not known to be short */
+    bool killed;   /* by us, for one of its jobs */
 };
 
 struct pool {
@@ -78,6 +79,7 @@ static void forget(struct executor *e)
     e->board = NULL;
     e->pid = 0;
     e->last_seq = 0;
+    e->killed = false;
     e->state = EXECUTOR_ABSENT;
 }
 
@@ -178,11 +180,9 @@ static enum job_outcome outcome_of(int32_t verdict)
     }
 }
 
-static void fill_from_answer(struct job *job, const struct frame_answer *answer)
+static void fill_from_answer(struct job *job, const struct frame_answer *answer, struct span result,
+                             struct span error)
 {
-    struct span result, error;
-    if (!frame_get_answer(answer, &result, &error))
-        return;
     job->outcome = outcome_of(answer->verdict);
     job->started_us = answer->started_us;
     job->finished_us = answer->finished_us;
@@ -197,46 +197,59 @@ static void fill_from_answer(struct job *job, const struct frame_answer *answer)
         job->error = copy_of(error);
 }
 
-/* Answers come in the order of the jobs; one that is known already (page and socket both had it) finds none. */
-static void take_answer(struct executor *e, const struct frame_answer *answer)
+/* Answers come in the order of the jobs; one that is known already (page and socket both had it) finds none.
+ * Return: false when it is not whole. */
+static bool take_answer(struct executor *e, const struct frame_answer *answer)
 {
     struct list *first = list_first(&e->jobs);
+    struct span result, error;
+    if (!frame_get_answer(answer, &result, &error))
+        return false;
     if (!first || job_of(first)->seq != answer->seq)
-        return;
+        return true;
     struct job *job = job_of(first);
-    fill_from_answer(job, answer);
+    fill_from_answer(job, answer, result, error);
     job_type_learn(job->type, answer->finished_us - answer->started_us);
     take_job(e, job);
     e->pool->owner.finished(job, e->pool->owner.userdata);
+    return true;
 }
 
-static void take_hello(struct executor *e, const struct frame *hello)
+/* Return: false when it has no business to come now. */
+static bool take_hello(struct executor *e, const struct frame *hello)
 {
     const char *error = (const char *)(hello + 1);
+    if (e->state != EXECUTOR_STARTING || hello->size <= sizeof(*hello))
+        return false;
     if (*error && !e->pool->proven) {
         e->pool->owner.broken(error, e->pool->owner.userdata);
     } else if (*error) {
-        log_error("run: %s", error); /* a module was replaced by a broken one: the others go on */
+        log_error("run: %s", error); /* a module was replaced by a broken one: the other executors go on */
     } else {
         e->state = EXECUTOR_READY;
         e->pool->proven = true;
         start_minimum(e->pool);
     }
+    return true;
+}
+
+/* Return: true for a frame that makes sense. */
+static bool take_frame(struct executor *e, const struct frame *frame)
+{
+    if (frame->kind == FRAME_HELLO)
+        return take_hello(e, frame);
+    return frame->kind == FRAME_ANSWER && frame->size >= sizeof(struct frame_answer) &&
+           take_answer(e, (const struct frame_answer *)(const void *)frame);
 }
 
 static void take_frames(struct executor *e, const char *data, size_t size, size_t *at)
 {
     bool broken = false;
-    for (;;) {
+    while (!broken) {
         const struct frame *frame = frame_next(data, size, at, &broken);
         if (!frame)
             break;
-        if (frame->kind == FRAME_HELLO)
-            take_hello(e, frame);
-        else if (frame->kind == FRAME_ANSWER && frame->size >= sizeof(struct frame_answer))
-            take_answer(e, (const struct frame_answer *)(const void *)frame);
-        else
-            broken = true;
+        broken = !take_frame(e, frame);
     }
     if (broken && e->pid) /* the handler scribbled over the socket: nothing that follows can be trusted */
         zygote_request_kill(e->pool->zygote, e->pid, SIGKILL);
@@ -309,6 +322,8 @@ static void blame(struct executor *e, struct job *job, const struct zygote_exit 
     job->peak_kib = exit->peak_kib;
     if (WIFSIGNALED(exit->status) && e->pool->draining)
         job_finish(job, OUTCOME_INTERRUPTED, "stopped with its worker");
+    else if (WIFSIGNALED(exit->status) && e->killed)
+        job_finish(job, OUTCOME_INTERRUPTED, "its executor was stopped because of another job");
     else if (WIFSIGNALED(exit->status))
         job_finish(job, OUTCOME_CRASHED, "killed by signal %d (%s)", WTERMSIG(exit->status),
                    strsignal(WTERMSIG(exit->status)));
@@ -515,36 +530,48 @@ void pool_kill_busy(struct pool *p, int signal)
             zygote_request_kill(p->zygote, p->executors[i].pid, signal);
 }
 
-static void orphan_partition(struct pool *p, const struct partition *partition)
+/* Return: true when it holds any. */
+static bool orphan_jobs(struct executor *e, const struct partition *partition)
 {
-    for (uint32_t i = 0; i < p->max; i++) {
-        list_for_each(link, &p->executors[i].jobs)
-        {
-            struct job *job = job_of(link);
-            if (job->partition != partition)
-                continue;
-            job->partition = NULL;
-            job->orphan = true;
-        }
+    bool any = false;
+    list_for_each(link, &e->jobs)
+    {
+        struct job *job = job_of(link);
+        if (job->partition != partition)
+            continue;
+        job->partition = NULL;
+        job->orphan = true;
+        any = true;
     }
+    return any;
 }
 
-static bool runs_partition(const struct executor *e, const struct partition *partition)
+static bool runs_orphan(const struct executor *e)
 {
     uint32_t started = frame_state_started(atomic_load(&e->board->state));
-    list_for_each(link, (struct list *)&e->jobs) if (job_of(link)->partition == partition &&
-                                                     job_of(link)->seq == started) return true;
+    if (started == atomic_load(&e->board->answered))
+        return false;
+    list_for_each(link, (struct list *)&e->jobs)
+    {
+        if (job_of(link)->seq == started)
+            return job_of(link)->orphan;
+    }
     return false;
 }
 
+/* What has not started is taken back first, so that nothing of the partition can start any more. */
 void pool_kill_partition(struct pool *p, const struct partition *partition)
 {
     for (uint32_t i = 0; i < p->max; i++) {
         struct executor *e = &p->executors[i];
-        if (e->n_jobs && e->pid && runs_partition(e, partition))
+        if (!orphan_jobs(e, partition))
+            continue;
+        take_back(e);
+        if (e->pid && runs_orphan(e)) {
+            e->killed = true;
             zygote_request_kill(p->zygote, e->pid, SIGKILL);
+        }
     }
-    orphan_partition(p, partition);
 }
 
 int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config,

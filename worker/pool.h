@@ -50,5 +50,5 @@ size_t pool_n_running(const struct pool *p); /* jobs in executors */
 void pool_kill_busy(struct pool *p, int signal);
 /* From now on a job whose executor dies of a signal was interrupted by us. */
 void pool_set_draining(struct pool *p);
-/* Makes every unleased job of @partition an orphan and kills the executor that runs one. */
+/* Makes every unleased job of @partition an orphan, lets none of them start, and kills the executors that run one. */
 void pool_kill_partition(struct pool *p, const struct partition *partition);

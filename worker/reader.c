@@ -12,6 +12,7 @@
 static void put_ready(struct reader *r, struct job *job)
 {
     r->n_ready++;
+    r->n_leased += job->token != 0;
     r->ready_bytes += job_size_bytes(job);
 }
 
@@ -25,6 +26,7 @@ static void take_ready(struct reader *r, struct job *job)
 {
     list_remove(&job->link);
     r->n_ready--;
+    r->n_leased -= job->token != 0;
     r->ready_bytes -= job_size_bytes(job);
 }
 
@@ -62,6 +64,9 @@ static void route(struct reader *r, struct partition *p, struct job *job)
 {
     struct err why = { 0 };
     if (envelope_decode(job->message, &job->envelope, &why)) {
+        /* Not under the id that it claims to have: that may be a healthy job's. */
+        envelope_derive_id(job->message->topic, job->message->partition, job->message->offset,
+                           job->message->timestamp_ms, &job->envelope.id);
         job_finish(job, OUTCOME_MALFORMED, "%s", why.text);
         r->owner.finished(job, r->owner.userdata);
         return;

@@ -32,6 +32,7 @@ struct reader {
     struct job_types *types;
     struct list ready;
     size_t n_ready, ready_bytes;
+    size_t n_leased; /* of the ready ones */
 };
 
 int reader_init(struct reader *r, const struct job_config *config, const struct reader_owner *owner);

@@ -164,6 +164,8 @@ static void on_unregistered(const struct session_reply *reply, void *userdata)
 void recorder_unregister(struct recorder *r)
 {
     r->unregistering = true;
+    if (!r->registered && r->request != REQUEST_REGISTER)
+        r->unregistered = true;
     recorder_pump(r);
 }
 
@@ -200,20 +202,6 @@ static void take_row(struct recorder *r, const struct rows *rows, size_t i)
                    rows_bigint(rows, i, TAKE_NEXT), r->owner.userdata);
 }
 
-static void on_taken(const struct session_reply *reply, void *userdata)
-{
-    struct recorder *r = userdata;
-    r->request = REQUEST_NONE;
-    if (reply->outcome == STORE_REFUSED)
-        session_abort(session(r), reply->refusal.text);
-    if (reply->outcome != STORE_OK || !r->take_over)
-        return;
-    for (size_t i = 0; i < rows_count(reply->rows[0]); i++)
-        take_row(r, reply->rows[0], i);
-    r->take_over = NULL;
-    r->owner.taken_all(r->owner.userdata);
-}
-
 static size_t list_places(struct list *partitions, enum partition_state state, struct record_place *places,
                           size_t max)
 {
@@ -225,6 +213,23 @@ static size_t list_places(struct list *partitions, enum partition_state state, s
             places[n++] = (struct record_place){ p->topic, p->id };
     }
     return n;
+}
+
+static void on_taken(const struct session_reply *reply, void *userdata)
+{
+    struct recorder *r = userdata;
+    r->request = REQUEST_NONE;
+    if (reply->outcome == STORE_REFUSED)
+        session_abort(session(r), reply->refusal.text);
+    if (reply->outcome != STORE_OK || !r->take_over)
+        return;
+    for (size_t i = 0; i < rows_count(reply->rows[0]); i++)
+        take_row(r, reply->rows[0], i);
+    struct record_place left;
+    if (list_places(r->take_over, PARTITION_TAKING, &left, 1) > 0)
+        return; /* the list has changed since, or was too long for one request: once more */
+    r->take_over = NULL;
+    r->owner.taken_all(r->owner.userdata);
 }
 
 static void send_take_over(struct recorder *r)
@@ -369,23 +374,11 @@ static void settle_not_committed(struct recorder *r)
     r->gap_at_us = clock_mono_us();
 }
 
-/* Halves the batch until the refused row is alone; then that one gives way (worker/outcome.c leaves out what it may). */
-static void narrow_down(struct recorder *r, const struct record_reply *reply)
+/* Prepared statements that no longer fit, a standby that was the primary: a new connection may find it otherwise. */
+static bool heals_by_reconnecting(const char *sqlstate)
 {
-    size_t n = r->batch.n_jobs;
-    if (n == 1) {
-        struct job *job = job_of(list_first(&r->batch.jobs));
-        log_warning("record: PostgreSQL refused a row: %s (SQLSTATE %s)", reply->text, reply->sqlstate);
-        memcpy(job->refused, reply->sqlstate, sizeof(job->refused));
-        if (job_is_claim(job)) { /* what cannot be stored cannot be run again after a crash either */
-            job->token = 0;
-            job_finish(job, OUTCOME_MALFORMED, NULL);
-        }
-    }
-    settle_not_committed(r);
-    if (r->suspects < n)
-        r->suspects = n;
-    r->limit = n > 1 ? n / 2 : 1;
+    return strncmp(sqlstate, "42", 2) == 0 || strncmp(sqlstate, "26", 2) == 0 ||
+           strncmp(sqlstate, "0A", 2) == 0 || strcmp(sqlstate, "25006") == 0;
 }
 
 static void repeat_later(struct recorder *r, const struct record_reply *reply)
@@ -397,6 +390,31 @@ static void repeat_later(struct recorder *r, const struct record_reply *reply)
         r->repeat_pause_us = REPEAT_MAX_US;
     r->repeat_at_us = clock_mono_us() + r->repeat_pause_us;
     settle_not_committed(r);
+    if (heals_by_reconnecting(reply->sqlstate))
+        session_abort(session(r), reply->text);
+}
+
+/* Halves the batch until the refused row is alone; then that one gives way (worker/outcome.c leaves out what it may). */
+static void narrow_down(struct recorder *r, const struct record_reply *reply)
+{
+    size_t n = r->batch.n_jobs;
+    struct job *job = n == 1 ? job_of(list_first(&r->batch.jobs)) : NULL;
+    if (job && job->refused[0]) { /* stripped, and refused all the same: somebody has changed the tables */
+        repeat_later(r, reply);
+        return;
+    }
+    if (job) {
+        log_warning("record: PostgreSQL refused a row: %s (SQLSTATE %s)", reply->text, reply->sqlstate);
+        memcpy(job->refused, reply->sqlstate, sizeof(job->refused));
+        if (job_is_claim(job)) { /* what cannot be stored cannot be run again after a crash either */
+            job->token = 0;
+            job_finish(job, OUTCOME_MALFORMED, NULL);
+        }
+    }
+    settle_not_committed(r);
+    if (r->suspects < n)
+        r->suspects = n;
+    r->limit = n > 1 ? n / 2 : 1;
 }
 
 static void on_recorded(const struct record_reply *reply, void *userdata)
@@ -435,18 +453,28 @@ static bool find_epochs(struct recorder *r, const struct rows *rows)
 {
     bool committed = false;
     for (size_t i = 0; i < r->batch.n_partitions; i++)
-        r->batch.partitions[i]->found_epoch = -1;
+        r->batch.partitions[i]->found_epoch = r->batch.partitions[i]->found_seq = -1;
     for (size_t i = 0; i < rows_count(rows); i++) {
         struct partition *p = batch_find_partition(&r->batch, rows_text(rows, i, 0), rows_int(rows, i, 1));
         if (!p)
             continue;
         p->found_epoch = rows_bigint(rows, i, 2);
-        committed |= p->found_epoch == p->epoch && rows_bigint(rows, i, 3) == r->batch.seq;
+        p->found_seq = rows_bigint(rows, i, 3);
+        committed |= p->found_epoch == p->epoch && p->found_seq == r->batch.seq;
     }
     return committed;
 }
 
-/* One transaction wrote all cursors of the batch or none, so one that is still ours tells for all. */
+/* Another epoch: somebody took it over. Another number: PostgreSQL came back with an older state (failover, restore). */
+static bool is_fenced(const struct recorder *r, const struct partition *p)
+{
+    return p->found_epoch != p->epoch || (p->found_seq != r->batch.seq && p->found_seq != p->seq);
+}
+
+/*
+ * One transaction wrote all cursors of the batch or none, so one that is still ours tells for all. Fenced partitions go
+ * first: their claims of this batch may have been granted, so they are asked for again, without a cursor.
+ */
 static void on_read_back(const struct session_reply *reply, void *userdata)
 {
     struct recorder *r = userdata;
@@ -459,14 +487,14 @@ static void on_read_back(const struct session_reply *reply, void *userdata)
         return;
     bool committed = find_epochs(r, reply->rows[0]);
     for (size_t i = 0; i < r->batch.n_partitions; i++)
-        if (r->batch.partitions[i]->found_epoch != r->batch.partitions[i]->epoch)
+        if (is_fenced(r, r->batch.partitions[i]))
             fenced[n_fenced++] = r->batch.partitions[i];
+    for (size_t i = 0; i < n_fenced; i++)
+        r->owner.fenced(fenced[i], r->owner.userdata);
     if (committed)
         settle_committed(r, NULL);
     else
         settle_not_committed(r);
-    for (size_t i = 0; i < n_fenced; i++)
-        r->owner.fenced(fenced[i], r->owner.userdata);
 }
 
 static void send_read_back(struct recorder *r)
@@ -548,6 +576,11 @@ void recorder_add_claim(struct recorder *r, struct job *job)
 {
     job->token = (int64_t)(noise_bits() >> 1) | 1; /* positive, and never "none" */
     backlog_append(&r->claims, job);
+}
+
+size_t recorder_n_claims(const struct recorder *r)
+{
+    return r->claims.n + r->batch.n_jobs; /* at most: the batch may hold finished ones */
 }
 
 bool recorder_has_room(const struct recorder *r)

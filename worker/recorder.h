@@ -59,6 +59,8 @@ void recorder_add_finished(struct recorder *r, struct job *job);
 void recorder_add_claim(struct recorder *r, struct job *job);
 /* Not yet recorded, claims included. */
 size_t recorder_n_waiting(const struct recorder *r);
+/* Claims that have not been granted yet, at most. */
+size_t recorder_n_claims(const struct recorder *r);
 /* False: nothing that ends here may be started, or it would gather without bound. What runs may still come. */
 bool recorder_has_room(const struct recorder *r);
 

@@ -13,7 +13,7 @@
 
 int window_init(struct window *w, int64_t base, int64_t capacity)
 {
-    int64_t ring_bits = (capacity + 7) / 8 * 8;
+    int64_t ring_bits = ((capacity > WINDOW_MAX ? capacity : WINDOW_MAX) + 7) / 8 * 8;
     *w = (struct window){ .base = base, .high = base, .capacity = capacity, .ring_bits = ring_bits };
     w->bits = calloc((size_t)ring_bits / 8, 1);
     return w->bits ? 0 : -ENOMEM;

@@ -23,6 +23,9 @@
 #include "base/buf.h"
 #include "base/span.h"
 
+/* The longest stored form has so many bits, whatever the capacity of who reads it. */
+#define WINDOW_MAX 15000
+
 struct window {
     int64_t base;
     int64_t high;

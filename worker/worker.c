@@ -133,9 +133,13 @@ static void forget_requests(void *userdata)
     recorder_forget_requests(((struct worker *)userdata)->recorder);
 }
 
+/* A worker that dies costs every job that it holds a lease on one of its crashes: so no more than can soon run. */
 static bool has_room(void *userdata)
 {
-    return recorder_has_room(((struct worker *)userdata)->recorder);
+    const struct worker *w = userdata;
+    size_t held = recorder_n_claims(w->recorder) + intake_reader(w->intake)->n_leased;
+    return recorder_has_room(w->recorder) &&
+           held < WORKER_MAX_CLAIMS + (size_t)w->config->worker.executors_max * POOL_DEPTH;
 }
 
 static void note_gap(void *userdata)
@@ -170,6 +174,12 @@ static void dispatch(struct worker *w)
     pool_flush(w->pool);
 }
 
+static void set_drain_timer(struct worker *w, int64_t pause_us)
+{
+    sd_event_source_set_time_relative(w->drain_timer, (uint64_t)pause_us);
+    sd_event_source_set_enabled(w->drain_timer, SD_EVENT_ONESHOT);
+}
+
 static bool is_idle(const struct worker *w)
 {
     return pool_n_running(w->pool) == 0 && recorder_n_waiting(w->recorder) == 0;
@@ -179,6 +189,7 @@ static void go_on_stopping(struct worker *w)
 {
     if ((w->phase == PHASE_DRAINING || w->phase == PHASE_KILLING) && is_idle(w)) {
         w->phase = PHASE_RELEASING;
+        set_drain_timer(w, WORKER_RELEASE_US);
         intake_release_all(w->intake);
     }
     if (w->phase == PHASE_RELEASING && intake_is_released(w->intake)) {
@@ -228,12 +239,6 @@ static int on_post(sd_event_source *source, void *userdata)
 }
 
 /* --- Stopping ------------------------------------------------------------------------------------------------------------- */
-
-static void set_drain_timer(struct worker *w, int64_t pause_us)
-{
-    sd_event_source_set_time_relative(w->drain_timer, (uint64_t)pause_us);
-    sd_event_source_set_enabled(w->drain_timer, SD_EVENT_ONESHOT);
-}
 
 static void start_draining(struct worker *w)
 {
@@ -302,6 +307,8 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
         start_killing(w);
     else if (w->phase == PHASE_KILLING)
         pool_kill_busy(w->pool, SIGKILL);
+    else
+        end_without_postgresql(w);
     return 0;
 }
 

@@ -16,6 +16,8 @@
 
 #include "libjob/config.h"
 
+#define WORKER_MAX_CLAIMS 2000                   /* in one batch, beside what the executors can take */
+#define WORKER_RELEASE_US (5 * INT64_C(1000000)) /* for giving the cursors back, when nothing else is left */
 #define WORKER_KILL_GRACE_US (10 * INT64_C(1000000))
 
 /* Runs until it is stopped. @zygote: of zygote_start(). Return: exit status (libjob/program.h). */

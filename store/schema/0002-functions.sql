@@ -60,8 +60,9 @@ RETURNS SETOF job.cursor LANGUAGE sql AS $$
     FROM unnest(topics, partitions) AS w (topic, partition)
     ORDER BY w.topic, w.partition
     ON CONFLICT (topic, partition) DO UPDATE
-        SET epoch = c.epoch + 1, owner = excluded.owner, unclean = c.owner IS NOT NULL,
-            crash_count = c.crash_count + (c.owner IS NOT NULL)::integer, updated_at = clock_timestamp()
+        SET epoch = c.epoch + 1, owner = excluded.owner, unclean = coalesce(c.owner <> excluded.owner, false),
+            crash_count = c.crash_count + coalesce(c.owner <> excluded.owner, false)::integer,
+            updated_at = clock_timestamp()
     RETURNING c.*
 $$;
 
@@ -85,6 +86,9 @@ BEGIN
     END IF;
 END $$;
 
+-- The functions on leases and tries look rows up by id in partitioned tables. A cached plan that was made while some partition
+-- was empty would read that partition from end to end for each id, once it is full: so they never may.
+
 -- --- Leases ----------------------------------------------------------------------------------------------------------
 
 -- Takes leases before the jobs start. Returns the tokens of those that are ours now, in order; the other jobs are taken or
@@ -93,7 +97,7 @@ END $$;
 CREATE FUNCTION job.claim(holder text, ids uuid[], tokens bigint[], deliveries integer[], attempts integer[],
                           queues text[], types text[], topics text[], partitions integer[], offsets bigint[],
                           enqueued timestamptz[], crash_limits integer[], keys bytea[], headers_json text[], payloads bytea[])
-RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+RETURNS SETOF bigint LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     INSERT INTO job.lease (id, token, delivery, attempt, queue, type, topic, partition, "offset", enqueued_at,
                            max_crashes, worker, key, headers, payload)
@@ -123,7 +127,7 @@ CREATE FUNCTION job.defer(holder text, parked_grace interval, ids uuid[], tokens
                           enqueued timestamptz[], crash_limits integer[], keys bytea[], headers_json text[], payloads bytea[],
                           outcomes text[], verdicts text[], delays_us bigint[], errors text[], started timestamptz[],
                           finished timestamptz[], cpu integer[], peak integer[], traces text[], parents uuid[])
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     WITH input AS MATERIALIZED (
         SELECT * FROM unnest(ids, tokens, deliveries, attempts, queues, types, topics, partitions, offsets, enqueued,
@@ -134,13 +138,14 @@ BEGIN
     ), released AS (
         DELETE FROM job.lease l USING input i WHERE l.id = i.id AND l.token = i.token RETURNING l.id
     ), own AS MATERIALIZED (
-        SELECT i.* FROM input i
+        SELECT DISTINCT ON (i.id) i.* FROM input i
         WHERE (i.token IS NULL OR i.id IN (SELECT id FROM released))
           AND NOT EXISTS (SELECT FROM job.result r WHERE r.id = i.id)
     ), history AS (
         SELECT a.id, count(*) FILTER (WHERE a.outcome IN ('crashed', 'oom', 'lost')) AS crashes,
                count(*) FILTER (WHERE a.outcome = 'parked') AS parks,
-               min(a.finished_at) FILTER (WHERE a.outcome = 'parked') AS parked_since
+               min(a.finished_at) FILTER (WHERE a.outcome = 'parked' AND a.delivery > coalesce(
+                   (SELECT max(b.delivery) FROM job.attempt b WHERE b.id = a.id AND b.outcome <> 'parked'), 0)) AS parked_since
         FROM job.attempt a
         WHERE a.id IN (SELECT id FROM own WHERE outcome IN ('crashed', 'oom', 'lost', 'parked'))
         GROUP BY a.id
@@ -226,7 +231,7 @@ END $$;
 
 -- Runs dead jobs again: same id, next delivery, attempt 1. A malformed message is nothing that could run. Returns the
 -- ids that wait now.
-CREATE FUNCTION job.replay(ids uuid[]) RETURNS SETOF uuid LANGUAGE sql AS $$
+CREATE FUNCTION job.replay(ids uuid[]) RETURNS SETOF uuid LANGUAGE sql SET enable_seqscan = off AS $$
     WITH risen AS (
         DELETE FROM job.dead d WHERE d.id = ANY (ids) AND d.reason <> 'malformed' RETURNING d.*
     ), forgotten AS (
