@@ -3,6 +3,7 @@
 #include "tests/support/harness.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -335,6 +336,37 @@ int64_t site_ask(struct site *s, const char *format, ...)
     return as_number(text);
 }
 
+/* What a person would look at first. */
+static void print_tables(struct site *s)
+{
+    static const char *const tables[] = { "cursor", "pending", "lease", "attempt", "result", "dead", "worker", "relay" };
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        char sql[256];
+        _cleanup_free_ char *text = NULL;
+        snprintf(sql, sizeof(sql), "SELECT string_agg(left(t::text, 300), E'\n# ') FROM (SELECT * FROM job.%s LIMIT 20) t",
+                 tables[i]);
+        if (ask(s, sql, &text, NULL) == 0 && text)
+            fprintf(stderr, "# --- job.%s ---\n# %s\n", tables[i], text);
+    }
+}
+
+static void print_topics(struct site *s)
+{
+    struct admin_topics topics = { 0 };
+    struct admin_range ranges[64];
+    if (admin_list_topics(s->admin, s->prefix, &topics, NULL) != 0)
+        return;
+    for (size_t i = 0; i < topics.n; i++) {
+        int n = topics.topics[i].n_partitions;
+        if (n > 64 || admin_read_ranges(s->admin, topics.topics[i].name, n, ranges, NULL) != 0)
+            continue;
+        for (int p = 0; p < n; p++)
+            fprintf(stderr, "# %s[%d]: %" PRId64 " to %" PRId64 "\n", topics.topics[i].name, p, ranges[p].start,
+                    ranges[p].end);
+    }
+    admin_topics_done(&topics);
+}
+
 void site_await(struct site *s, double deadline_s, const char *format, ...)
 {
     struct err err = { 0 };
@@ -352,6 +384,8 @@ void site_await(struct site *s, double deadline_s, const char *format, ...)
         if (r == 0 && as_number(text))
             return;
     } while (site_nap(deadline_us));
+    print_tables(s);
+    print_topics(s);
     site_fail("not within %g s: %s", deadline_s, sql.data);
 }
 
