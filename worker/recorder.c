@@ -14,6 +14,7 @@
 #include "worker/link.h"
 #include "worker/noise.h"
 
+#define CLOCK_STEP_US USEC_PER_SEC /* no answer takes that long: PostgreSQL's clock was set back */
 #define GAP_DELAY_US USEC_PER_SEC
 #define BEAT_IDLE_US (10 * USEC_PER_SEC)
 #define REPEAT_MIN_US 10000
@@ -76,9 +77,15 @@ static void make_id(struct recorder *r)
              (unsigned)(noise_bits() & 0xffffff));
 }
 
+/*
+ * The answer's way here makes an estimate too small, never too large: so the largest is the best, unless PostgreSQL's clock
+ * was set. Too small a one would let a job start before it was enqueued.
+ */
 static void learn_clock(struct recorder *r, int64_t server_time_us)
 {
-    r->clock_offset_us = server_time_us - clock_mono_us();
+    int64_t offset_us = server_time_us - clock_mono_us();
+    if (offset_us > r->clock_offset_us || r->clock_offset_us - offset_us > CLOCK_STEP_US)
+        r->clock_offset_us = offset_us;
 }
 
 static void set_earliest(int64_t *earliest_us, int64_t time_us)

@@ -188,7 +188,7 @@ BEGIN
         ORDER BY j.id
         ON CONFLICT DO NOTHING
     )
-    INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload, topic, partition)
+    INSERT INTO job.pending AS p (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload, topic, partition)
     SELECT j.id, clock_timestamp() + j.wait, j.delivery + 1,
            j.attempt + (j.outcome IN ('failed', 'timeout'))::integer, j.queue, j.type,
            CASE j.outcome WHEN 'lost' THEN 'rescue' WHEN 'snoozed' THEN 'snooze' WHEN 'parked' THEN 'parked'
@@ -196,7 +196,12 @@ BEGIN
            j.key, j.headers::jsonb, j.payload, j.topic, j.partition
     FROM judged j WHERE j.fate IS NULL
     ORDER BY j.id
-    ON CONFLICT DO NOTHING;
+    -- The relay may still hold the row whose message this was: wait for its DELETE. DO NOTHING would not, and lose the job.
+    ON CONFLICT (id) DO UPDATE
+        SET run_at = excluded.run_at, delivery = excluded.delivery, attempt = excluded.attempt, queue = excluded.queue,
+            type = excluded.type, reason = excluded.reason, key = excluded.key, headers = excluded.headers,
+            payload = excluded.payload, topic = excluded.topic, partition = excluded.partition
+        WHERE p.delivery < excluded.delivery;
 END $$;
 
 -- Declares a worker dead, if its beat still is the one that the caller has watched for too long: writes `lost` attempts,
@@ -237,14 +242,19 @@ CREATE FUNCTION job.replay(ids uuid[]) RETURNS SETOF uuid LANGUAGE sql SET enabl
     ), forgotten AS (
         DELETE FROM job.result r USING risen WHERE r.id = risen.id AND r.state = 'dead'
     )
-    INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload, topic, partition)
+    INSERT INTO job.pending AS p (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload, topic, partition)
     SELECT r.id, clock_timestamp(),
            greatest(r.delivery, (SELECT max(a.delivery) FROM job.attempt a WHERE a.id = r.id)) + 1,
            1, r.queue, r.type, 'replay', r.key, r.headers, r.payload, r.topic, r.partition
     FROM risen r
     ORDER BY r.id
-    ON CONFLICT DO NOTHING
-    RETURNING id
+    -- As in job.defer(): the relay may still hold the row of the last delivery.
+    ON CONFLICT (id) DO UPDATE
+        SET run_at = excluded.run_at, delivery = excluded.delivery, attempt = excluded.attempt, queue = excluded.queue,
+            type = excluded.type, reason = excluded.reason, key = excluded.key, headers = excluded.headers,
+            payload = excluded.payload, topic = excluded.topic, partition = excluded.partition
+        WHERE p.delivery < excluded.delivery
+    RETURNING p.id
 $$;
 
 -- A new id (RFC 9562, version 7), from the database's clock.
