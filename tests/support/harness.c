@@ -339,11 +339,13 @@ int64_t site_ask(struct site *s, const char *format, ...)
 /* What a person would look at first. */
 static void print_tables(struct site *s)
 {
-    static const char *const tables[] = { "cursor", "pending", "lease", "attempt", "result", "dead", "worker", "relay" };
+    static const char *const tables[] = { "cursor", "pending", "lease",  "attempt",
+                                          "result", "dead",    "worker", "relay" };
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         char sql[256];
         _cleanup_free_ char *text = NULL;
-        snprintf(sql, sizeof(sql), "SELECT string_agg(left(t::text, 300), E'\n# ') FROM (SELECT * FROM job.%s LIMIT 20) t",
+        snprintf(sql, sizeof(sql),
+                 "SELECT string_agg(left(t::text, 300), E'\n# ') FROM (SELECT * FROM job.%s LIMIT 20) t",
                  tables[i]);
         if (ask(s, sql, &text, NULL) == 0 && text)
             fprintf(stderr, "# --- job.%s ---\n# %s\n", tables[i], text);
@@ -361,8 +363,8 @@ static void print_topics(struct site *s)
         if (n > 64 || admin_read_ranges(s->admin, topics.topics[i].name, n, ranges, NULL) != 0)
             continue;
         for (int p = 0; p < n; p++)
-            fprintf(stderr, "# %s[%d]: %" PRId64 " to %" PRId64 "\n", topics.topics[i].name, p, ranges[p].start,
-                    ranges[p].end);
+            fprintf(stderr, "# %s[%d]: %" PRId64 " to %" PRId64 "\n", topics.topics[i].name, p,
+                    ranges[p].start, ranges[p].end);
     }
     admin_topics_done(&topics);
 }

@@ -3,6 +3,7 @@
 #define SUITE_TIMEOUT_S 90
 #include "tests/support/suite.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -241,6 +242,65 @@ static void insert_row(struct site *s, const char *queue, const char *headers, c
              queue, headers, payload);
 }
 
+/* A connection of its own that runs one statement; pg_stat_activity knows it as "late". */
+struct late {
+    pthread_t thread;
+    struct db *db;
+    const char *sql;
+};
+
+static void *run_late(void *userdata)
+{
+    struct late *late = userdata;
+    struct err err = {};
+    ck_assert_msg(db_execute(late->db, late->sql, &err) == 0, "%s", err.text);
+    return NULL;
+}
+
+/* A relay has sent the row's message and not yet deleted the row; meanwhile @sql wants the job to run once more. */
+static void write_next_delivery_before_the_relay_is_done(struct site *s, const char *sql)
+{
+    _cleanup_(db_free_cleanup) struct db *relay = NULL;
+    struct late late = { .sql = sql };
+    struct err err = {};
+    ck_assert_int_eq(db_new(&relay, &(struct db_options){ .url = site_database_url(s), .name = "relay" }), 0);
+    ck_assert_int_eq(db_new(&late.db, &(struct db_options){ .url = site_database_url(s), .name = "late" }),
+                     0);
+    ck_assert_int_eq(db_begin(relay, &err), 0);
+    ck_assert_int_eq(db_execute(relay, "SELECT FROM job.pending FOR UPDATE", &err), 0);
+    ck_assert_int_eq(pthread_create(&late.thread, NULL, run_late, &late), 0);
+    site_await(s, 5,
+               "SELECT wait_event_type = 'Lock' FROM pg_stat_activity"
+               " WHERE application_name = 'late' AND datname = current_database()");
+    ck_assert_int_eq(db_execute(relay, "DELETE FROM job.pending", &err), 0);
+    ck_assert_int_eq(db_commit(relay, &err), 0);
+    ck_assert_int_eq(pthread_join(late.thread, NULL), 0);
+    ck_assert_int_eq(site_ask(s, "SELECT delivery FROM job.pending"), 2);
+    db_free(late.db);
+}
+
+START_TEST(a_retry_outlives_the_row_of_its_last_delivery)
+{
+    struct site *s = new_site();
+    site_add_worker(s, "ghost", 1);
+    site_sql(s, "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers)"
+                " SELECT id, now(), delivery, attempt, queue, type, 'outbox', headers FROM job.lease");
+    write_next_delivery_before_the_relay_is_done(s, "SELECT job.rescue(id, beat_at) FROM job.worker");
+    site_free(s);
+}
+END_TEST
+
+START_TEST(a_replay_outlives_the_row_of_the_last_delivery)
+{
+    struct site *s = new_site();
+    site_sql(s, "SELECT job.enqueue('mail', 'welcome')");
+    site_sql(s, "INSERT INTO job.dead (id, died_at, delivery, attempt, queue, type, reason, headers)"
+                " SELECT id, now(), delivery, attempt, queue, type, 'failed', headers FROM job.pending");
+    write_next_delivery_before_the_relay_is_done(s, "SELECT job.replay(array_agg(id)) FROM job.dead");
+    site_free(s);
+}
+END_TEST
+
 START_TEST(a_row_that_can_be_no_message_blocks_nobody)
 {
     struct site *s = new_site();
@@ -371,7 +431,8 @@ SUITE_MAIN("relay", an_enqueued_job_arrives_whole, a_sleeping_relay_is_woken,
            a_delayed_job_is_neither_early_nor_late, delivery_and_attempt_come_from_the_row,
            two_brokers_send_each_job_once, jobs_of_one_key_keep_their_order, a_killed_broker_loses_nothing,
            lost_connections_are_made_again, jobs_of_a_silent_worker_are_rescued,
-           a_beating_worker_keeps_its_jobs, a_row_that_can_be_no_message_blocks_nobody,
+           a_beating_worker_keeps_its_jobs, a_retry_outlives_the_row_of_its_last_delivery,
+           a_replay_outlives_the_row_of_the_last_delivery, a_row_that_can_be_no_message_blocks_nobody,
            a_queue_without_topic_blocks_nobody, declared_queues_get_their_topics,
            a_broker_waits_for_the_schema, a_broker_waits_for_kafka_and_stops_when_told,
            partitions_are_made_ahead, the_command_line_answers)
