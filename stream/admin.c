@@ -197,7 +197,8 @@ int admin_create_topic(struct admin *a, const char *topic, int32_t n_partitions,
         return r;
     const rd_kafka_topic_result_t **results =
         rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(q.event), &n);
-    return judge_topics(&q, results, n, topic, reterr);
+    r = judge_topics(&q, results, n, topic, reterr);
+    return r ? r : admin_session_await(&q.session, topic, n_partitions, reterr);
 }
 
 int admin_grow_topic(struct admin *a, const char *topic, int32_t n_partitions, struct err *reterr)
@@ -218,7 +219,8 @@ int admin_grow_topic(struct admin *a, const char *topic, int32_t n_partitions, s
         return r;
     const rd_kafka_topic_result_t **results =
         rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(q.event), &n);
-    return judge_topics(&q, results, n, topic, reterr);
+    r = judge_topics(&q, results, n, topic, reterr);
+    return r ? r : admin_session_await(&q.session, topic, n_partitions, reterr);
 }
 
 int admin_delete_topic(struct admin *a, const char *topic, struct err *reterr)

@@ -11,7 +11,7 @@
 #include "base/log.h"
 
 #define DEFAULT_TIMEOUT_US (10 * USEC_PER_SEC)
-#define LEADER_WAIT_MS 50
+#define REPEAT_WAIT_MS 50
 
 struct admin {
     rd_kafka_conf_t *conf;
@@ -175,14 +175,20 @@ int admin_session_judge(struct admin_session *s, rd_kafka_resp_err_t code, const
     return err_set(reterr, ADMIN_AWAY, "Kafka is away: %s", *s->reason ? s->reason : words);
 }
 
+/* Return: false when the session's time does not allow to wait. */
+static bool wait_a_little(struct admin_session *s)
+{
+    if (admin_session_left_ms(s) <= REPEAT_WAIT_MS)
+        return false;
+    rd_kafka_poll(s->rk, REPEAT_WAIT_MS);
+    return true;
+}
+
 bool admin_session_may_repeat(struct admin_session *s, rd_kafka_resp_err_t code)
 {
-    if ((code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE &&
-         code != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION) ||
-        admin_session_left_ms(s) <= LEADER_WAIT_MS)
-        return false;
-    rd_kafka_poll(s->rk, LEADER_WAIT_MS);
-    return true;
+    return (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+            code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION) &&
+           wait_a_little(s);
 }
 
 static rd_kafka_resp_err_t ask_topic(struct admin_session *s, rd_kafka_topic_t *rkt,
@@ -210,4 +216,28 @@ int admin_session_topic(struct admin_session *s, const char *topic, const struct
         code = ask_topic(s, rkt, ret);
     rd_kafka_topic_destroy(rkt);
     return admin_session_judge(s, code, NULL, topic, reterr);
+}
+
+static bool has_leaders(const struct rd_kafka_metadata_topic *t, int32_t n_partitions)
+{
+    int n = 0;
+    for (int i = 0; i < t->partition_cnt; i++)
+        n += t->partitions[i].leader >= 0;
+    return n >= n_partitions;
+}
+
+int admin_session_await(struct admin_session *s, const char *topic, int32_t n_partitions, struct err *reterr)
+{
+    for (;;) {
+        const struct rd_kafka_metadata *found = NULL;
+        int r = admin_session_topic(s, topic, &found, reterr);
+        bool whole = r == 0 && has_leaders(&found->topics[0], n_partitions);
+        if (found)
+            rd_kafka_metadata_destroy(found);
+        if (whole || (r != 0 && r != ADMIN_NO_TOPIC))
+            return r;
+        if (!wait_a_little(s))
+            return err_set(reterr, ADMIN_AWAY, "%s: made, but Kafka does not show all its partitions yet",
+                           topic);
+    }
 }

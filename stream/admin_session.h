@@ -37,3 +37,9 @@ bool admin_session_may_repeat(struct admin_session *s, rd_kafka_resp_err_t code)
 /* The metadata of one topic. Return: 0, then rd_kafka_metadata_destroy() @ret; ADMIN_NO_TOPIC; ADMIN_AWAY; ADMIN_REFUSED. */
 int admin_session_topic(struct admin_session *s, const char *topic, const struct rd_kafka_metadata **ret,
                         struct err *reterr);
+
+/*
+ * Waits, within the session's time, until Kafka shows all of a topic that was just made or grown: its controller answers
+ * before its brokers have heard of the change. Return: 0; an admin_outcome.
+ */
+int admin_session_await(struct admin_session *s, const char *topic, int32_t n_partitions, struct err *reterr);
