@@ -9,9 +9,6 @@
 #include "store/array.h"
 #include "store/pgtypes.h"
 
-#define STRING_(x) #x
-#define STRING(x) STRING_(x)
-
 /* A timestamptz in binary format, kept alive by the caller. */
 static struct db_param time_param(int64_t us, uint64_t *be)
 {
@@ -27,8 +24,9 @@ static struct db_param bigint_param(int64_t value, uint64_t *be)
 }
 
 /*
- * now() and not clock_timestamp(): only a stable function can bound an index scan. The transaction has just begun, so
- * they hardly differ. Sizes are read without reading the values (TOAST).
+ * $1 the oldest time to look at, $2 rows at most, $3 the largest row to read, $4 bytes at most. now() and not
+ * clock_timestamp(): only a stable function can bound an index scan. The transaction has just begun, so they hardly
+ * differ. Sizes are read without reading the values (TOAST).
  */
 static const char take_sql[] =
     "WITH due AS MATERIALIZED ("
@@ -36,25 +34,21 @@ static const char take_sql[] =
     "        coalesce(octet_length(payload), 0)::bigint + coalesce(octet_length(key), 0) + pg_column_size(headers) AS size"
     " FROM job.pending WHERE run_at <= now() AND run_at >= $1 ORDER BY run_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)"
     " SELECT id, run_at, delivery, attempt, queue, type,"
-    "        CASE WHEN size <= " STRING(
-        RELAY_ROW_BYTES_MAX) " THEN headers::text END,"
-                             "        CASE WHEN size <= " STRING(
-                                 RELAY_ROW_BYTES_MAX) " THEN key END,"
-                                                      "        CASE WHEN size <= " STRING(
-                                                          RELAY_ROW_BYTES_MAX) " THEN payload END, size"
-                                                                               " FROM (SELECT *, sum(CASE WHEN size <= " STRING(
-                                                                                   RELAY_ROW_BYTES_MAX) " THEN size ELSE 0 END)"
-                                                                                                        "                 OVER (ORDER BY run_at, id) - size AS ahead FROM due) d"
-                                                                                                        " WHERE ahead < " STRING(
-                                                                                                            RELAY_TAKE_BYTES) " ORDER BY run_at, id";
+    "        CASE WHEN size <= $3 THEN headers::text END, CASE WHEN size <= $3 THEN key END,"
+    "        CASE WHEN size <= $3 THEN payload END, size"
+    " FROM (SELECT *, sum(CASE WHEN size <= $3 THEN size ELSE 0 END) OVER (ORDER BY run_at, id) - size AS ahead"
+    "       FROM due) d"
+    " WHERE ahead < $4 ORDER BY run_at, id";
 
 int relay_take(struct db *db, int limit, int64_t low_us, struct rows **ret, struct err *reterr)
 {
-    uint64_t low, count;
-    const struct db_param params[] = { time_param(low_us, &low), bigint_param(limit, &count) };
+    uint64_t low, count, row_max, bytes;
+    const struct db_param params[] = { time_param(low_us, &low), bigint_param(limit, &count),
+                                       bigint_param(RELAY_ROW_BYTES_MAX, &row_max),
+                                       bigint_param(RELAY_TAKE_BYTES, &bytes) };
     int r = db_begin(db, reterr);
     if (r == 0)
-        r = db_query(db, take_sql, params, 2, ret, reterr);
+        r = db_query(db, take_sql, params, ARRAY_SIZE(params), ret, reterr);
     if (r)
         db_rollback(db);
     return r;

@@ -62,10 +62,11 @@ static void fill_common(const struct job *job, const struct outcome_context *con
         .finished_us = server_time(context, job->finished_us ? job->finished_us : context->now_us),
         .cpu_ms = job->cpu_us < 0 ? -1 : (int32_t)(job->cpu_us / 1000),
         .peak_kib = (int32_t)job->peak_kib,
-        .trace_id = job->refused[0] ? (struct span){ 0 } : trace_id(envelope->traceparent),
         .delay_us = -1,
         .max_crashes = handler ? handler->max_crashes : 1,
     };
+    if (!job->refused[0])
+        ret->trace_id = trace_id(envelope->traceparent);
 }
 
 /* What lets the job run again. */
