@@ -3,7 +3,7 @@
  * One pass over a JSON text (RFC 8259) that builds nothing.
  *
  * Every payload is checked at enqueue and again by the worker, because a message may come from any producer; a
- * parser that builds a tree costs 100 times the memory of a hostile text and more time than sending the message
+ * parser that builds a tree costs about 80 times the memory of a hostile text and more time than sending the message
  * (docs/decisions/0004). No allocation, no recursion, depth bounded by JSON_SCAN_MAX_DEPTH.
  */
 #pragma once

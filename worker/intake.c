@@ -14,7 +14,7 @@
 #define COMMIT_PAUSE_US USEC_PER_SEC      /* between two offset commits to Kafka */
 #define PROVE_PAUSE_US (USEC_PER_SEC / 2) /* before Kafka is asked again whether we are a member */
 #define RETAKE_PAUSE_US USEC_PER_SEC      /* before a fenced partition is taken over again */
-#define PREFETCH_MESSAGES 5000
+#define PREFETCH_MESSAGES 4000            /* eight busy partitions stay within 64 MiB: docs/performance.md */
 #define PREFETCH_BYTES (2 << 20)
 
 /* The answer that Kafka waits for. */

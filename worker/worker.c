@@ -427,8 +427,8 @@ static void take_down(struct worker *w)
 int worker_run(const struct job_config *config, int zygote)
 {
     struct worker w = { .config = config, .status = PROGRAM_FAILED };
-    mallopt(M_ARENA_MAX,
-            2); /* librdkafka's threads pass memory to this one: arenas of their own only fragment it */
+    /* librdkafka's threads pass memory to this one: arenas of their own only fragment it. */
+    mallopt(M_ARENA_MAX, 2);
     int r = sd_event_new(&w.event);
     if (r >= 0)
         r = add_sources(&w);
