@@ -20,6 +20,7 @@ struct session {
     char *url, *name;
     const struct session_statement *statements;
     int n_statements;
+    const char *const *channels;
     struct session_events_fns events;
 
     enum session_state state;
@@ -35,7 +36,7 @@ struct session {
 };
 
 int session_new(struct session **ret, const char *url, const char *name,
-                const struct session_statement *statements, int n_statements,
+                const struct session_statement *statements, int n_statements, const char *const *channels,
                 const struct session_events_fns *events)
 {
     _cleanup_(session_free_cleanup) struct session *s = calloc(1, sizeof(*s));
@@ -47,6 +48,7 @@ int session_new(struct session **ret, const char *url, const char *name,
         return -ENOMEM;
     s->statements = statements;
     s->n_statements = n_statements;
+    s->channels = channels;
     s->events = *events;
     *ret = steal(s);
     return 0;
@@ -158,7 +160,7 @@ static bool pipeline_end(struct session *s)
     return PQpipelineSync(s->pg) == 1 && flush_output(s);
 }
 
-/* Connected: settings and all statements in one round trip. */
+/* Connected: settings, channels and all statements in one round trip. */
 static bool send_setup(struct session *s)
 {
     char text[512], name[12];
@@ -167,6 +169,11 @@ static bool send_setup(struct session *s)
     pipeline_begin(s, PURPOSE_SETUP);
     if (PQsendQueryParams(s->pg, connect_settings(5 * USEC_PER_SEC, text), 0, NULL, NULL, NULL, NULL, 1) != 1)
         return false;
+    for (const char *const *channel = s->channels; *channel; channel++) {
+        snprintf(text, sizeof(text), "LISTEN %s", *channel);
+        if (PQsendQueryParams(s->pg, text, 0, NULL, NULL, NULL, NULL, 1) != 1)
+            return false;
+    }
     for (int i = 0; i < s->n_statements; i++) {
         snprintf(name, sizeof(name), "s%d", i);
         if (PQsendPrepare(s->pg, name, s->statements[i].sql, 0, NULL) != 1)
@@ -278,6 +285,15 @@ static bool take_result(struct session *s, PGresult *result)
     return r != STORE_AWAY;
 }
 
+static void tell_notifications(struct session *s)
+{
+    PGnotify *notify;
+    while (s->pg && (notify = PQnotifies(s->pg))) {
+        s->events.notified(notify->relname, notify->extra, s->events.userdata);
+        PQfreemem(notify);
+    }
+}
+
 static void process_answers(struct session *s)
 {
     if (!PQconsumeInput(s->pg) || !flush_output(s)) {
@@ -307,6 +323,7 @@ void session_process(struct session *s)
         process_connecting(s);
     else if (s->state != SESSION_DOWN)
         process_answers(s);
+    tell_notifications(s);
 }
 
 void session_add(struct session *s, int statement, const struct db_param *params, int n_params)

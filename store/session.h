@@ -42,13 +42,16 @@ typedef void (*session_reply_fn)(const struct session_reply *reply, void *userda
 struct session_events_fns {
     void (*ready)(void *userdata);                 /* connected and prepared */
     void (*lost)(const char *why, void *userdata); /* also after a failed attempt; state is DOWN */
+    /* Something was said on one of the channels. Only to be noted: it may come in the middle of a request. */
+    void (*notified)(const char *channel, const char *payload, void *userdata);
     void *userdata;
 };
 
 enum session_state { SESSION_DOWN, SESSION_CONNECTING, SESSION_READY, SESSION_BUSY };
 
+/* @channels: NULL-terminated; LISTENed to from ready() on. What is said while there is no connection is not heard. */
 int session_new(struct session **ret, const char *url, const char *name,
-                const struct session_statement *statements, int n_statements,
+                const struct session_statement *statements, int n_statements, const char *const *channels,
                 const struct session_events_fns *events);
 struct session *session_free(struct session *s);
 DEFINE_CLEANUP(struct session *, session_free)

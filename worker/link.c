@@ -91,6 +91,12 @@ static void on_lost(const char *why, void *userdata)
     l->retry_us = l->retry_us * 2 < RECONNECT_MAX_US ? l->retry_us * 2 : RECONNECT_MAX_US;
 }
 
+static void on_notified(const char *channel, const char *payload, void *userdata)
+{
+    struct link *l = userdata;
+    l->owner.notified(channel, payload, l->owner.userdata);
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
     struct link *l = userdata;
@@ -120,17 +126,20 @@ bool link_is_ready(const struct link *l)
 }
 
 int link_new(struct link **ret, sd_event *event, const char *url, const char *name,
-             const struct session_statement *statements, int n_statements, const struct link_owner *owner)
+             const struct session_statement *statements, int n_statements, const char *const *channels,
+             const struct link_owner *owner)
 {
     _cleanup_(link_free_cleanup) struct link *l = calloc(1, sizeof(*l));
     if (!l)
         return -ENOMEM;
-    const struct session_events_fns events = { .ready = on_ready, .lost = on_lost, .userdata = l };
+    const struct session_events_fns events = {
+        .ready = on_ready, .lost = on_lost, .notified = on_notified, .userdata = l
+    };
     l->event = event;
     l->owner = *owner;
     l->watched_fd = -1;
     l->retry_us = RECONNECT_MIN_US;
-    int r = session_new(&l->session, url, name, statements, n_statements, &events);
+    int r = session_new(&l->session, url, name, statements, n_statements, channels, &events);
     if (r == 0)
         r = sd_event_add_time(event, &l->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, l);
     if (r < 0)

@@ -16,11 +16,13 @@ struct link;
 
 struct link_owner {
     void (*moved)(void *userdata); /* the session has done something: an answer, ready, lost */
+    void (*notified)(const char *channel, const char *payload, void *userdata); /* store/session.h */
     void *userdata;
 };
 
 int link_new(struct link **ret, sd_event *event, const char *url, const char *name,
-             const struct session_statement *statements, int n_statements, const struct link_owner *owner);
+             const struct session_statement *statements, int n_statements, const char *const *channels,
+             const struct link_owner *owner);
 struct link *link_free(struct link *l);
 DEFINE_CLEANUP(struct link *, link_free)
 

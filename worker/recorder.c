@@ -111,6 +111,15 @@ static void look_again(void *userdata)
     r->owner.progress(r->owner.userdata);
 }
 
+/* What the connection listens to. */
+static const char *const channels[] = { NULL };
+
+static void on_notified(const char *channel, const char *payload, void *userdata)
+{
+    struct recorder *r = userdata;
+    r->owner.notified(channel, payload, r->owner.userdata);
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source;
@@ -645,7 +654,7 @@ int recorder_new(struct recorder **ret, sd_event *event, const struct job_config
     _cleanup_(recorder_free_cleanup) struct recorder *r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;
-    const struct link_owner link_owner = { .moved = look_again, .userdata = r };
+    const struct link_owner link_owner = { .moved = look_again, .notified = on_notified, .userdata = r };
     r->config = config;
     r->owner = *owner;
     r->limit = BATCH_MAX_JOBS;
@@ -657,7 +666,7 @@ int recorder_new(struct recorder **ret, sd_event *event, const struct job_config
     int error = batch_init(&r->batch);
     if (error == 0)
         error = link_new(&r->link, event, config->database.url, "jobworkerd", record_statements,
-                         record_n_statements, &link_owner);
+                         record_n_statements, channels, &link_owner);
     if (error == 0)
         error = sd_event_add_time(event, &r->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, r);
     if (error < 0)

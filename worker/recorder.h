@@ -37,7 +37,9 @@ struct recorder_owner {
     void (*taken_all)(void *userdata); /* after the last taken() of a take-over */
     void (*released)(void *userdata);  /* every cursor asked for is given back, or no longer ours */
     void (*advanced)(struct partition *p, void *userdata); /* the cursor moved */
-    void (*progress)(void *userdata);                      /* something has changed: look again */
+    void (*notified)(const char *channel, const char *payload,
+                     void *userdata); /* a channel of the recorder's connection */
+    void (*progress)(void *userdata); /* something has changed: look again */
     void *userdata;
 };
 

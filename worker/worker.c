@@ -153,6 +153,13 @@ static void consumer_fatal(const char *why, void *userdata)
     end(userdata, PROGRAM_FAILED);
 }
 
+static void notified(const char *channel, const char *payload, void *userdata)
+{
+    (void)channel;
+    (void)payload;
+    (void)userdata;
+}
+
 static void look_again(void *userdata)
 {
     (void)userdata; /* the loop's post source does */
@@ -358,6 +365,7 @@ static int make_parts(struct worker *w, int zygote)
         .taken_all = partitions_taken,
         .released = partitions_released,
         .advanced = partition_advanced,
+        .notified = notified,
         .progress = look_again,
         .userdata = w,
     };
