@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "tests/support/harness.h"
+#include "tests/support/harness_site.h"
 
 #define NOBODY_KAFKA "JOB_KAFKA=127.0.0.1:9"
 #define NOBODY_POSTGRES "JOB_DATABASE_URL=postgresql://nobody@127.0.0.1:9/none"
@@ -196,6 +197,17 @@ START_TEST(declared_topics_are_made_and_kept)
 END_TEST
 
 /* Makes the topic of @queue as somebody would who does not know what a queue needs. */
+/* Kafka's controller answers before its brokers have heard of a new topic. */
+static void await_topic(const char *topic)
+{
+    struct admin_topic found = { 0 };
+    struct err err = { 0 };
+    int64_t deadline_us = site_deadline(20);
+    while (admin_find_topic(site_admin(site), topic, &found, &err) == ADMIN_NO_TOPIC)
+        ck_assert_msg(site_nap(deadline_us), "%s", err.text);
+    free(found.name);
+}
+
 static void create_careless_topic(const char *queue)
 {
     char topic[250], errstr[256];
@@ -214,6 +226,7 @@ static void create_careless_topic(const char *queue)
     rd_kafka_queue_destroy(answers);
     rd_kafka_NewTopic_destroy(new_topic);
     rd_kafka_destroy(rk);
+    await_topic(topic);
 }
 
 START_TEST(wrong_topics_are_reported)
