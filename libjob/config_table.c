@@ -159,7 +159,7 @@ static const struct option_row worker_rows[] = {
       .max = HOUR,
       .preset = "5s",
       .help =
-          "A job that runs longer is to get a lease in PostgreSQL, so that its partition can go on; accepted, not acted on yet" },
+          "A job that runs longer gets a lease in PostgreSQL, so that its partition does not wait for it" },
     { .key = "window",
       .type = OPTION_INT,
       AT(config_worker, window),

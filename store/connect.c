@@ -2,7 +2,6 @@
 #include "store/connect.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +13,10 @@ PGconn *connect_start(const char *url, const char *name)
         "tcp_user_timeout", "client_encoding",           NULL,
     };
     const char *const values[] = { url, name, "5", "5", "2", "3", "10000", "UTF8", NULL };
-    return PQconnectStartParams(keywords, values, 1);
+    PGconn *pg = PQconnectStartParams(keywords, values, 1);
+    if (pg)
+        PQsetErrorVerbosity(pg, PQERRORS_VERBOSE); /* a failed attempt tells its SQLSTATE in the text only */
+    return pg;
 }
 
 const char *connect_settings(int64_t idle_timeout_us, char *text)
@@ -35,6 +37,16 @@ int connect_error(const PGconn *pg, struct err *reterr)
     if (length == 0)
         return err_set(reterr, STORE_AWAY, "PostgreSQL closed the connection");
     return err_set(reterr, STORE_AWAY, "PostgreSQL: %.*s", (int)length, message);
+}
+
+bool connect_is_refused(const PGconn *pg)
+{
+    static const char *const signs[] = { "Connection refused", "No such file or directory", " 57P0" };
+    const char *message = pg ? PQerrorMessage(pg) : "";
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (strstr(message, signs[i]))
+            return true;
+    return false;
 }
 
 static bool sqlstate_is_farewell(const char *sqlstate)

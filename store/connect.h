@@ -3,6 +3,7 @@
 #pragma once
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -19,6 +20,12 @@ const char *connect_settings(int64_t idle_timeout_us, char *text);
 
 /* Writes the last line of what libpq says, which names the address and never a password. Return: STORE_AWAY. */
 int connect_error(const PGconn *pg, struct err *reterr);
+
+/*
+ * Did PostgreSQL, or the kernel in its place, actively refuse: nobody listens, or it is starting or going down? Then
+ * nobody else has a connection either. Silence, a refused password or a full server is no such answer.
+ */
+bool connect_is_refused(const PGconn *pg);
 
 /* Fills @refusal from a failed result. Return: STORE_AWAY when it says that the connection is going away, else STORE_REFUSED. */
 int connect_refusal(const PGresult *result, struct store_refusal *refusal);

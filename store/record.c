@@ -41,8 +41,8 @@ enum record_statement {
 
 const struct session_statement record_statements[] = {
     [STATEMENT_BEGIN] = { "BEGIN" },
-    [STATEMENT_FENCE] = { "SELECT job.fence($1, $2, $3, $4, $5, $6, $7, $8, $9)" },
-    [STATEMENT_CLAIM] = { "SELECT job.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)" },
+    [STATEMENT_FENCE] = { "SELECT job.fence($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)" },
+    [STATEMENT_CLAIM] = { "SELECT job.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)" },
     [STATEMENT_RESULT] = { "INSERT INTO job.result (" RESULT_COLUMNS ") SELECT " RESULT_VALUES
                            " FROM " RESULT_INPUT ") AS r (" RESULT_NAMES
                            ") ORDER BY r.id ON CONFLICT DO NOTHING" },
@@ -69,7 +69,7 @@ const struct session_statement record_statements[] = {
     [STATEMENT_NOTIFY] = { "SELECT pg_notify('job_result', id::text) FROM unnest($1::uuid[]) AS w (id)" },
     [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp() WHERE id = $1 RETURNING beat_at" },
     [STATEMENT_COMMIT] = { "COMMIT" },
-    [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count "
+    [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count, suspect "
                               "FROM job.take_over($1, $2, $3)" },
     [STATEMENT_READ_BACK] = { "SELECT c.topic, c.partition, c.epoch, c.batch_seq FROM job.cursor c "
                               "JOIN unnest($1::text[], $2::integer[]) AS w (topic, partition) USING (topic, partition) "
@@ -82,7 +82,19 @@ const struct session_statement record_statements[] = {
 const int record_n_statements = ARRAY_SIZE(record_statements);
 
 /* Columns of the fence, in the order of job.fence(). */
-enum { F_TOPIC, F_PARTITION, F_EPOCH, F_SEQ, F_NEXT, F_DONE, F_LOG_START, F_RELEASED, F_COUNT };
+enum {
+    F_TOPIC,
+    F_PARTITION,
+    F_EPOCH,
+    F_SEQ,
+    F_NEXT,
+    F_DONE,
+    F_LOG_START,
+    F_RELEASED,
+    F_CAREFUL,
+    F_SUSPECT,
+    F_COUNT
+};
 /* Columns of a result, in the order of RESULT_NAMES, and the token behind them. */
 enum {
     R_ID,
@@ -124,7 +136,7 @@ enum {
 };
 #define PLACES_MAX 64
 
-/* Columns of a claim, in the order of job.claim(); those of job.defer() go on from there. */
+/* Columns of a claim, in the order of job.claim(), are the shared ones and two of its own; job.defer() has many of its own. */
 enum {
     D_ID,
     D_TOKEN,
@@ -140,8 +152,11 @@ enum {
     D_KEY,
     D_HEADERS,
     D_PAYLOAD,
-    D_CLAIM_COUNT,
-    D_OUTCOME = D_CLAIM_COUNT,
+    D_SHARED_COUNT,
+    C_STARTED = D_SHARED_COUNT,
+    C_FRESH,
+    C_COUNT,
+    D_OUTCOME = D_SHARED_COUNT,
     D_VERDICT,
     D_DELAY,
     D_ERROR,
@@ -155,8 +170,8 @@ enum {
 };
 
 static const enum pg_type fence_types[F_COUNT] = {
-    PG_TEXT_ARRAY, PG_INT4_ARRAY,  PG_INT8_ARRAY, PG_INT8_ARRAY,
-    PG_INT8_ARRAY, PG_BYTEA_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY,
+    PG_TEXT_ARRAY,  PG_INT4_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY,
+    PG_BYTEA_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY, PG_BOOL_ARRAY, PG_INT8_ARRAY,
 };
 static const enum pg_type result_types[R_COUNT] = {
     PG_UUID_ARRAY, PG_INT8_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY,
@@ -191,7 +206,7 @@ struct record_batch {
     uint32_t n_places, last_place;
     struct array results[R_COUNT];
     struct array leased_results[R_COUNT];
-    struct array claims[D_CLAIM_COUNT];
+    struct array claims[C_COUNT];
     struct array deferrals[D_COUNT];
     struct array waiters;
 
@@ -228,7 +243,9 @@ void record_batch_reset(struct record_batch *b)
     b->n_places = b->last_place = 0;
     arrays_init(b->results, result_types, R_COUNT);
     arrays_init(b->leased_results, result_types, R_COUNT);
-    arrays_init(b->claims, deferral_types, D_CLAIM_COUNT);
+    arrays_init(b->claims, deferral_types, D_SHARED_COUNT);
+    array_init(&b->claims[C_STARTED], PG_TIMESTAMPTZ_ARRAY);
+    array_init(&b->claims[C_FRESH], PG_BOOL_ARRAY);
     arrays_init(b->deferrals, deferral_types, D_COUNT);
     array_init(&b->waiters, PG_UUID_ARRAY);
 }
@@ -251,7 +268,7 @@ struct record_batch *record_batch_free(struct record_batch *b)
     arrays_done(b->plain, P_COUNT);
     arrays_done(b->results, R_COUNT);
     arrays_done(b->leased_results, R_COUNT);
-    arrays_done(b->claims, D_CLAIM_COUNT);
+    arrays_done(b->claims, C_COUNT);
     arrays_done(b->deferrals, D_COUNT);
     array_done(&b->waiters);
     free(b);
@@ -268,7 +285,7 @@ bool record_batch_is_empty(const struct record_batch *b)
 size_t record_batch_size_bytes(const struct record_batch *b)
 {
     return arrays_size(b->plain, P_COUNT) + arrays_size(b->results, R_COUNT) +
-           arrays_size(b->leased_results, R_COUNT) + arrays_size(b->claims, D_CLAIM_COUNT) +
+           arrays_size(b->leased_results, R_COUNT) + arrays_size(b->claims, C_COUNT) +
            arrays_size(b->deferrals, D_COUNT);
 }
 
@@ -285,6 +302,14 @@ static void append_known(struct array *a, int32_t value)
         array_append_int(a, value);
 }
 
+static void append_known_bigint(struct array *a, int64_t value)
+{
+    if (value < 0)
+        array_append_null(a);
+    else
+        array_append_bigint(a, value);
+}
+
 void record_add_cursor(struct record_batch *b, const struct record_cursor *c)
 {
     struct array *a = b->fence;
@@ -294,11 +319,10 @@ void record_add_cursor(struct record_batch *b, const struct record_cursor *c)
     array_append_bigint(&a[F_SEQ], c->seq);
     array_append_bigint(&a[F_NEXT], c->next_offset);
     array_append_span(&a[F_DONE], c->done.data ? c->done : (struct span){ "", 0 });
-    if (c->log_start < 0)
-        array_append_null(&a[F_LOG_START]);
-    else
-        array_append_bigint(&a[F_LOG_START], c->log_start);
+    append_known_bigint(&a[F_LOG_START], c->log_start);
     array_append_bool(&a[F_RELEASED], c->released);
+    array_append_bool(&a[F_CAREFUL], c->careful);
+    append_known_bigint(&a[F_SUSPECT], c->suspect);
 }
 
 static bool place_is(const struct place *place, const struct record_row *row)
@@ -403,6 +427,8 @@ static void add_lease_columns(struct array *a, const struct record_row *row)
 void record_add_claim(struct record_batch *b, const struct record_row *row)
 {
     add_lease_columns(b->claims, row);
+    array_append_time(&b->claims[C_STARTED], row->started_us);
+    array_append_bool(&b->claims[C_FRESH], row->fresh);
 }
 
 void record_add_deferral(struct record_batch *b, const struct record_row *row)
@@ -523,7 +549,7 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
         send_fence(b, s, new_seq), n++;
     if (b->claims[0].n) {
         b->claim_at = n++;
-        send_rows(s, STATEMENT_CLAIM, worker, b->claims, D_CLAIM_COUNT);
+        send_rows(s, STATEMENT_CLAIM, worker, b->claims, C_COUNT);
     }
     if (b->plain[0].n)
         send_rows(s, STATEMENT_PLAIN_RESULT, worker, b->plain, P_COUNT), n++;

@@ -36,6 +36,7 @@ struct record_row {
     const char *verdict; /* dead.reason when it is dead for certain; NULL: the budgets decide */
     int64_t delay_us;    /* -1: as the outcome has it */
     int max_crashes;
+    bool fresh; /* claims: its id was chosen by who enqueued it, and no relay has sent it */
     struct span key, headers_json, payload;
 };
 
@@ -49,6 +50,8 @@ struct record_cursor {
     struct span done;  /* worker/window.h */
     int64_t log_start; /* -1: not known */
     bool released;     /* the worker gives it back in good order */
+    bool careful;      /* its crash count stays: a message that kills workers is being searched */
+    int64_t suspect;   /* the first undone record from here on is taken up alone; -1: none */
 };
 
 struct record_batch;
@@ -113,7 +116,8 @@ enum take_over_column {
     TAKE_DONE,
     TAKE_LOG_START,
     TAKE_UNCLEAN,
-    TAKE_CRASHES
+    TAKE_CRASHES,
+    TAKE_SUSPECT
 };
 void record_take_over(struct session *s, const struct record_place *places, size_t n, const char *worker,
                       session_reply_fn reply, void *userdata);

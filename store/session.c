@@ -102,7 +102,7 @@ static void deliver_reply(struct session *s, int outcome)
         rows_free(reply.rows[i]);
 }
 
-void session_abort(struct session *s, const char *why)
+static void lose(struct session *s, const char *why, bool refused)
 {
     char text[512];
     if (s->state == SESSION_DOWN)
@@ -113,14 +113,19 @@ void session_abort(struct session *s, const char *why)
     s->watch = 0;
     s->state = SESSION_DOWN;
     deliver_reply(s, STORE_AWAY);
-    s->events.lost(text, s->events.userdata);
+    s->events.lost(text, refused, s->events.userdata);
+}
+
+void session_abort(struct session *s, const char *why)
+{
+    lose(s, why, false);
 }
 
 static void abort_with_libpq_error(struct session *s)
 {
     struct err err = { 0 };
     connect_error(s->pg, &err);
-    session_abort(s, err.text);
+    lose(s, err.text, connect_is_refused(s->pg));
 }
 
 static bool flush_output(struct session *s)
@@ -281,7 +286,7 @@ static bool take_result(struct session *s, PGresult *result)
     int r = connect_refusal(result, &s->reply.refusal);
     PQclear(result);
     if (r == STORE_AWAY)
-        session_abort(s, s->reply.refusal.text);
+        lose(s, s->reply.refusal.text, strncmp(s->reply.refusal.sqlstate, "57P0", 4) == 0);
     return r != STORE_AWAY;
 }
 

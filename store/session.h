@@ -40,8 +40,9 @@ struct session_reply {
 typedef void (*session_reply_fn)(const struct session_reply *reply, void *userdata);
 
 struct session_events_fns {
-    void (*ready)(void *userdata);                 /* connected and prepared */
-    void (*lost)(const char *why, void *userdata); /* also after a failed attempt; state is DOWN */
+    void (*ready)(void *userdata); /* connected and prepared */
+    /* Also after a failed attempt; state is DOWN. @refused: PostgreSQL itself said that it is not there for anybody. */
+    void (*lost)(const char *why, bool refused, void *userdata);
     /* Something was said on one of the channels. Only to be noted: it may come in the middle of a request. */
     void (*notified)(const char *channel, const char *payload, void *userdata);
     void *userdata;

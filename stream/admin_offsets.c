@@ -162,7 +162,7 @@ static int look_at(struct search *q, rd_kafka_message_t *rkm)
         rd_kafka_message_destroy(rkm);
         return ADMIN_NOT_FOUND;
     }
-    int r = message_from_kafka(rkm, &m);
+    int r = message_from_kafka(rkm, false, &m);
     if (r) {
         rd_kafka_message_destroy(rkm);
         return r;

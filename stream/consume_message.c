@@ -35,10 +35,10 @@ static void take_headers(struct consumed *c, const rd_kafka_headers_t *headers, 
     c->message.n_headers = n > MESSAGE_MAX_HEADERS ? MESSAGE_MAX_HEADERS + 1 : n;
 }
 
-int message_from_kafka(rd_kafka_message_t *rkm, struct message **ret)
+int message_from_kafka(rd_kafka_message_t *rkm, bool raw, struct message **ret)
 {
-    size_t n;
-    const rd_kafka_headers_t *headers = decode_headers(rkm, &n);
+    size_t n = 0;
+    const rd_kafka_headers_t *headers = raw ? NULL : decode_headers(rkm, &n);
     size_t room = n > MESSAGE_MAX_HEADERS ? MESSAGE_MAX_HEADERS : n;
     struct consumed *c = malloc(sizeof(*c) + room * sizeof(c->headers[0]));
     if (!c)

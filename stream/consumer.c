@@ -395,13 +395,13 @@ static int judge_feed_error(const rd_kafka_message_t *rkm)
     return rkm->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ? FEED_OUTSIDE : 0;
 }
 
-int feed_next(struct feed *f, struct message **ret, int64_t *ret_offset)
+int feed_next(struct feed *f, bool raw, struct message **ret, int64_t *ret_offset)
 {
     for (;;) {
         rd_kafka_message_t *rkm = rd_kafka_consume_queue(f->queue, 0);
         if (!rkm)
             return FEED_EMPTY;
-        int r = rkm->err ? judge_feed_error(rkm) : message_from_kafka(rkm, ret);
+        int r = rkm->err ? judge_feed_error(rkm) : message_from_kafka(rkm, raw, ret);
         if (r == 0 && !rkm->err)
             return 0;
         *ret_offset = rkm->offset;

@@ -109,5 +109,5 @@ enum feed_result {
     FEED_END = 2,     /* the end of the log, at *ret_offset */
     FEED_OUTSIDE = 3, /* the position to start from is not in the log: nothing more will come */
 };
-/* Return: 0 with a message to be freed; FEED_EMPTY; FEED_END; FEED_OUTSIDE; -ENOMEM (the record will not come again: give the feed up). */
-int feed_next(struct feed *f, struct message **ret, int64_t *ret_offset);
+/* @raw: without decoding the record's headers. Return: 0 with a message to be freed; FEED_EMPTY; FEED_END; FEED_OUTSIDE; -ENOMEM (the record will not come again: give the feed up). */
+int feed_next(struct feed *f, bool raw, struct message **ret, int64_t *ret_offset);

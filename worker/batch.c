@@ -34,22 +34,39 @@ void backlog_append(struct backlog *b, struct job *job)
     b->size_bytes += job_size_bytes(job);
 }
 
-static void drop_from(struct list *jobs, size_t *n, size_t *size_bytes, const struct partition *p)
+void backlog_remove(struct backlog *b, struct job *job)
 {
-    list_for_each_safe(link, jobs)
+    list_remove(&job->link);
+    b->n--;
+    b->size_bytes -= job_size_bytes(job);
+}
+
+size_t backlog_drop(struct backlog *b, const struct partition *p)
+{
+    size_t before = b->n;
+    list_for_each_safe(link, &b->jobs)
     {
         struct job *job = job_of(link);
         if (job->partition != p)
             continue;
-        (*n)--;
-        *size_bytes -= job_size_bytes(job);
+        backlog_remove(b, job);
         job_free(job);
     }
+    return before - b->n;
 }
 
-void backlog_drop(struct backlog *b, const struct partition *p)
+size_t backlog_drop_leased(struct backlog *b)
 {
-    drop_from(&b->jobs, &b->n, &b->size_bytes, p);
+    size_t before = b->n;
+    list_for_each_safe(link, &b->jobs)
+    {
+        struct job *job = job_of(link);
+        if (job->lease != LEASE_HELD)
+            continue;
+        backlog_remove(b, job);
+        job_free(job);
+    }
+    return before - b->n;
 }
 
 /* --- Building ------------------------------------------------------------------------------------------------------------ */
@@ -57,6 +74,7 @@ void backlog_drop(struct backlog *b, const struct partition *p)
 int batch_init(struct batch *b)
 {
     list_init(&b->jobs);
+    list_init(&b->handovers);
     return record_batch_new(&b->rows);
 }
 
@@ -70,7 +88,7 @@ void batch_done(struct batch *b)
 void batch_begin(struct batch *b)
 {
     record_batch_reset(b->rows);
-    b->n_jobs = b->size_bytes = b->n_partitions = 0;
+    b->n_jobs = b->n_handovers = b->size_bytes = b->n_partitions = 0;
     b->releases = false;
 }
 
@@ -87,6 +105,7 @@ static void add_claim(struct batch *b, const struct outcome_context *context, st
     struct record_row row;
     outcome_fill_claim(job, context, &b->texts, &row);
     record_add_claim(b->rows, &row);
+    job->lease = LEASE_ASKED;
 }
 
 static void add_finished(struct batch *b, const struct outcome_context *context, struct job *job)
@@ -100,12 +119,23 @@ static void add_finished(struct batch *b, const struct outcome_context *context,
         record_add_waiter(b->rows, &row.id);
 }
 
+static void mark(struct batch *b, struct job *job)
+{
+    if (!job->partition)
+        return;
+    batch_touch(b, job->partition);
+    window_mark(&job->partition->window, job->message->offset);
+}
+
+static void unmark(struct job *job)
+{
+    if (job->partition)
+        window_unmark(&job->partition->window, job->message->offset);
+}
+
 static void enter(struct batch *b, struct job *job)
 {
-    if (job->partition) {
-        batch_touch(b, job->partition);
-        window_mark(&job->partition->window, job->message->offset);
-    }
+    mark(b, job);
     list_remove(&job->link);
     list_append(&b->jobs, &job->link);
     b->n_jobs++;
@@ -114,11 +144,16 @@ static void enter(struct batch *b, struct job *job)
 
 typedef void (*add_fn)(struct batch *b, const struct outcome_context *context, struct job *job);
 
+static bool has_room(const struct batch *b, size_t limit)
+{
+    return batch_n_rows(b) < limit && b->n_partitions < BATCH_MAX_PARTITIONS &&
+           record_batch_size_bytes(b->rows) < BATCH_MAX_BYTES;
+}
+
 static void add_from(struct batch *b, struct backlog *from, size_t limit, struct outcome_context *context,
                      add_fn add)
 {
-    while (from->n && b->n_jobs < limit && b->n_partitions < BATCH_MAX_PARTITIONS &&
-           record_batch_size_bytes(b->rows) < BATCH_MAX_BYTES) {
+    while (from->n && has_room(b, limit)) {
         struct job *job = job_of(list_first(&from->jobs));
         context->random = noise_bits();
         add(b, context, job);
@@ -131,6 +166,20 @@ static void add_from(struct batch *b, struct backlog *from, size_t limit, struct
 void batch_add_claims(struct batch *b, struct backlog *claims, size_t limit, struct outcome_context *context)
 {
     add_from(b, claims, limit, context, add_claim);
+}
+
+void batch_add_handovers(struct batch *b, struct list *wanted, size_t *n_wanted, size_t limit,
+                         struct outcome_context *context)
+{
+    while (*n_wanted && has_room(b, limit)) {
+        struct job *job = job_of_lease(list_first(wanted));
+        add_claim(b, context, job);
+        mark(b, job);
+        list_remove(&job->lease_link);
+        list_append(&b->handovers, &job->lease_link);
+        (*n_wanted)--;
+        b->n_handovers++;
+    }
 }
 
 void batch_add_finished(struct batch *b, struct backlog *finished, size_t limit,
@@ -167,9 +216,12 @@ void batch_add_cursors(struct batch *b)
             .seq = p->seq,
             .log_start = p->log_start,
             .released = b->releases && is_releasable(p),
+            .careful = p->careful && !(b->releases && is_releasable(p)),
+            .suspect = p->suspect,
         };
         p->gap_sent = p->gap;
         p->log_start_sent = p->log_start_dirty;
+        p->suspect_sent = p->suspect;
         buf_reset(&done);
         window_encode(&p->window, &cursor.next_offset, &done);
         cursor.done = (struct span){ done.data, done.size };
@@ -189,6 +241,7 @@ void batch_advance(struct batch *b, void (*advanced)(struct partition *p, void *
         p->seq = b->seq;
         p->gap -= p->gap_sent;
         p->log_start_dirty &= !p->log_start_sent;
+        p->suspect_recorded = p->suspect_sent;
         window_advance(&p->window);
         advanced(p, userdata);
     }
@@ -206,10 +259,26 @@ struct job *batch_take_job(struct batch *b)
     return job_of(first);
 }
 
+struct job *batch_take_handover(struct batch *b)
+{
+    struct list *first = list_first(&b->handovers);
+    if (!first)
+        return NULL;
+    list_remove(first);
+    b->n_handovers--;
+    return job_of_lease(first);
+}
+
+size_t batch_n_rows(const struct batch *b)
+{
+    return b->n_jobs + b->n_handovers;
+}
+
 static void put_back(struct job *job, struct backlog *to)
 {
-    if (job->partition)
-        window_unmark(&job->partition->window, job->message->offset);
+    unmark(job);
+    if (job_is_claim(job))
+        job->lease = LEASE_WANTED;
     list_remove(&job->link);
     list_prepend(&to->jobs, &job->link);
     to->n++;
@@ -222,25 +291,42 @@ void batch_put_back(struct batch *b, struct backlog *claims, struct backlog *fin
         struct job *job = job_of(b->jobs.prev);
         put_back(job, job_is_claim(job) ? claims : finished);
     }
+    list_for_each(link, &b->handovers) unmark(job_of_lease(link));
     for (size_t i = 0; i < b->n_partitions; i++)
         b->partitions[i]->in_batch = false;
     b->n_partitions = b->n_jobs = b->size_bytes = 0;
 }
 
-/* A claim that is under way may be granted: then the lease is ours, whoever has the partition, and the job has to run. */
-static void detach_claims(struct list *jobs, const struct partition *p)
+/* A lease that is being asked for may be granted: then it is ours, whoever has the partition, and the job has to run. */
+static void detach_claims(struct batch *b, const struct partition *p)
 {
-    list_for_each(link, jobs)
+    list_for_each(link, &b->jobs)
     {
         if (job_of(link)->partition == p && job_is_claim(job_of(link)))
             job_of(link)->partition = NULL;
     }
+    list_for_each(link, &b->handovers)
+    {
+        if (job_of_lease(link)->partition == p)
+            job_of_lease(link)->partition = NULL;
+    }
+}
+
+static void drop_job(struct batch *b, struct job *job)
+{
+    b->n_jobs--;
+    b->size_bytes -= job_size_bytes(job);
+    job_free(job);
 }
 
 void batch_drop_partition(struct batch *b, struct partition *p)
 {
-    detach_claims(&b->jobs, p);
-    drop_from(&b->jobs, &b->n_jobs, &b->size_bytes, p);
+    detach_claims(b, p);
+    list_for_each_safe(link, &b->jobs)
+    {
+        if (job_of(link)->partition == p)
+            drop_job(b, job_of(link));
+    }
     for (size_t i = 0; i < b->n_partitions; i++) {
         if (b->partitions[i] == p) {
             b->partitions[i] = b->partitions[--b->n_partitions];

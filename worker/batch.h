@@ -25,13 +25,17 @@ struct backlog {
 void backlog_init(struct backlog *b);
 void backlog_done(struct backlog *b); /* frees the jobs */
 void backlog_append(struct backlog *b, struct job *job);
-/* Frees the jobs of @p. */
-void backlog_drop(struct backlog *b, const struct partition *p);
+void backlog_remove(struct backlog *b, struct job *job);
+/* Frees the jobs of @p, or those that hold a lease. Return: how many. */
+size_t backlog_drop(struct backlog *b, const struct partition *p);
+size_t backlog_drop_leased(struct backlog *b);
 
 struct batch {
     struct record_batch *rows;
     struct list jobs; /* claims, then finished ones */
     size_t n_jobs, size_bytes;
+    struct list handovers; /* running jobs, by their lease_link */
+    size_t n_handovers;
     struct partition *partitions[BATCH_MAX_PARTITIONS];
     size_t n_partitions;
     int64_t seq;   /* batch_seq that it writes */
@@ -46,6 +50,9 @@ void batch_done(struct batch *b);
 void batch_begin(struct batch *b);
 /* Moves jobs in from a backlog, until there are @limit or BATCH_MAX_BYTES. */
 void batch_add_claims(struct batch *b, struct backlog *claims, size_t limit, struct outcome_context *context);
+/* The same with running jobs, whose list is by lease_link. */
+void batch_add_handovers(struct batch *b, struct list *wanted, size_t *n_wanted, size_t limit,
+                         struct outcome_context *context);
 void batch_add_finished(struct batch *b, struct backlog *finished, size_t limit,
                         struct outcome_context *context);
 /* Moves the cursor of @p, too. */
@@ -59,8 +66,12 @@ void batch_add_cursors(struct batch *b);
 void batch_advance(struct batch *b, void (*advanced)(struct partition *p, void *userdata), void *userdata);
 /* The next job of the batch, which is the caller's then; NULL when there is none left. */
 struct job *batch_take_job(struct batch *b);
-/* Not committed: everything is as it was before, in the same order. */
+/* The same for the running ones; they may have finished meanwhile. */
+struct job *batch_take_handover(struct batch *b);
+/* Not committed: cursors and windows are as they were. The hand-overs stay, for batch_take_handover(). */
 void batch_put_back(struct batch *b, struct backlog *claims, struct backlog *finished);
+/* How many rows the batch is about: what bisecting halves. */
+size_t batch_n_rows(const struct batch *b);
 
 /* The partition goes away while the batch is under way. */
 void batch_drop_partition(struct batch *b, struct partition *p);

@@ -14,7 +14,8 @@
 #define COMMIT_PAUSE_US USEC_PER_SEC      /* between two offset commits to Kafka */
 #define PROVE_PAUSE_US (USEC_PER_SEC / 2) /* before Kafka is asked again whether we are a member */
 #define RETAKE_PAUSE_US USEC_PER_SEC      /* before a fenced partition is taken over again */
-#define PREFETCH_MESSAGES 4000            /* eight busy partitions stay within 64 MiB: docs/performance.md */
+#define CONTENTION_US (60 * USEC_PER_SEC)
+#define PREFETCH_MESSAGES 4000 /* eight busy partitions stay within 64 MiB: docs/performance.md */
 #define PREFETCH_BYTES (2 << 20)
 
 /* The answer that Kafka waits for. */
@@ -60,25 +61,43 @@ static bool read_again(struct intake *in, struct partition *p, int64_t offset)
     return false;
 }
 
-void intake_taken(struct intake *in, struct partition *p, bool unclean, struct span done, int64_t next_offset)
+static void open_window(struct intake *in, struct partition *p, const struct recorder_cursor *cursor)
 {
-    if (p->feed && !read_again(in, p, p->log_start < 0 ? CONSUMER_LOG_START : next_offset))
-        return;
-    if (p->feed)
-        in->generation++; /* a commit that was sent before proves nothing of this take-over */
     window_done(&p->window);
-    if (window_init(&p->window, next_offset, in->config->worker.window) < 0) {
+    if (window_init(&p->window, cursor->next_offset, in->config->worker.window) < 0) {
         in->owner.reader.fatal("out of memory", in->owner.reader.userdata);
         return;
     }
-    if (window_decode(&p->window, done) != 0)
+    if (window_decode(&p->window, cursor->done) != 0)
         log_error("intake: %s[%" PRId32 "]: the cursor's bitmap is damaged; jobs from offset %" PRId64
                   " on run again",
-                  p->topic, p->id, next_offset);
-    p->probation_end = unclean ? next_offset + in->config->worker.window : 0;
+                  p->topic, p->id, cursor->next_offset);
+}
+
+/* What the last owner's death tells of the records that it had taken up. */
+static void judge_crashes(struct intake *in, struct partition *p, const struct recorder_cursor *cursor)
+{
+    p->probation_end = cursor->unclean ? cursor->next_offset + in->config->worker.window : 0;
+    p->careful = cursor->unclean && cursor->crash_count >= INTAKE_CAREFUL_CRASHES;
+    p->condemned = p->careful && cursor->suspect == cursor->next_offset;
+    p->suspect = p->suspect_recorded = -1;
+    if (p->careful)
+        log_warning("intake: %s[%" PRId32 "]: %d workers in a row died and recorded nothing; its records are "
+                    "taken up one at a time from offset %" PRId64 " on",
+                    p->topic, p->id, cursor->crash_count, cursor->next_offset);
+}
+
+void intake_taken(struct intake *in, struct partition *p, const struct recorder_cursor *cursor)
+{
+    if (p->feed && !read_again(in, p, p->log_start < 0 ? CONSUMER_LOG_START : cursor->next_offset))
+        return;
+    if (p->feed)
+        in->generation++; /* a commit that was sent before proves nothing of this take-over */
+    open_window(in, p, cursor);
+    judge_crashes(in, p, cursor);
     p->state = PARTITION_PROVING;
     log_info("intake: took over %s[%" PRId32 "] at offset %" PRId64 ", epoch %" PRId64 "%s", p->topic, p->id,
-             next_offset, p->epoch, unclean ? "; its last owner did not release it" : "");
+             cursor->next_offset, p->epoch, cursor->unclean ? "; its last owner did not release it" : "");
 }
 
 static struct consumer_place *list_places(struct intake *in, bool (*want)(const struct partition *),
@@ -209,12 +228,29 @@ static int on_retake(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
+/* A rebalance can fence a partition once. When it happens again and again, somebody else believes that it is theirs, too. */
+static void watch_contention(const struct intake *in, struct partition *p)
+{
+    int64_t now_us = clock_mono_us();
+    int64_t *oldest_us = &p->fenced_us[p->n_fenced++ % PARTITION_FENCED_MAX];
+    if (*oldest_us && now_us - *oldest_us < CONTENTION_US) {
+        log_error("intake: %s[%" PRId32
+                  "] was taken over by others more than %d times within a minute: does another "
+                  "deployment share the topics and the database, or the consumer group \"%s\"?",
+                  p->topic, p->id, PARTITION_FENCED_MAX, in->config->worker.group);
+        memset(p->fenced_us, 0, sizeof(p->fenced_us));
+        return;
+    }
+    *oldest_us = now_us;
+}
+
 /* Somebody else raised the epoch: nothing of this partition is ours to write any more. */
 void intake_fenced(struct intake *in, struct partition *p)
 {
     log_warning("intake: %s[%" PRId32
                 "] was taken over by another worker; its unrecorded jobs are dropped here",
                 p->topic, p->id);
+    watch_contention(in, p);
     p->state = PARTITION_FENCED;
     p->gap = 0;
     reader_drop_ready(&in->reader, p);
@@ -259,7 +295,7 @@ static int on_revoke_limit(sd_event_source *source, uint64_t usec, void *userdat
     (void)source;
     (void)usec;
     log_error(
-        "intake: jobs of revoked partitions were still running or unrecorded at the limit; they run again elsewhere");
+        "intake: jobs of revoked partitions could not be handed over in time; they run again elsewhere");
     give_up(userdata);
     return 0;
 }
@@ -275,6 +311,7 @@ static void on_revoke(struct intake *in, const struct consumer_event *event)
         answer_revoke(in);
     } else {
         set_timer(in->revoke_timer, INTAKE_REVOKE_LIMIT_US);
+        in->owner.hand_over(&in->partitions, in->owner.reader.userdata);
         in->owner.release(&in->partitions, in->owner.reader.userdata);
     }
 }
@@ -389,9 +426,7 @@ void intake_stop(struct intake *in, struct list *leased)
 {
     in->stopping = true;
     reader_drop_ready(&in->reader, NULL);
-    struct job *job;
-    while ((job = reader_next_ready(&in->reader)))
-        list_append(leased, &job->link);
+    reader_take_leased(&in->reader, leased);
 }
 
 void intake_release_all(struct intake *in)

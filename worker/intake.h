@@ -8,8 +8,14 @@
  * read and its jobs are dispatched. A rebalance waits for step 1: without a cursor there is no position to read from.
  *
  * Revocation: nothing of the partition starts any more, jobs that have not started are dropped (they are still in the
- * log), what runs is waited for and recorded, the cursor is given back, and only then is Kafka answered. When that takes
- * longer than INTAKE_REVOKE_LIMIT_US, or when the assignment was lost, the executors are killed instead.
+ * log), what runs is handed over (worker/handover.h) and goes on, the cursor is given back, and only then is Kafka
+ * answered. Until then nobody else can take the partition over, however long PostgreSQL is away, up to
+ * INTAKE_REVOKE_LIMIT_US. After that, or when the assignment was lost, the executors of what has no lease are killed
+ * first; the next owner finds a cursor that was not given back, so that counts as a crash.
+ *
+ * A message that kills workers before its job has a lease would be taken up again and again: a cursor counts the
+ * take-overs after which nothing was recorded. From INTAKE_CAREFUL_CRASHES on, records are taken up one at a time, each named
+ * in the cursor first; whichever was alone in flight at the next crash is buried without being read (worker/reader.h).
  *
  * Crash story: nothing here is durable. Whatever was read and not recorded is read again by the next owner.
  */
@@ -23,8 +29,10 @@
 #include "worker/job.h"
 #include "worker/partition.h"
 #include "worker/reader.h"
+#include "worker/recorder.h"
 
 #define INTAKE_POLL_LIMIT_US (300 * INT64_C(1000000))
+#define INTAKE_CAREFUL_CRASHES 3
 #define INTAKE_REVOKE_LIMIT_US (INTAKE_POLL_LIMIT_US - 10 * INT64_C(1000000))
 
 struct intake;
@@ -33,6 +41,7 @@ struct intake_owner {
     struct reader_owner reader; /* its userdata is for all of these; fatal: the process has to end */
     void (*take_over)(struct list *partitions,
                       void *userdata); /* raise the epochs of those in state TAKING */
+    void (*hand_over)(struct list *partitions, void *userdata); /* what runs of the closing ones */
     void (*release)(struct list *partitions,
                     void *userdata);                   /* give the closing ones back when nothing is open */
     void (*drop)(struct partition *p, void *userdata); /* forget its jobs everywhere, kill those that run */
@@ -47,8 +56,7 @@ int intake_close(struct intake *in, int64_t timeout_us);
 struct list *intake_partitions(struct intake *in);
 
 /* What the recorder reports. */
-void intake_taken(struct intake *in, struct partition *p, bool unclean, struct span done,
-                  int64_t next_offset);
+void intake_taken(struct intake *in, struct partition *p, const struct recorder_cursor *cursor);
 void intake_taken_all(struct intake *in);
 void intake_advanced(struct intake *in, struct partition *p);
 void intake_fenced(struct intake *in, struct partition *p);

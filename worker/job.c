@@ -16,6 +16,7 @@ struct job *job_new(struct message *message)
         return NULL;
     }
     list_init(&job->link);
+    list_init(&job->lease_link);
     job->message = message;
     job->cpu_us = job->peak_kib = job->retry_after_ms = -1;
     return job;
@@ -26,6 +27,7 @@ struct job *job_free(struct job *job)
     if (!job)
         return NULL;
     list_remove(&job->link);
+    list_remove(&job->lease_link);
     envelope_done(&job->envelope);
     message_free(job->message);
     free(job->result);

@@ -8,6 +8,15 @@
  *       └─ taken or ended elsewhere: freed
  *
  * A job is in exactly one list at a time: intake's ready list, an executor's, or the recorder's.
+ *
+ * Beside that it may get a lease, before its start (a claim) or while it runs (a hand-over). With the lease its offset is done,
+ * so it has no partition any more, and only the transaction that takes the lease away can end it:
+ *
+ *     NONE ──▶ WANTED ──batch sent──▶ ASKED ──committed──▶ HELD       not granted: taken, or ended, elsewhere
+ *                ▲────not committed─────┘
+ *
+ * A job may finish in any of these. WANTED: it is recorded without a lease. ASKED: the batch's fate tells how, and
+ * nothing is recorded before that is known.
  */
 #pragma once
 
@@ -31,6 +40,7 @@ enum job_outcome {
     OUTCOME_INTERRUPTED,  /* stopped by us */
     OUTCOME_UNKNOWN_TYPE, /* never started */
     OUTCOME_MALFORMED,    /* never started */
+    OUTCOME_CONDEMNED,    /* never looked at: it kills workers */
 };
 
 /* A type of job as this worker has seen it. */
@@ -40,17 +50,28 @@ struct job_type {
     char name[129];
 };
 
+enum lease_state {
+    LEASE_NONE,
+    LEASE_WANTED,
+    LEASE_ASKED,
+    LEASE_HELD,
+};
+
 struct job {
     struct list link;
+    struct list lease_link;   /* of a hand-over that is WANTED or ASKED: the recorder's */
     struct message *message;  /* owned */
     struct envelope envelope; /* points into message */
     struct partition
         *partition; /* where its offset is still open; NULL: leased, or the partition is no longer ours */
     struct job_type *type; /* NULL: malformed */
-    int64_t token;         /* of its lease; 0: none */
-    int64_t epoch;         /* of its partition's take-over, for the handler's fencing token */
-    uint32_t seq;          /* in its executor */
-    bool orphan;           /* its partition went away: the outcome is nobody's business */
+    enum lease_state lease;
+    int64_t token;      /* of its lease, unless NONE; 0: none */
+    bool lease_refused; /* PostgreSQL would not store its lease: it stays in the log until it ends */
+    bool finished;      /* the recorder has it, with its outcome */
+    int64_t epoch;      /* of its partition's take-over, for the handler's fencing token */
+    uint32_t seq;       /* in its executor */
+    bool orphan;        /* its partition went away: the outcome is nobody's business */
 
     /* FINISHED */
     enum job_outcome outcome;
@@ -74,6 +95,11 @@ DEFINE_CLEANUP(struct job *, job_free)
 static inline struct job *job_of(struct list *link)
 {
     return list_entry(link, struct job, link);
+}
+
+static inline struct job *job_of_lease(struct list *link)
+{
+    return list_entry(link, struct job, lease_link);
 }
 
 bool job_is_short(const struct job *job);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The recorder's connection to PostgreSQL in the event loop: watched, bounded in time, made again with backoff for ever.
+ * The recorder's connection to PostgreSQL in the event loop: watched, bounded in time, made again with backoff for ever. A
+ * request that is not answered at all, not even by the server's own time-outs, ends the connection.
  *
  * Log lines are written once per change of state.
  */
@@ -17,12 +18,14 @@ struct link;
 struct link_owner {
     void (*moved)(void *userdata); /* the session has done something: an answer, ready, lost */
     void (*notified)(const char *channel, const char *payload, void *userdata); /* store/session.h */
+    void (*refused)(void *userdata); /* PostgreSQL is there for nobody, and said so */
     void *userdata;
 };
 
+/* @max_pause_us: longest pause between two attempts to connect. */
 int link_new(struct link **ret, sd_event *event, const char *url, const char *name,
              const struct session_statement *statements, int n_statements, const char *const *channels,
-             const struct link_owner *owner);
+             int64_t max_pause_us, const struct link_owner *owner);
 struct link *link_free(struct link *l);
 DEFINE_CLEANUP(struct link *, link_free)
 

@@ -75,7 +75,7 @@ static void fill_message(const struct job *job, struct outcome_texts *texts, str
     const struct message *m = job->message;
     size_t n = m->n_headers <= MESSAGE_MAX_HEADERS ? m->n_headers : MESSAGE_MAX_HEADERS;
     buf_reset(&texts->headers);
-    if (job->refused[0])
+    if (job->refused[0] || job->outcome == OUTCOME_CONDEMNED)
         buf_append_string(&texts->headers, "{}");
     else
         envelope_headers_to_json(m->headers, n, job->outcome != OUTCOME_MALFORMED, &texts->headers);
@@ -157,6 +157,9 @@ static void fill_try(const struct job *job, const struct outcome_context *contex
     case OUTCOME_INTERRUPTED:
         ret->outcome = "interrupted";
         break;
+    case OUTCOME_CONDEMNED:
+        ret->verdict = "crashed";
+        break;
     default:
         ret->verdict = "malformed";
         break;
@@ -168,6 +171,7 @@ void outcome_fill_claim(const struct job *job, const struct outcome_context *con
 {
     fill_common(job, context, ret);
     fill_message(job, texts, ret);
+    ret->fresh = job->envelope.claim && !job->envelope.relayed;
 }
 
 bool outcome_fill(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,

@@ -12,7 +12,7 @@ struct partition *partition_new(const char *topic, int32_t id)
     list_init(&p->link);
     p->topic = strdup(topic);
     p->id = id;
-    p->log_start = p->committed = -1;
+    p->log_start = p->committed = p->suspect = p->suspect_sent = p->suspect_recorded = -1;
     return p->topic ? steal(p) : NULL;
 }
 

@@ -26,6 +26,8 @@ enum partition_state {
     PARTITION_OUTSIDE, /* the cursor points outside of the log: stands until somebody mends it */
 };
 
+#define PARTITION_FENCED_MAX 3 /* take-overs by others within a minute */
+
 struct partition {
     struct list link;
     char *topic;
@@ -43,9 +45,15 @@ struct partition {
     bool log_start_dirty, log_start_sent; /* to be written; in the batch under way */
     struct window window;
     int64_t probation_end; /* undone offsets below are claimed before they run */
+    /* After repeated crashes without progress, below probation_end: one record at a time, each named in job.cursor before it
+     * is taken up (worker/reader.h). -1: none. */
+    bool careful, condemned; /* condemned: the next undone record was alone in flight at a crash */
+    int64_t suspect, suspect_sent, suspect_recorded; /* wanted; in the batch under way; in job.cursor */
     int64_t gap, gap_sent; /* offsets marked as gaps since the last batch; those in the batch under way */
     int64_t committed;     /* what Kafka was told last */
-    size_t n_open;         /* jobs whose offset is open: ready, running, finished, claiming */
+    int64_t fenced_us[PARTITION_FENCED_MAX]; /* ring: when it was fenced; 0: not */
+    unsigned n_fenced;
+    size_t n_open; /* jobs whose offset is open: ready, running, finished, claiming */
 };
 
 struct partition *partition_new(const char *topic, int32_t id);

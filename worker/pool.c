@@ -34,8 +34,8 @@ struct executor {
     struct list jobs; /* in the order of their seq */
     size_t n_jobs;
     uint32_t last_seq;
-    bool has_long; /* holds a job that is not known to be short */
-    bool killed;   /* by us, for one of its jobs */
+    bool has_long;      /* holds a job that is not known to be short */
+    const char *killed; /* by us, and why; NULL: not */
 };
 
 struct pool {
@@ -79,7 +79,7 @@ static void forget(struct executor *e)
     e->board = NULL;
     e->pid = 0;
     e->last_seq = 0;
-    e->killed = false;
+    e->killed = NULL;
     e->state = EXECUTOR_ABSENT;
 }
 
@@ -323,7 +323,7 @@ static void blame(struct executor *e, struct job *job, const struct zygote_exit 
     if (WIFSIGNALED(exit->status) && e->pool->draining)
         job_finish(job, OUTCOME_INTERRUPTED, "stopped with its worker");
     else if (WIFSIGNALED(exit->status) && e->killed)
-        job_finish(job, OUTCOME_INTERRUPTED, "its executor was stopped because of another job");
+        job_finish(job, OUTCOME_INTERRUPTED, "%s", e->killed);
     else if (WIFSIGNALED(exit->status))
         job_finish(job, OUTCOME_CRASHED, "killed by signal %d (%s)", WTERMSIG(exit->status),
                    strsignal(WTERMSIG(exit->status)));
@@ -530,48 +530,85 @@ void pool_kill_busy(struct pool *p, int signal)
             zygote_request_kill(p->zygote, p->executors[i].pid, signal);
 }
 
-/* Return: true when it holds any. */
-static bool orphan_jobs(struct executor *e, const struct partition *partition)
+/* NULL: nothing runs. */
+static struct job *running_job(const struct executor *e)
 {
-    bool any = false;
-    list_for_each(link, &e->jobs)
-    {
-        struct job *job = job_of(link);
-        if (job->partition != partition)
-            continue;
-        job->partition = NULL;
-        job->orphan = true;
-        any = true;
-    }
-    return any;
-}
-
-static bool runs_orphan(const struct executor *e)
-{
+    if (e->n_jobs == 0)
+        return NULL;
     uint32_t started = frame_state_started(atomic_load(&e->board->state));
     if (started == atomic_load(&e->board->answered))
-        return false;
+        return NULL;
     list_for_each(link, (struct list *)&e->jobs)
     {
         if (job_of(link)->seq == started)
-            return job_of(link)->orphan;
+            return job_of(link);
+    }
+    return NULL;
+}
+
+void pool_each_running(struct pool *p, pool_running_fn fn, void *userdata)
+{
+    for (uint32_t i = 0; i < p->max; i++) {
+        struct executor *e = &p->executors[i];
+        struct job *job = running_job(e);
+        if (job)
+            fn(job, atomic_load(&e->board->started_us), userdata);
+    }
+}
+
+static bool holds_match(const struct executor *e, pool_match_fn match, const void *arg)
+{
+    list_for_each(link, (struct list *)&e->jobs)
+    {
+        if (match(job_of(link), arg))
+            return true;
     }
     return false;
 }
 
-/* What has not started is taken back first, so that nothing of the partition can start any more. */
-void pool_kill_partition(struct pool *p, const struct partition *partition)
+void pool_take_back(struct pool *p, pool_match_fn match, const void *arg)
 {
+    for (uint32_t i = 0; i < p->max; i++)
+        if (holds_match(&p->executors[i], match, arg))
+            take_back(&p->executors[i]);
+}
+
+/* What has not started is taken back first, so that nothing more of it can start. */
+void pool_interrupt(struct pool *p, pool_match_fn match, const void *arg, const char *why)
+{
+    pool_take_back(p, match, arg);
     for (uint32_t i = 0; i < p->max; i++) {
         struct executor *e = &p->executors[i];
-        if (!orphan_jobs(e, partition))
+        if (!e->pid || !holds_match(e, match, arg))
             continue;
-        take_back(e);
-        if (e->pid && runs_orphan(e)) {
-            e->killed = true;
-            zygote_request_kill(p->zygote, e->pid, SIGKILL);
-        }
+        e->killed = why;
+        zygote_request_kill(p->zygote, e->pid, SIGKILL);
     }
+}
+
+static void orphan_jobs(struct executor *e, pool_match_fn match, const void *arg)
+{
+    list_for_each(link, &e->jobs)
+    {
+        struct job *job = job_of(link);
+        if (!match(job, arg))
+            continue;
+        job->partition = NULL;
+        job->orphan = true;
+    }
+}
+
+static bool is_orphan(const struct job *job, const void *arg)
+{
+    (void)arg;
+    return job->orphan;
+}
+
+void pool_disown(struct pool *p, pool_match_fn match, const void *arg)
+{
+    for (uint32_t i = 0; i < p->max; i++)
+        orphan_jobs(&p->executors[i], match, arg);
+    pool_interrupt(p, is_orphan, NULL, "it is another worker's now");
 }
 
 int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config,

@@ -50,5 +50,15 @@ size_t pool_n_running(const struct pool *p); /* jobs in executors */
 void pool_kill_busy(struct pool *p, int signal);
 /* From now on a job whose executor dies of a signal was interrupted by us. */
 void pool_set_draining(struct pool *p);
-/* Makes every unleased job of @partition an orphan, lets none of them start, and kills the executors that run one. */
-void pool_kill_partition(struct pool *p, const struct partition *partition);
+/* Jobs that run now, each with the time (monotonic) since when. */
+typedef void (*pool_running_fn)(struct job *job, int64_t started_us, void *userdata);
+void pool_each_running(struct pool *p, pool_running_fn fn, void *userdata);
+
+/* Which jobs is it about? */
+typedef bool (*pool_match_fn)(const struct job *job, const void *arg);
+/* Jobs that match and have not started come back through `unstarted`, with others of their executor. */
+void pool_take_back(struct pool *p, pool_match_fn match, const void *arg);
+/* The same, and kills the executors that run a match: it is interrupted, for the reason @why (a literal). */
+void pool_interrupt(struct pool *p, pool_match_fn match, const void *arg, const char *why);
+/* The same, and what matches is an orphan from now on: its outcome is nobody's business. */
+void pool_disown(struct pool *p, pool_match_fn match, const void *arg);

@@ -53,6 +53,18 @@ void reader_drop_ready(struct reader *r, const struct partition *p)
     }
 }
 
+void reader_take_leased(struct reader *r, struct list *leased)
+{
+    list_for_each_safe(link, &r->ready)
+    {
+        struct job *job = job_of(link);
+        if (!job->token)
+            continue;
+        take_ready(r, job);
+        list_append(leased, &job->link);
+    }
+}
+
 /* --- From record to job ------------------------------------------------------------------------------------------------ */
 
 static bool needs_claim(const struct partition *p, const struct job *job)
@@ -60,15 +72,36 @@ static bool needs_claim(const struct partition *p, const struct job *job)
     return job->envelope.relayed || job->envelope.claim || job->message->offset < p->probation_end;
 }
 
+static void finish_unread(struct reader *r, struct job *job)
+{
+    /* Not under the id that it claims to have: that may be a healthy job's. */
+    envelope_derive_id(job->message->topic, job->message->partition, job->message->offset,
+                       job->message->timestamp_ms, &job->envelope.id);
+    r->owner.finished(job, r->owner.userdata);
+}
+
+static void bury(struct reader *r, struct partition *p, struct job *job)
+{
+    p->condemned = false;
+    log_error("intake: %s[%" PRId32 "]: the record at offset %" PRId64
+              " was alone in flight when a worker died, after "
+              "others had died before; it is a dead letter now, unread",
+              p->topic, p->id, job->message->offset);
+    job->envelope.attempt = job->envelope.delivery = 1;
+    job_finish(job, OUTCOME_CONDEMNED, "workers died taking this record up; it was not read");
+    finish_unread(r, job);
+}
+
 static void route(struct reader *r, struct partition *p, struct job *job)
 {
     struct err why = { 0 };
+    if (p->condemned) {
+        bury(r, p, job);
+        return;
+    }
     if (envelope_decode(job->message, &job->envelope, &why)) {
-        /* Not under the id that it claims to have: that may be a healthy job's. */
-        envelope_derive_id(job->message->topic, job->message->partition, job->message->offset,
-                           job->message->timestamp_ms, &job->envelope.id);
         job_finish(job, OUTCOME_MALFORMED, "%s", why.text);
-        r->owner.finished(job, r->owner.userdata);
+        finish_unread(r, job);
         return;
     }
     job->type = job_types_get(r->types, job->envelope.type);
@@ -139,7 +172,7 @@ static bool read_one(struct reader *r, struct partition *p)
 {
     struct message *m = steal(p->held);
     int64_t offset = -1;
-    switch (m ? 0 : feed_next(p->feed, &m, &offset)) {
+    switch (m ? 0 : feed_next(p->feed, p->condemned, &m, &offset)) {
     case 0:
         if (!accept(r, p, m))
             p->held = m;
@@ -159,9 +192,29 @@ static bool read_one(struct reader *r, struct partition *p)
     }
 }
 
-static bool is_readable(const struct partition *p)
+/* One record at a time, and only when the cursor says that it is taken up. Return: false when it is not yet so far. */
+static bool may_take_up(struct reader *r, struct partition *p)
 {
-    return p->state == PARTITION_OPEN && !p->closing && p->feed;
+    if (!p->careful)
+        return true;
+    if (p->n_open)
+        return false;
+    if (p->window.base >= p->probation_end) {
+        p->careful = false;
+        p->suspect = -1;
+        r->owner.gap(r->owner.userdata);
+        return true;
+    }
+    if (p->condemned || p->suspect_recorded == p->window.base)
+        return true;
+    p->suspect = p->window.base;
+    r->owner.take_up(r->owner.userdata);
+    return false;
+}
+
+static bool is_readable(struct reader *r, struct partition *p)
+{
+    return p->state == PARTITION_OPEN && !p->closing && p->feed && may_take_up(r, p);
 }
 
 static bool has_room(const struct reader *r)
@@ -180,11 +233,13 @@ void reader_pump(struct reader *r, struct list *partitions)
         list_for_each(link, partitions)
         {
             struct partition *p = list_entry(link, struct partition, link);
-            for (int i = 0; i < turn && is_readable(p) && has_room(r); i++) {
+            for (int i = 0; i < turn && is_readable(r, p) && has_room(r); i++) {
                 if (!read_one(r, p))
                     break;
                 more |= i == turn - 1;
             }
+            if (window_is_crowded(&p->window))
+                r->owner.crowded(p, r->owner.userdata);
         }
     }
 }

@@ -4,6 +4,10 @@
  *
  *     malformed, unknown type ──▶ finished      may be a duplicate, or suspect ──▶ claim      else ──▶ the ready list
  *
+ * A careful partition (worker/intake.h) is read one record at a time: the recorder writes into the cursor from where on the next
+ * one is to be taken up, then that is read, and nothing more before its offset is done. A condemned record is one that was
+ * read like this when its worker died: it becomes a dead letter without having been looked at.
+ *
  * Bounds: the ready list by READER_READY_JOBS and READER_READY_BYTES, each partition by its window, and what was handed on
  * by the owner's has_room().
  */
@@ -23,6 +27,8 @@ struct reader_owner {
     void (*claim)(struct job *job, void *userdata);    /* must be leased before it starts */
     bool (*has_room)(void *userdata);                  /* for one more finished or claimed job */
     void (*gap)(void *userdata);                       /* a cursor can move without a job */
+    void (*take_up)(void *userdata); /* a cursor has to name the record that is read next, at once */
+    void (*crowded)(struct partition *p, void *userdata); /* its window is more than half full */
     void (*fatal)(const char *why, void *userdata);
     void *userdata;
 };
@@ -46,3 +52,5 @@ void reader_add_ready(struct reader *r, struct job *job);
 struct job *reader_next_ready(struct reader *r);
 /* Forgets the ready jobs of @p (NULL: of all partitions), which are still in the log. Leased jobs stay. */
 void reader_drop_ready(struct reader *r, const struct partition *p);
+/* Appends the ready jobs that hold a lease to @leased, whose they are then. */
+void reader_take_leased(struct reader *r, struct list *leased);

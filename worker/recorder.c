@@ -17,6 +17,7 @@
 #define CLOCK_STEP_US USEC_PER_SEC /* no answer takes that long: PostgreSQL's clock was set back */
 #define GAP_DELAY_US USEC_PER_SEC
 #define BEAT_IDLE_US (10 * USEC_PER_SEC)
+#define RECONNECT_MAX_US (5 * USEC_PER_SEC)
 #define REPEAT_MIN_US 10000
 #define REPEAT_MAX_US (5 * USEC_PER_SEC)
 
@@ -34,19 +35,24 @@ struct recorder {
     struct recorder_owner owner;
     struct link *link;
     sd_event_source *timer; /* to the next beat, gap or repetition */
+    sd_event_source *deadline_timer;
     char host[64];
     char worker_id[96];
     bool registered, unregistering, unregistered;
 
     /* what waits */
     struct backlog finished, claims;
+    struct list handovers; /* running jobs that are to get a lease, by lease_link */
+    size_t n_handovers;
     struct list *take_over; /* partitions to be taken over; NULL: none */
     struct list *release;   /* partitions to be given back; NULL: none */
     struct list *owned;     /* all partitions of this worker */
     bool gap_noted;
     int64_t gap_at_us;
-    int64_t beat_at_us; /* when the next beat of its own is due */
-    size_t n_leases;    /* jobs that hold a lease, in this process */
+    int64_t beat_at_us;        /* when the next beat of its own is due */
+    size_t n_leases;           /* jobs that hold a lease, in this process */
+    int64_t beat_sent_us;      /* when the request under way, which is a beat too, was sent */
+    int64_t lease_deadline_us; /* when the leases may be lost; 0: no beat has been answered since they were */
 
     /* the request under way */
     enum request_kind request;
@@ -104,6 +110,32 @@ static void set_timer(struct recorder *r)
                                 r->registered && link_is_ready(r->link) ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
+static void set_deadline(struct recorder *r, int64_t from_us)
+{
+    r->lease_deadline_us = from_us + config_lease_stop_us(r->config);
+}
+
+static void set_deadline_timer(struct recorder *r)
+{
+    bool wanted = r->n_leases && r->lease_deadline_us;
+    if (wanted)
+        sd_event_source_set_time(r->deadline_timer, (uint64_t)r->lease_deadline_us);
+    sd_event_source_set_enabled(r->deadline_timer, wanted ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct recorder *r = userdata;
+    (void)source;
+    (void)usec;
+    log_error(
+        "record: no beat was answered for %lld ms: stopping %zu leased jobs, which may soon run elsewhere",
+        (long long)(config_lease_stop_us(r->config) / USEC_PER_MSEC), r->n_leases);
+    r->lease_deadline_us = 0;
+    r->owner.leases_unsure(r->owner.userdata);
+    return 0;
+}
+
 static void look_again(void *userdata)
 {
     struct recorder *r = userdata;
@@ -137,6 +169,14 @@ static void plan_beat(struct recorder *r)
         r->beat_at_us = clock_mono_us() + r->config->worker.beat_us;
 }
 
+static void on_refused(void *userdata)
+{
+    struct recorder *r = userdata;
+    if (r->lease_deadline_us)
+        set_deadline(r, clock_mono_us());
+    set_deadline_timer(r);
+}
+
 static void on_registered(const struct session_reply *reply, void *userdata)
 {
     struct recorder *r = userdata;
@@ -147,6 +187,7 @@ static void on_registered(const struct session_reply *reply, void *userdata)
         return;
     r->registered = true;
     learn_clock(r, rows_time_us(reply->rows[0], 0, 0));
+    set_deadline(r, r->beat_sent_us);
     plan_beat(r);
     log_info("record: registered as %s", r->worker_id);
 }
@@ -158,14 +199,22 @@ static void send_register(struct recorder *r)
     for (; n < r->config->worker.n_queues && n < ARRAY_SIZE(queues); n++)
         queues[n] = span_from_string(r->config->worker.queues[n].name);
     r->request = REQUEST_REGISTER;
+    r->beat_sent_us = clock_mono_us();
     record_register(session(r), r->worker_id, r->host, getpid(), queues, n, on_registered, r);
 }
 
-/* A broker has declared this worker dead: its leases went to others. What it holds by its cursors is not touched by that. */
+/*
+ * A broker has declared this worker dead: its leases went to others, so what holds one is stopped and dropped. What it holds by
+ * its cursors is not touched by that.
+ */
 static void declared_dead(struct recorder *r)
 {
-    log_warning("record: %s was declared dead; going on under a new name", r->worker_id);
+    log_warning("record: %s was declared dead; %zu leased jobs are others' now; going on under a new name",
+                r->worker_id, r->n_leases);
     r->registered = false;
+    backlog_drop_leased(&r->finished);
+    r->n_leases = 0;
+    r->owner.leases_lost(r->owner.userdata);
     make_id(r);
 }
 
@@ -214,8 +263,14 @@ static void take_row(struct recorder *r, const struct rows *rows, size_t i)
     p->log_start = rows_is_null(rows, i, TAKE_LOG_START) ? -1 : rows_bigint(rows, i, TAKE_LOG_START);
     if (p->seq > r->seq)
         r->seq = p->seq;
-    r->owner.taken(p, rows_bool(rows, i, TAKE_UNCLEAN), rows_span(rows, i, TAKE_DONE),
-                   rows_bigint(rows, i, TAKE_NEXT), r->owner.userdata);
+    const struct recorder_cursor cursor = {
+        .next_offset = rows_bigint(rows, i, TAKE_NEXT),
+        .done = rows_span(rows, i, TAKE_DONE),
+        .unclean = rows_bool(rows, i, TAKE_UNCLEAN),
+        .crash_count = rows_int(rows, i, TAKE_CRASHES),
+        .suspect = rows_is_null(rows, i, TAKE_SUSPECT) ? -1 : rows_bigint(rows, i, TAKE_SUSPECT),
+    };
+    r->owner.taken(p, &cursor, r->owner.userdata);
 }
 
 static size_t list_places(struct list *partitions, enum partition_state state, struct record_place *places,
@@ -287,7 +342,8 @@ static void touch_gaps(struct recorder *r)
     list_for_each(link, r->owned)
     {
         struct partition *p = list_entry(link, struct partition, link);
-        if (p->state == PARTITION_OPEN && (p->gap || p->log_start_dirty) &&
+        if (p->state == PARTITION_OPEN &&
+            (p->gap || p->log_start_dirty || p->suspect != p->suspect_recorded) &&
             r->batch.n_partitions < BATCH_MAX_PARTITIONS)
             batch_touch(&r->batch, p);
     }
@@ -301,6 +357,7 @@ static void send_batch(struct recorder *r)
                                        .now_us = clock_mono_us() };
     batch_begin(&r->batch);
     batch_add_claims(&r->batch, &r->claims, r->limit, &context);
+    batch_add_handovers(&r->batch, &r->handovers, &r->n_handovers, r->limit, &context);
     batch_add_finished(&r->batch, &r->finished, r->limit, &context);
     if (release_is_ready(r))
         batch_touch_releasable(&r->batch, r->release);
@@ -309,6 +366,7 @@ static void send_batch(struct recorder *r)
     batch_add_cursors(&r->batch);
     r->batch.seq = ++r->seq;
     r->request = REQUEST_BATCH;
+    r->beat_sent_us = clock_mono_us();
     record_send(r->batch.rows, session(r), r->worker_id, r->batch.seq,
                 r->config->worker.unknown_type_grace_us, on_recorded, r);
 }
@@ -337,13 +395,66 @@ static bool was_claimed(const struct rows *claimed, const struct job *job)
     return false;
 }
 
+static void hold_lease(struct recorder *r, struct job *job)
+{
+    job->lease = LEASE_HELD;
+    r->n_leases++;
+}
+
+static void want_handover(struct recorder *r, struct job *job)
+{
+    job->lease = LEASE_WANTED;
+    list_append(&r->handovers, &job->lease_link);
+    r->n_handovers++;
+}
+
+static void drop_finished(struct recorder *r, struct job *job)
+{
+    backlog_remove(&r->finished, job);
+    job_free(job);
+}
+
+/* Its offset is done. A job that has finished meanwhile and may have its lease ends it by its token, which tells by itself. */
+static void settle_handover(struct recorder *r, struct job *job, const struct rows *claimed)
+{
+    close_offset(job);
+    if (claimed ? was_claimed(claimed, job) : job->finished) {
+        hold_lease(r, job);
+    } else if (!claimed) {
+        want_handover(r, job);
+    } else if (job->finished) {
+        drop_finished(r, job);
+    } else {
+        job->lease = LEASE_NONE;
+        job->token = 0;
+        r->owner.disowned(job, r->owner.userdata);
+    }
+}
+
+/* The batch did not take effect. What has finished meanwhile is recorded as if this had not been tried. */
+static void put_back_handover(struct recorder *r, struct job *job)
+{
+    if (!job->finished && !job->lease_refused) {
+        want_handover(r, job);
+        return;
+    }
+    job->lease = LEASE_NONE;
+    job->token = 0;
+    if (job->partition) /* its offset is open: it stays in the log */
+        return;
+    if (job->finished)
+        drop_finished(r, job);
+    else
+        r->owner.disowned(job, r->owner.userdata);
+}
+
 /* The offset is done. Without rows the answer was lost: ask again, which tells the same (job.claim()). */
 static void settle_claim(struct recorder *r, struct job *job, const struct rows *claimed)
 {
     if (!claimed) {
         backlog_append(&r->claims, job);
     } else if (was_claimed(claimed, job)) {
-        r->n_leases++;
+        hold_lease(r, job);
         r->owner.claimed(job, r->owner.userdata);
     } else {
         log_debug("intake: job is taken or has ended already");
@@ -358,7 +469,7 @@ static void settle_job(struct recorder *r, struct job *job, const struct rows *c
         settle_claim(r, job, claimed);
         return;
     }
-    if (job->token)
+    if (job->lease == LEASE_HELD)
         r->n_leases--;
     job_free(job);
 }
@@ -366,13 +477,15 @@ static void settle_job(struct recorder *r, struct job *job, const struct rows *c
 static void settle_committed(struct recorder *r, const struct rows *claimed)
 {
     bool releases = r->batch.releases;
-    size_t n = r->batch.n_jobs;
+    size_t n = batch_n_rows(&r->batch);
     struct job *job;
     r->must_read_back = false;
     r->repeat_pause_us = 0;
     r->suspects -= n < r->suspects ? n : r->suspects;
     r->limit = r->suspects ? r->suspects : BATCH_MAX_JOBS;
     batch_advance(&r->batch, r->owner.advanced, r->owner.userdata);
+    while ((job = batch_take_handover(&r->batch)))
+        settle_handover(r, job, claimed);
     while ((job = batch_take_job(&r->batch)))
         settle_job(r, job, claimed);
     plan_beat(r);
@@ -384,8 +497,11 @@ static void settle_committed(struct recorder *r, const struct rows *claimed)
 
 static void settle_not_committed(struct recorder *r)
 {
+    struct job *job;
     r->must_read_back = false;
     batch_put_back(&r->batch, &r->claims, &r->finished);
+    while ((job = batch_take_handover(&r->batch)))
+        put_back_handover(r, job);
     r->gap_noted = true;
     r->gap_at_us = clock_mono_us();
 }
@@ -413,16 +529,20 @@ static void repeat_later(struct recorder *r, const struct record_reply *reply)
 /* Halves the batch until the refused row is alone; then that one gives way (worker/outcome.c leaves out what it may). */
 static void narrow_down(struct recorder *r, const struct record_reply *reply)
 {
-    size_t n = r->batch.n_jobs;
-    struct job *job = n == 1 ? job_of(list_first(&r->batch.jobs)) : NULL;
+    size_t n = batch_n_rows(&r->batch);
+    struct job *job = n == 1 && r->batch.n_jobs ? job_of(list_first(&r->batch.jobs)) : NULL;
+    if (n == 1 && !job)
+        job_of_lease(list_first(&r->batch.handovers))->lease_refused = true; /* it stays in the log */
     if (job && job->refused[0]) { /* stripped, and refused all the same: somebody has changed the tables */
         repeat_later(r, reply);
         return;
     }
-    if (job) {
+    if (n == 1)
         log_warning("record: PostgreSQL refused a row: %s (SQLSTATE %s)", reply->text, reply->sqlstate);
+    if (job) {
         memcpy(job->refused, reply->sqlstate, sizeof(job->refused));
         if (job_is_claim(job)) { /* what cannot be stored cannot be run again after a crash either */
+            job->lease = LEASE_NONE;
             job->token = 0;
             job_finish(job, OUTCOME_MALFORMED, NULL);
         }
@@ -439,8 +559,10 @@ static void on_recorded(const struct record_reply *reply, void *userdata)
     r->request = REQUEST_NONE;
     switch (reply->outcome) {
     case RECORD_DONE:
-        if (reply->beaten)
+        if (reply->beaten) {
             learn_clock(r, reply->server_time_us);
+            set_deadline(r, r->beat_sent_us);
+        }
         settle_committed(r, reply->claimed);
         if (!reply->beaten)
             declared_dead(r);
@@ -537,8 +659,8 @@ static bool batch_is_due(struct recorder *r)
     if (now_us < r->repeat_at_us)
         return false;
     r->repeat_at_us = 0;
-    return r->finished.n || r->claims.n || (r->gap_noted && now_us >= r->gap_at_us) || release_is_ready(r) ||
-           now_us >= r->beat_at_us;
+    return r->finished.n || r->claims.n || r->n_handovers || (r->gap_noted && now_us >= r->gap_at_us) ||
+           release_is_ready(r) || now_us >= r->beat_at_us;
 }
 
 static void send_unregister(struct recorder *r)
@@ -569,6 +691,7 @@ void recorder_pump(struct recorder *r)
         send_next(r);
     link_watch(r->link);
     set_timer(r);
+    set_deadline_timer(r);
 }
 
 /* --- From outside -------------------------------------------------------------------------------------------------------- */
@@ -583,15 +706,51 @@ bool recorder_is_registered(const struct recorder *r)
     return r->registered;
 }
 
+/* A hand-over that nobody has asked for yet is not needed any more; one that was asked for before may have been granted. */
+static void cancel_handover(struct recorder *r, struct job *job)
+{
+    list_remove(&job->lease_link);
+    r->n_handovers--;
+    if (job->partition) {
+        job->lease = LEASE_NONE;
+        job->token = 0;
+    } else {
+        hold_lease(r, job);
+    }
+}
+
 void recorder_add_finished(struct recorder *r, struct job *job)
 {
+    job->finished = true;
+    if (job->lease == LEASE_WANTED)
+        cancel_handover(r, job);
     backlog_append(&r->finished, job);
+}
+
+/* Positive, and never "none". */
+static int64_t new_token(void)
+{
+    return (int64_t)(noise_bits() >> 1) | 1;
 }
 
 void recorder_add_claim(struct recorder *r, struct job *job)
 {
-    job->token = (int64_t)(noise_bits() >> 1) | 1; /* positive, and never "none" */
+    job->token = new_token();
+    job->lease = LEASE_WANTED;
     backlog_append(&r->claims, job);
+}
+
+void recorder_add_handover(struct recorder *r, struct job *job)
+{
+    if (job->lease != LEASE_NONE || job->lease_refused || job->finished)
+        return;
+    job->token = new_token();
+    want_handover(r, job);
+}
+
+void recorder_drop_claims(struct recorder *r, struct partition *p)
+{
+    p->n_open -= backlog_drop(&r->claims, p);
 }
 
 size_t recorder_n_claims(const struct recorder *r)
@@ -635,12 +794,25 @@ void recorder_note_gap(struct recorder *r)
     r->gap_at_us = clock_mono_us() + GAP_DELAY_US;
 }
 
+void recorder_write_cursors(struct recorder *r)
+{
+    r->gap_noted = true;
+    r->gap_at_us = clock_mono_us();
+}
+
 void recorder_drop_partition(struct recorder *r, struct partition *p)
 {
     backlog_drop(&r->finished, p);
     backlog_drop(&r->claims, p);
     batch_drop_partition(&r->batch, p);
     p->n_open = 0;
+}
+
+/* A refused attempt moves the deadline of leases, so attempts must come faster than that. */
+static int64_t longest_pause(const struct job_config *config)
+{
+    int64_t pause_us = config_lease_stop_us(config) / 2;
+    return pause_us < RECONNECT_MAX_US ? pause_us : RECONNECT_MAX_US;
 }
 
 void recorder_start(struct recorder *r)
@@ -654,23 +826,29 @@ int recorder_new(struct recorder **ret, sd_event *event, const struct job_config
     _cleanup_(recorder_free_cleanup) struct recorder *r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;
-    const struct link_owner link_owner = { .moved = look_again, .notified = on_notified, .userdata = r };
+    const struct link_owner link_owner = {
+        .moved = look_again, .notified = on_notified, .refused = on_refused, .userdata = r
+    };
     r->config = config;
     r->owner = *owner;
     r->limit = BATCH_MAX_JOBS;
     backlog_init(&r->finished);
     backlog_init(&r->claims);
+    list_init(&r->handovers);
     if (gethostname(r->host, sizeof(r->host) - 1) < 0)
         strcpy(r->host, "localhost");
     make_id(r);
     int error = batch_init(&r->batch);
     if (error == 0)
         error = link_new(&r->link, event, config->database.url, "jobworkerd", record_statements,
-                         record_n_statements, channels, &link_owner);
+                         record_n_statements, channels, longest_pause(config), &link_owner);
     if (error == 0)
         error = sd_event_add_time(event, &r->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, r);
+    if (error >= 0)
+        error = sd_event_add_time(event, &r->deadline_timer, CLOCK_MONOTONIC, 0, 1000, on_deadline, r);
     if (error < 0)
         return error;
+    sd_event_source_set_enabled(r->deadline_timer, SD_EVENT_OFF);
     sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);
     *ret = steal(r);
     return 0;
@@ -681,6 +859,7 @@ struct recorder *recorder_free(struct recorder *r)
     if (!r)
         return NULL;
     sd_event_source_disable_unref(r->timer);
+    sd_event_source_disable_unref(r->deadline_timer);
     backlog_done(&r->finished);
     backlog_done(&r->claims);
     batch_done(&r->batch);

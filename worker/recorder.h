@@ -6,6 +6,11 @@
  * transaction (store/record.h): the cursors that it touches, and what became of its jobs. Only when it is known to be
  * committed do windows advance, claimed jobs start and memory go.
  *
+ * Leases: a job that runs long is handed over (worker/handover.h), a job that may be a duplicate is claimed. While this worker holds
+ * any, it beats; when no beat was answered for so long that a broker may soon declare it dead, it stops the leased jobs by
+ * itself. That deadline starts anew whenever PostgreSQL refuses a connection, for then no broker has one either; silence
+ * does not move it.
+ *
  * Invariants:
  *   - at most one request is under way; every cursor that a batch touches gets the same new batch_seq.
  *   - an offset is marked done in a batch if and only if the job's row, or its lease, is in the same batch.
@@ -29,11 +34,25 @@
 
 struct recorder;
 
+/* What a take-over found. */
+struct recorder_cursor {
+    int64_t next_offset;
+    struct span done; /* worker/window.h */
+    bool unclean;     /* its last owner did not give it back */
+    int crash_count;  /* unclean take-overs since anything was recorded */
+    int64_t suspect;  /* the first undone record from here on was taken up alone; -1: none */
+};
+
 struct recorder_owner {
     void (*claimed)(struct job *job, void *userdata); /* leased now: may start */
+    void (*disowned)(struct job *job,
+                     void *userdata); /* runs here, but is taken or has ended elsewhere: stop it, drop it */
+    void (*leases_unsure)(
+        void *userdata);                 /* a broker may soon give the leased jobs to others: stop them now */
+    void (*leases_lost)(void *userdata); /* it has: drop every leased job */
     void (*fenced)(struct partition *p,
                    void *userdata); /* the cursor is somebody else's; call recorder_drop_partition() */
-    void (*taken)(struct partition *p, bool unclean, struct span done, int64_t next_offset, void *userdata);
+    void (*taken)(struct partition *p, const struct recorder_cursor *cursor, void *userdata);
     void (*taken_all)(void *userdata); /* after the last taken() of a take-over */
     void (*released)(void *userdata);  /* every cursor asked for is given back, or no longer ours */
     void (*advanced)(struct partition *p, void *userdata); /* the cursor moved */
@@ -59,6 +78,8 @@ void recorder_set_partitions(struct recorder *r, struct list *partitions);
 /* The recorder takes the job. */
 void recorder_add_finished(struct recorder *r, struct job *job);
 void recorder_add_claim(struct recorder *r, struct job *job);
+/* @job runs, and goes on running: its offset is done once its lease is written. What has one, or may have none, is left alone. */
+void recorder_add_handover(struct recorder *r, struct job *job);
 /* Not yet recorded, claims included. */
 size_t recorder_n_waiting(const struct recorder *r);
 /* Claims that have not been granted yet, at most. */
@@ -72,10 +93,14 @@ void recorder_take_over(struct recorder *r, struct list *partitions);
 void recorder_release(struct recorder *r, struct list *partitions);
 /* Nothing is to be taken over or given back any more. */
 void recorder_forget_requests(struct recorder *r);
+/* Forgets the claims of @p that have not been asked for: these jobs stay in the log. */
+void recorder_drop_claims(struct recorder *r, struct partition *p);
 /* The partition goes away: its unleased jobs in here are dropped. */
 void recorder_drop_partition(struct recorder *r, struct partition *p);
 /* Cursors that moved over gaps only are written with the next batch, at the latest after a second. */
 void recorder_note_gap(struct recorder *r);
+/* The same, at once. */
+void recorder_write_cursors(struct recorder *r);
 
 /* Sends the next request if there is one to send. Call after changes. */
 void recorder_pump(struct recorder *r);

@@ -46,6 +46,11 @@ bool window_has_room(const struct window *w, int64_t offset)
     return offset - w->base < w->capacity;
 }
 
+bool window_is_crowded(const struct window *w)
+{
+    return w->high - w->base > w->capacity / 2;
+}
+
 bool window_is_done(const struct window *w, int64_t offset)
 {
     return offset < w->base || (offset < w->high && get_bit(w, offset));

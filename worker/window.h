@@ -51,6 +51,8 @@ int64_t window_see(struct window *w, int64_t offset);
 int64_t window_see_end(struct window *w, int64_t offset);
 
 bool window_has_room(const struct window *w, int64_t offset);
+/* More than half of its capacity is between base and high. */
+bool window_is_crowded(const struct window *w);
 bool window_is_done(const struct window *w, int64_t offset);
 void window_mark(struct window *w, int64_t offset);
 void window_unmark(struct window *w, int64_t offset);

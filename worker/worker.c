@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "libjob/program.h"
+#include "worker/handover.h"
 #include "worker/intake.h"
 #include "worker/pool.h"
 #include "worker/recorder.h"
@@ -33,6 +34,7 @@ struct worker {
     sd_event *event;
     struct pool *pool;
     struct recorder *recorder;
+    struct handover *handover;
     struct intake *intake;
     sd_event_source *post, *drain_timer;
     enum phase phase;
@@ -90,10 +92,9 @@ static void partition_fenced(struct partition *p, void *userdata)
     intake_fenced(((struct worker *)userdata)->intake, p);
 }
 
-static void partition_taken(struct partition *p, bool unclean, struct span done, int64_t next_offset,
-                            void *userdata)
+static void partition_taken(struct partition *p, const struct recorder_cursor *cursor, void *userdata)
 {
-    intake_taken(((struct worker *)userdata)->intake, p, unclean, done, next_offset);
+    intake_taken(((struct worker *)userdata)->intake, p, cursor);
 }
 
 static void partitions_taken(void *userdata)
@@ -116,6 +117,76 @@ static void take_partitions(struct list *partitions, void *userdata)
     recorder_take_over(((struct worker *)userdata)->recorder, partitions);
 }
 
+static bool is_unleased_of(const struct job *job, const void *partition)
+{
+    return job->partition == partition;
+}
+
+static bool is_leased(const struct job *job, const void *unused)
+{
+    (void)unused;
+    return job->lease == LEASE_HELD;
+}
+
+static bool is_same(const struct job *job, const void *other)
+{
+    return job == other;
+}
+
+/* What has not started stays in the log; what runs gets a lease. */
+static void hand_over_partitions(struct list *partitions, void *userdata)
+{
+    struct worker *w = userdata;
+    size_t n = 0;
+    list_for_each(link, partitions)
+    {
+        struct partition *p = list_entry(link, struct partition, link);
+        recorder_drop_claims(w->recorder, p);
+        pool_take_back(w->pool, is_unleased_of, p);
+        n += handover_partition(w->handover, p);
+    }
+    if (n)
+        log_info("intake: handing over %zu running jobs, which go on here", n);
+    recorder_pump(w->recorder);
+}
+
+static void partition_crowded(struct partition *p, void *userdata)
+{
+    handover_oldest(((struct worker *)userdata)->handover, p);
+}
+
+static void job_disowned(struct job *job, void *userdata)
+{
+    log_warning("record: a job that runs here is taken or has ended elsewhere; it is stopped and dropped");
+    pool_disown(((struct worker *)userdata)->pool, is_same, job);
+}
+
+/* Should nobody have taken them, they are deferred when PostgreSQL is back: the lease's token decides. */
+static void leases_unsure(void *userdata)
+{
+    struct worker *w = userdata;
+    struct list leased;
+    list_init(&leased);
+    reader_take_leased(intake_reader(w->intake), &leased);
+    list_for_each_safe(link, &leased)
+    {
+        list_remove(link);
+        job_finish(job_of(link), OUTCOME_INTERRUPTED, "its worker could not renew the lease");
+        recorder_add_finished(w->recorder, job_of(link));
+    }
+    pool_interrupt(w->pool, is_leased, NULL, "its worker could not renew the lease");
+}
+
+static void leases_lost(void *userdata)
+{
+    struct worker *w = userdata;
+    struct list leased;
+    list_init(&leased);
+    reader_take_leased(intake_reader(w->intake), &leased);
+    list_for_each_safe(link, &leased) job_free(job_of(link));
+    pool_disown(w->pool, is_leased, NULL);
+}
+
 static void release_partitions(struct list *partitions, void *userdata)
 {
     recorder_release(((struct worker *)userdata)->recorder, partitions);
@@ -125,7 +196,7 @@ static void drop_partition(struct partition *p, void *userdata)
 {
     struct worker *w = userdata;
     recorder_drop_partition(w->recorder, p);
-    pool_kill_partition(w->pool, p);
+    pool_disown(w->pool, is_unleased_of, p);
 }
 
 static void forget_requests(void *userdata)
@@ -145,6 +216,11 @@ static bool has_room(void *userdata)
 static void note_gap(void *userdata)
 {
     recorder_note_gap(((struct worker *)userdata)->recorder);
+}
+
+static void write_cursors(void *userdata)
+{
+    recorder_write_cursors(((struct worker *)userdata)->recorder);
 }
 
 static void consumer_fatal(const char *why, void *userdata)
@@ -237,6 +313,7 @@ static int on_post(sd_event_source *source, void *userdata)
         tell_ready(w);
         intake_pump(w->intake);
         dispatch(w);
+        handover_watch(w->handover);
     } else if (w->phase > PHASE_RUNNING) {
         go_on_stopping(w);
     }
@@ -329,10 +406,13 @@ static int start_intake(struct worker *w)
             .claim = claim_job,
             .has_room = has_room,
             .gap = note_gap,
+            .take_up = write_cursors,
+            .crowded = partition_crowded,
             .fatal = consumer_fatal,
             .userdata = w,
         },
         .take_over = take_partitions,
+        .hand_over = hand_over_partitions,
         .release = release_partitions,
         .drop = drop_partition,
         .forget = forget_requests,
@@ -360,6 +440,9 @@ static int make_parts(struct worker *w, int zygote)
     };
     const struct recorder_owner recorder_owner = {
         .claimed = job_claimed,
+        .disowned = job_disowned,
+        .leases_unsure = leases_unsure,
+        .leases_lost = leases_lost,
         .fenced = partition_fenced,
         .taken = partition_taken,
         .taken_all = partitions_taken,
@@ -372,6 +455,8 @@ static int make_parts(struct worker *w, int zygote)
     int r = pool_new(&w->pool, w->event, zygote, w->config, &pool_owner);
     if (r >= 0)
         r = recorder_new(&w->recorder, w->event, w->config, &recorder_owner);
+    if (r >= 0)
+        r = handover_new(&w->handover, w->event, w->config, w->pool, w->recorder);
     if (r >= 0)
         r = pool_start(w->pool);
     return r;
@@ -421,6 +506,7 @@ static int add_sources(struct worker *w)
 static void take_down(struct worker *w)
 {
     /* Jobs hold messages of the Kafka client: they go first. */
+    handover_free(w->handover);
     pool_free(w->pool);
     recorder_free(w->recorder);
     if (intake_close(w->intake, CLOSE_TIMEOUT_US) != 0) {

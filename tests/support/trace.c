@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "libjob/include/job.h"
+#include "tests/support/harness_site.h"
 
 static char path[4096];
 
@@ -24,7 +24,7 @@ const char *trace_path(void)
     return path;
 }
 
-static void put_path(const char *payload, char *text, size_t size)
+void trace_put_path(const char *payload, char *text, size_t size)
 {
     const char *place = strstr(payload, "%s");
     if (place)
@@ -39,7 +39,7 @@ void trace_enqueue(struct site *site, const char *type, size_t n, const char *pa
     struct job_client *client;
     const struct job_client_options options = { .brokers = site_kafka(site), .prefix = site_prefix(site) };
     const struct job_spec spec = { .type = type, .queue = "selftest", .payload = text };
-    put_path(payload, text, sizeof(text));
+    trace_put_path(payload, text, sizeof(text));
     ck_assert_int_eq(job_client_open(&client, &options), 0);
     for (size_t i = 0; i < n; i++)
         ck_assert_int_eq(job_enqueue(client, &spec, NULL), 0);
@@ -59,9 +59,12 @@ struct trace trace_read(void)
     char **ids = calloc(MAX, sizeof(*ids)), line[512];
     FILE *file = fopen(path, "re");
     ck_assert_ptr_nonnull(ids);
-    while (file && trace.n_starts < MAX && fgets(line, sizeof(line), file))
+    while (file && trace.n_starts < MAX && fgets(line, sizeof(line), file)) {
         if (strncmp(line, "start ", 6) == 0)
             ids[trace.n_starts++] = strndup(line + 6, 36);
+        else
+            trace.n_ends++;
+    }
     if (file)
         fclose(file);
     qsort(ids, trace.n_starts, sizeof(*ids), compare_lines);
@@ -75,9 +78,16 @@ struct trace trace_read(void)
 
 void trace_await_starts(struct site *site, size_t n)
 {
-    int64_t deadline_us = clock_mono_us() + 30 * USEC_PER_SEC;
-    while (trace_read().n_starts < n) {
-        ck_assert_msg(clock_mono_us() < deadline_us, "only %zu jobs have started", trace_read().n_starts);
-        site_ask(site, "SELECT pg_sleep(0.01) IS NULL");
-    }
+    int64_t deadline_us = site_deadline(30);
+    (void)site;
+    while (trace_read().n_starts < n)
+        ck_assert_msg(site_nap(deadline_us), "only %zu jobs have started", trace_read().n_starts);
+}
+
+void trace_await_ends(struct site *site, size_t n)
+{
+    int64_t deadline_us = site_deadline(30);
+    (void)site;
+    while (trace_read().n_ends < n)
+        ck_assert_msg(site_nap(deadline_us), "only %zu jobs have come to their end", trace_read().n_ends);
 }

@@ -10,16 +10,21 @@
 void trace_start(struct site *site);
 const char *trace_path(void);
 
+/* Writes @payload to @text, the first "%s" in it being the file. */
+void trace_put_path(const char *payload, char *text, size_t size);
+
 /* Enqueues @n jobs in queue "selftest" through libjob and waits until Kafka has them; the first "%s" in @payload becomes the file. */
 void trace_enqueue(struct site *site, const char *type, size_t n, const char *payload);
 
 struct trace {
     size_t n_starts;
     size_t n_repeated; /* starts of a job beyond its first */
+    size_t n_ends;
 };
 
 /* What the handlers have written so far: "start|end <id> <attempt> <delivery> …". */
 struct trace trace_read(void);
 
-/* Waits until so many jobs have started. */
+/* Waits until so many jobs have started, or have come to their end. Needs no server. */
 void trace_await_starts(struct site *site, size_t n);
+void trace_await_ends(struct site *site, size_t n);
