@@ -167,6 +167,17 @@ static void stand_outside(struct partition *p)
               p->topic, p->id, p->window.base);
 }
 
+/* The search is over: everything that was there when the workers died has been taken up. */
+static void end_search(struct reader *r, struct partition *p)
+{
+    if (!p->careful)
+        return;
+    p->careful = p->condemned = false;
+    p->suspect = -1;
+    log_info("intake: %s[%" PRId32 "]: its records are taken up together again", p->topic, p->id);
+    r->owner.take_up(r->owner.userdata);
+}
+
 /* Return: true when there may be more. */
 static bool read_one(struct reader *r, struct partition *p)
 {
@@ -180,6 +191,7 @@ static bool read_one(struct reader *r, struct partition *p)
     case FEED_END:
         note_log_start(r, p, offset);
         note_gap(r, p, window_see_end(&p->window, offset));
+        end_search(r, p);
         return true;
     case FEED_OUTSIDE:
         stand_outside(p);
@@ -200,9 +212,7 @@ static bool may_take_up(struct reader *r, struct partition *p)
     if (p->n_open)
         return false;
     if (p->window.base >= p->probation_end) {
-        p->careful = false;
-        p->suspect = -1;
-        r->owner.gap(r->owner.userdata);
+        end_search(r, p);
         return true;
     }
     if (p->condemned || p->suspect_recorded == p->window.base)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/support/harness.h"
+#include "tests/support/harness_site.h"
 #include "tests/support/suite.h"
 #include "tests/support/trace.h"
 
@@ -280,6 +281,43 @@ START_TEST(revocation_waits_for_postgresql)
 }
 END_TEST
 
+/* --- A message that kills workers -------------------------------------------------------------------------------------------- */
+
+/* Return: false when the worker died first. */
+static bool await_burial(struct site *site, struct site_daemon *worker)
+{
+    int64_t deadline_us = site_deadline(20);
+    while (site_is_running(worker)) {
+        if (site_ask(site, "SELECT count(*) FROM job.dead"))
+            return true;
+        ck_assert(site_nap(deadline_us));
+    }
+    return false;
+}
+
+START_TEST(message_that_kills_workers_is_found_and_buried_unread)
+{
+    struct site *site = start(WORKER);
+    struct site_daemon *worker;
+    size_t deaths = 0;
+    site_start_broker(site);
+    for (int i = 0; i < 11; i++)
+        produce(site, "selftest.echo", NULL, i == 5 ? "poison" : "{\"trace\": \"%s\"}");
+    while (!await_burial(site, worker = site_spawn(site, "tests/jobworkerd_poisoned", NULL)))
+        deaths++;
+    ck_assert_uint_ge(deaths, 4);
+    ck_assert_uint_le(deaths, 6);
+    ck_assert(site_ask(
+        site, "SELECT reason = 'crashed' AND type IS NULL AND payload = 'poison' AND \"offset\" = 5 AND "
+              "headers = '{}' AND error LIKE '%%not read%%' FROM job.dead"));
+    site_await(site, 20, "SELECT count(*) = 10 FROM job.result WHERE state = 'succeeded'");
+    site_await(site, 20, "SELECT next_offset = 11 AND crash_count = 0 FROM job.cursor WHERE partition = 0");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.replay(ARRAY(SELECT id FROM job.dead))"), 0);
+    ck_assert(site_is_running(worker));
+    site_free(site);
+}
+END_TEST
+
 SUITE_MAIN("handover", long_job_gets_a_lease_and_the_cursor_goes_on, short_jobs_get_no_lease,
            half_full_window_hands_over_what_holds_it_up,
            rebalance_waits_for_the_hand_over_and_not_for_the_job, scaling_up_and_down_repeats_no_long_job,
@@ -287,4 +325,4 @@ SUITE_MAIN("handover", long_job_gets_a_lease_and_the_cursor_goes_on, short_jobs_
            worker_declared_dead_stops_its_leased_jobs, killed_workers_long_jobs_go_on_elsewhere,
            worker_that_stood_still_records_nothing_twice,
            leased_jobs_are_stopped_when_postgresql_falls_silent, leased_jobs_go_on_while_postgresql_refuses,
-           revocation_waits_for_postgresql)
+           revocation_waits_for_postgresql, message_that_kills_workers_is_found_and_buried_unread)
