@@ -150,6 +150,14 @@ int consumer_subscribe(struct consumer *c, const char *const *topics, size_t n, 
 
 /* --- Events ------------------------------------------------------------------------------------------------------------ */
 
+bool consumer_was_answered(const struct consumer *c)
+{
+    char *id = rd_kafka_clusterid(c->rk, 0); /* known from the first metadata on */
+    bool known = id != NULL;
+    rd_kafka_mem_free(c->rk, id);
+    return known;
+}
+
 int consumer_fd(const struct consumer *c)
 {
     return c->fd;

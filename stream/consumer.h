@@ -75,6 +75,9 @@ int consumer_close(struct consumer *c, int64_t timeout_us);
 /* Topics that do not exist yet are joined when they appear. Return: 0; -EINVAL with @reterr. */
 int consumer_subscribe(struct consumer *c, const char *const *topics, size_t n, struct err *reterr);
 
+/* Has Kafka answered anything yet? Does not ask. */
+bool consumer_was_answered(const struct consumer *c);
+
 /* Readable when there may be an event or a record; consumer_clear() resets it, before reading everything. */
 int consumer_fd(const struct consumer *c);
 void consumer_clear(struct consumer *c);

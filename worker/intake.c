@@ -30,9 +30,10 @@ struct intake {
     struct reader reader;
 
     struct list partitions;
+    size_t n_partitions;
     enum rebalance pending;
     uintptr_t generation; /* of the assignment: answers to older commits mean nothing */
-    bool stopping, released, away_logged, unconfirmed_logged;
+    bool stopping, released, heard, away_logged, unconfirmed_logged;
 };
 
 static struct partition *partition_at(struct list *link)
@@ -202,6 +203,7 @@ static void on_assign(struct intake *in, const struct consumer_event *event)
             return;
         }
         list_append(&in->partitions, &p->link);
+        in->n_partitions++;
     }
     if (list_is_empty(&in->partitions)) /* nothing for us, or we are leaving */
         answer_assign(in);
@@ -264,6 +266,7 @@ void intake_fenced(struct intake *in, struct partition *p)
 static void free_partitions(struct intake *in)
 {
     list_for_each_safe(link, &in->partitions) partition_free(partition_at(link));
+    in->n_partitions = 0;
 }
 
 static void answer_revoke(struct intake *in)
@@ -364,6 +367,7 @@ static void log_back(struct intake *in)
     if (in->away_logged)
         log_info("intake: Kafka is back");
     in->away_logged = false;
+    in->heard = true;
 }
 
 static void handle(struct intake *in, const struct consumer_event *event)
@@ -415,6 +419,39 @@ void intake_pump(struct intake *in)
 {
     if (!in->stopping)
         reader_pump(&in->reader, &in->partitions);
+}
+
+size_t intake_n_partitions(const struct intake *in)
+{
+    return in->n_partitions;
+}
+
+bool intake_is_away(struct intake *in)
+{
+    if (!in->heard)
+        in->heard = consumer_was_answered(in->consumer);
+    return !in->heard || in->away_logged;
+}
+
+static const char *const state_names[] = {
+    [PARTITION_TAKING] = "taking", [PARTITION_PROVING] = "proving", [PARTITION_OPEN] = "open",
+    [PARTITION_FENCED] = "fenced", [PARTITION_OUTSIDE] = "outside",
+};
+
+void intake_dump(const struct intake *in)
+{
+    log_info("state: intake: %zu partitions, %zu jobs ready, of them %zu leased%s%s", in->n_partitions,
+             in->reader.n_ready, in->reader.n_leased,
+             in->pending == REBALANCE_ASSIGN ? "; being assigned" : "",
+             in->pending == REBALANCE_REVOKE ? "; being revoked" : "");
+    list_for_each(link, &in->partitions)
+    {
+        const struct partition *p = partition_at(link);
+        log_info("state: partition %s[%" PRId32 "]: %s%s, epoch %" PRId64 ", next offset %" PRId64
+                 ", read up to %" PRId64 ", %zu jobs open%s",
+                 p->topic, p->id, state_names[p->state], p->closing ? ", closing" : "", p->epoch,
+                 p->window.base, p->window.high, p->n_open, p->careful ? ", one at a time" : "");
+    }
 }
 
 struct list *intake_partitions(struct intake *in)

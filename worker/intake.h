@@ -54,6 +54,11 @@ int intake_new(struct intake **ret, sd_event *event, const struct job_config *co
 int intake_close(struct intake *in, int64_t timeout_us);
 
 struct list *intake_partitions(struct intake *in);
+size_t intake_n_partitions(const struct intake *in);
+/* Also before Kafka has answered for the first time. */
+bool intake_is_away(struct intake *in);
+/* Into the log, for a person. */
+void intake_dump(const struct intake *in);
 
 /* What the recorder reports. */
 void intake_taken(struct intake *in, struct partition *p, const struct recorder_cursor *cursor);

@@ -151,6 +151,11 @@ bool link_is_ready(const struct link *l)
     return session_state(l->session) == SESSION_READY;
 }
 
+bool link_is_connected(const struct link *l)
+{
+    return session_state(l->session) >= SESSION_READY && !l->away_logged;
+}
+
 int link_new(struct link **ret, sd_event *event, const char *url, const char *name,
              const struct session_statement *statements, int n_statements, const char *const *channels,
              int64_t max_pause_us, const struct link_owner *owner)

@@ -35,5 +35,7 @@ void link_start(struct link *l);
 /* For requests, when link_is_ready(). After them, link_watch(). */
 struct session *link_session(struct link *l);
 bool link_is_ready(const struct link *l);
+/* Ready, or busy with a request. */
+bool link_is_connected(const struct link *l);
 /* The session's descriptor and what it waits for change with every call into it. */
 void link_watch(struct link *l);

@@ -518,18 +518,6 @@ size_t pool_n_running(const struct pool *p)
     return p->n_running;
 }
 
-void pool_set_draining(struct pool *p)
-{
-    p->draining = true;
-}
-
-void pool_kill_busy(struct pool *p, int signal)
-{
-    for (uint32_t i = 0; i < p->max; i++)
-        if (p->executors[i].n_jobs && p->executors[i].pid)
-            zygote_request_kill(p->zygote, p->executors[i].pid, signal);
-}
-
 /* NULL: nothing runs. */
 static struct job *running_job(const struct executor *e)
 {
@@ -544,6 +532,51 @@ static struct job *running_job(const struct executor *e)
             return job_of(link);
     }
     return NULL;
+}
+
+size_t pool_n_executors(const struct pool *p)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < p->max; i++)
+        n += p->executors[i].state != EXECUTOR_ABSENT;
+    return n;
+}
+
+static void dump_executor(const struct executor *e)
+{
+    static const char *const names[] = {
+        [EXECUTOR_STARTING] = "starting", [EXECUTOR_READY] = "ready", [EXECUTOR_DYING] = "dying"
+    };
+    const struct job *job = running_job(e);
+    char id[UUID_TEXT_SIZE];
+    if (!job)
+        log_info("state: executor %d: %s, idle", e->pid, names[e->state]);
+    else
+        log_info("state: executor %d: %s, runs %s (%s) for %lld ms, %zu jobs behind it", e->pid,
+                 names[e->state], uuid_format(&job->envelope.id, id), job->type->name,
+                 (long long)((clock_mono_us() - atomic_load(&e->board->started_us)) / USEC_PER_MSEC),
+                 e->n_jobs - 1);
+}
+
+void pool_dump(const struct pool *p)
+{
+    log_info("state: run: %zu jobs in %zu executors of at most %u", p->n_running, pool_n_executors(p),
+             p->max);
+    for (uint32_t i = 0; i < p->max; i++)
+        if (p->executors[i].state != EXECUTOR_ABSENT)
+            dump_executor(&p->executors[i]);
+}
+
+void pool_set_draining(struct pool *p)
+{
+    p->draining = true;
+}
+
+void pool_kill_busy(struct pool *p, int signal)
+{
+    for (uint32_t i = 0; i < p->max; i++)
+        if (p->executors[i].n_jobs && p->executors[i].pid)
+            zygote_request_kill(p->zygote, p->executors[i].pid, signal);
 }
 
 void pool_each_running(struct pool *p, pool_running_fn fn, void *userdata)

@@ -46,6 +46,9 @@ bool pool_dispatch(struct pool *p, struct job *job);
 void pool_flush(struct pool *p);
 
 size_t pool_n_running(const struct pool *p); /* jobs in executors */
+size_t pool_n_executors(const struct pool *p);
+/* Into the log, for a person. */
+void pool_dump(const struct pool *p);
 /* Sends @signal to every executor that has a job. */
 void pool_kill_busy(struct pool *p, int signal);
 /* From now on a job whose executor dies of a signal was interrupted by us. */

@@ -753,6 +753,25 @@ void recorder_drop_claims(struct recorder *r, struct partition *p)
     p->n_open -= backlog_drop(&r->claims, p);
 }
 
+bool recorder_is_away(const struct recorder *r)
+{
+    return !r->registered || !link_is_connected(r->link);
+}
+
+size_t recorder_n_leases(const struct recorder *r)
+{
+    return r->n_leases;
+}
+
+void recorder_dump(const struct recorder *r)
+{
+    log_info(
+        "state: record: %s, %s; waiting: %zu finished, %zu claims, %zu hand-overs; under way: %zu rows; %zu leases held%s",
+        r->worker_id, recorder_is_away(r) ? "PostgreSQL is away" : "connected", r->finished.n, r->claims.n,
+        r->n_handovers, batch_n_rows(&r->batch), r->n_leases,
+        r->must_read_back ? "; the last batch's fate is not known" : "");
+}
+
 size_t recorder_n_claims(const struct recorder *r)
 {
     return r->claims.n + r->batch.n_jobs; /* at most: the batch may hold finished ones */
@@ -800,8 +819,23 @@ void recorder_write_cursors(struct recorder *r)
     r->gap_at_us = clock_mono_us();
 }
 
+static void drop_handovers(struct recorder *r, const struct partition *p)
+{
+    list_for_each_safe(link, &r->handovers)
+    {
+        struct job *job = job_of_lease(link);
+        if (job->partition != p)
+            continue;
+        list_remove(link);
+        r->n_handovers--;
+        job->lease = LEASE_NONE;
+        job->token = 0;
+    }
+}
+
 void recorder_drop_partition(struct recorder *r, struct partition *p)
 {
+    drop_handovers(r, p);
     backlog_drop(&r->finished, p);
     backlog_drop(&r->claims, p);
     batch_drop_partition(&r->batch, p);

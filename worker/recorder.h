@@ -80,6 +80,10 @@ void recorder_add_finished(struct recorder *r, struct job *job);
 void recorder_add_claim(struct recorder *r, struct job *job);
 /* @job runs, and goes on running: its offset is done once its lease is written. What has one, or may have none, is left alone. */
 void recorder_add_handover(struct recorder *r, struct job *job);
+bool recorder_is_away(const struct recorder *r);
+size_t recorder_n_leases(const struct recorder *r);
+/* Into the log, for a person. */
+void recorder_dump(const struct recorder *r);
 /* Not yet recorded, claims included. */
 size_t recorder_n_waiting(const struct recorder *r);
 /* Claims that have not been granted yet, at most. */

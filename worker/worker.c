@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "libjob/program.h"
 #include "worker/handover.h"
 #include "worker/intake.h"
+#include "worker/life.h"
 #include "worker/pool.h"
 #include "worker/recorder.h"
 
@@ -35,10 +35,10 @@ struct worker {
     struct pool *pool;
     struct recorder *recorder;
     struct handover *handover;
+    struct life *life;
     struct intake *intake;
     sd_event_source *post, *drain_timer;
     enum phase phase;
-    bool ready_told;
     int status;
 };
 
@@ -295,12 +295,25 @@ static void go_on_starting(struct worker *w)
         end(w, PROGRAM_USAGE);
 }
 
-static void tell_ready(struct worker *w)
+static const char *const phase_names[] = {
+    [PHASE_STARTING] = "starting",    [PHASE_RUNNING] = "running",     [PHASE_DRAINING] = "draining",
+    [PHASE_KILLING] = "interrupting", [PHASE_RELEASING] = "releasing", [PHASE_LEAVING] = "leaving",
+};
+
+static void tell_life(struct worker *w)
 {
-    if (w->ready_told || !recorder_is_registered(w->recorder))
+    if (w->phase == PHASE_STARTING || !w->intake)
         return;
-    w->ready_told = true;
-    sd_notify(0, "READY=1");
+    life_tell(w->life, &(struct life_facts){
+                           .phase = phase_names[w->phase],
+                           .n_partitions = intake_n_partitions(w->intake),
+                           .n_running = pool_n_running(w->pool),
+                           .n_executors = pool_n_executors(w->pool),
+                           .n_leases = recorder_n_leases(w->recorder),
+                           .n_unrecorded = recorder_n_waiting(w->recorder),
+                           .kafka_away = intake_is_away(w->intake),
+                           .postgres_away = recorder_is_away(w->recorder),
+                       });
 }
 
 /* After whatever the loop has done, everything goes as far as it can. */
@@ -310,7 +323,6 @@ static int on_post(sd_event_source *source, void *userdata)
     (void)source;
     go_on_starting(w);
     if (w->phase == PHASE_RUNNING && w->intake) {
-        tell_ready(w);
         intake_pump(w->intake);
         dispatch(w);
         handover_watch(w->handover);
@@ -319,6 +331,7 @@ static int on_post(sd_event_source *source, void *userdata)
     }
     if (w->phase >= PHASE_RUNNING)
         recorder_pump(w->recorder);
+    tell_life(w);
     return 0;
 }
 
@@ -331,7 +344,6 @@ static void start_draining(struct worker *w)
     w->phase = PHASE_DRAINING;
     log_info("stopping: %zu jobs are running; they have %lld s to end", pool_n_running(w->pool),
              (long long)(w->config->worker.drain_timeout_us / USEC_PER_SEC));
-    sd_notify(0, "STOPPING=1");
     intake_stop(w->intake, &leased);
     list_for_each_safe(link, &leased)
     {
@@ -339,6 +351,7 @@ static void start_draining(struct worker *w)
         return_job(job_of(link), w);
     }
     set_drain_timer(w, w->config->worker.drain_timeout_us);
+    life_extend(w->life, w->config->worker.drain_timeout_us + WORKER_END_US);
 }
 
 static void start_killing(struct worker *w)
@@ -349,6 +362,7 @@ static void start_killing(struct worker *w)
     pool_set_draining(w->pool);
     pool_kill_busy(w->pool, SIGTERM);
     set_drain_timer(w, WORKER_KILL_GRACE_US);
+    life_extend(w->life, WORKER_END_US);
 }
 
 /* Whatever is not recorded is still in the log, or in a lease that a broker will rescue. */
@@ -452,7 +466,9 @@ static int make_parts(struct worker *w, int zygote)
         .progress = look_again,
         .userdata = w,
     };
-    int r = pool_new(&w->pool, w->event, zygote, w->config, &pool_owner);
+    int r = life_new(&w->life, w->event);
+    if (r >= 0)
+        r = pool_new(&w->pool, w->event, zygote, w->config, &pool_owner);
     if (r >= 0)
         r = recorder_new(&w->recorder, w->event, w->config, &recorder_owner);
     if (r >= 0)
@@ -471,12 +487,28 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
     return 0;
 }
 
+static int on_dump_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    struct worker *w = userdata;
+    (void)source;
+    (void)info;
+    log_info("state: %s", phase_names[w->phase]);
+    pool_dump(w->pool);
+    recorder_dump(w->recorder);
+    if (w->intake)
+        intake_dump(w->intake);
+    return 0;
+}
+
 static int add_signals(struct worker *w)
 {
     static const struct {
         int number;
         sd_event_signal_handler_t handler;
-    } signals[] = { { SIGTERM, on_stop_signal }, { SIGINT, on_stop_signal }, { SIGHUP, on_reload_signal } };
+    } signals[] = { { SIGTERM, on_stop_signal },
+                    { SIGINT, on_stop_signal },
+                    { SIGHUP, on_reload_signal },
+                    { SIGUSR1, on_dump_signal } };
     sigset_t mask;
     sigemptyset(&mask);
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
@@ -506,6 +538,7 @@ static int add_sources(struct worker *w)
 static void take_down(struct worker *w)
 {
     /* Jobs hold messages of the Kafka client: they go first. */
+    life_free(w->life);
     handover_free(w->handover);
     pool_free(w->pool);
     recorder_free(w->recorder);

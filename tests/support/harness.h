@@ -80,7 +80,9 @@ struct site_daemon *site_start_broker(struct site *s);
 struct site_daemon *site_start_worker(struct site *s);
 /* Starts a program of the build directory ("broker/jobbrokerd") with -c and further arguments, NULL-terminated; may be NULL. Waits for nothing. */
 struct site_daemon *site_spawn(struct site *s, const char *program, const char *const *arguments);
-/* Until it has said READY=1. Fails at once when it ends instead. */
+/* Until it has told its service manager something with @what in it (sd_notify). Fails at once when it ends instead. */
+void site_await_notify(struct site_daemon *d, double deadline_s, const char *what);
+/* Until it has said READY=1; nothing else is heard of it then. */
 void site_await_ready(struct site_daemon *d, double deadline_s);
 pid_t site_pid(const struct site_daemon *d);
 bool site_is_running(struct site_daemon *d);

@@ -125,28 +125,36 @@ struct site_daemon *site_spawn(struct site *s, const char *program, const char *
     return d;
 }
 
-static bool has_said_ready(struct site_daemon *d)
+static bool has_notified(struct site_daemon *d, const char *what)
 {
     char text[512];
     ssize_t size = recv(d->notify_fd, text, sizeof(text) - 1, 0);
     if (size <= 0)
         return false;
     text[size] = 0;
-    return strstr(text, "READY=1") != NULL;
+    return strstr(text, what) != NULL;
 }
 
-void site_await_ready(struct site_daemon *d, double deadline_s)
+void site_await_notify(struct site_daemon *d, double deadline_s, const char *what)
 {
     int64_t deadline_us = site_deadline(deadline_s);
     struct pollfd pfd = { .fd = d->notify_fd, .events = POLLIN };
     while (clock_mono_us() < deadline_us) {
         poll(&pfd, 1, 50);
-        if (has_said_ready(d))
+        if (has_notified(d, what))
             return;
         if (!site_is_running(d))
-            site_fail("%s ended with status %d before it was ready", d->name, d->status);
+            site_fail("%s ended with status %d and did not say %s", d->name, d->status, what);
     }
-    site_fail("%s was not ready within %g s", d->name, deadline_s);
+    site_fail("%s did not say %s within %g s", d->name, what, deadline_s);
+}
+
+/* Nobody listens afterwards: a socket whose messages are not read would in the end block the daemon. */
+void site_await_ready(struct site_daemon *d, double deadline_s)
+{
+    site_await_notify(d, deadline_s, "READY=1");
+    close(d->notify_fd);
+    d->notify_fd = -1;
 }
 
 struct site_daemon *site_start_broker(struct site *s)
@@ -237,7 +245,8 @@ void site_stop_all(struct site *s)
             if (!site_nap(deadline_us))
                 site_destroy(d);
         check_clean(d);
-        close(d->notify_fd);
+        if (d->notify_fd >= 0)
+            close(d->notify_fd);
         free(d);
     }
     list_init(&s->daemons);

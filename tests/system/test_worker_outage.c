@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Servers that go away and come back in the middle of the work: nothing is lost, nothing repeated, nobody restarted. */
 #define SUITE_TIMEOUT_S 180
+#include <signal.h>
+#include <stdlib.h>
 
 #include "tests/support/harness.h"
 #include "tests/support/suite.h"
@@ -82,6 +84,31 @@ START_TEST(worker_waits_for_postgresql_at_its_start)
 }
 END_TEST
 
+START_TEST(service_manager_hears_what_the_worker_does)
+{
+    struct site_servers *postgres = site_servers_start("postgres");
+    struct site *site = start(NULL);
+    site_servers_run(postgres, "stop");
+    setenv("WATCHDOG_USEC", "1000000", 1);
+    struct site_daemon *worker = site_spawn(site, "worker/jobworkerd", NULL);
+    site_await_notify(worker, 20, "STATUS=waiting for PostgreSQL; running: 0 jobs");
+    site_await_notify(worker, 20, "WATCHDOG=1");
+    site_servers_run(postgres, "start");
+    site_await_notify(worker, 60, "READY=1");
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 3000, \"trace\": \"%s\"}");
+    site_await_notify(worker, 20, "STATUS=running: 1 jobs on");
+    site_kill(worker, SIGUSR1);
+    site_await_log(worker, 20, "runs 0");
+    ck_assert_uint_eq(site_count_log(worker, "state: partition"), 4);
+    site_kill(worker, SIGTERM);
+    site_await_notify(worker, 20, "EXTEND_TIMEOUT_USEC=");
+    ck_assert_int_eq(site_await_exit(worker, 20), 0);
+    check_all_recorded_once(site, 1);
+    site_free(site);
+    site_servers_free(postgres);
+}
+END_TEST
+
 START_TEST(restarted_kafka_costs_nothing_but_time)
 {
     struct site_servers *kafka = site_servers_start("kafka");
@@ -102,4 +129,4 @@ END_TEST
 
 SUITE_MAIN("worker_outage", stopped_postgresql_costs_nothing_but_time,
            killed_postgresql_costs_nothing_but_time, worker_waits_for_postgresql_at_its_start,
-           restarted_kafka_costs_nothing_but_time)
+           service_manager_hears_what_the_worker_does, restarted_kafka_costs_nothing_but_time)
