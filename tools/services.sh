@@ -127,7 +127,8 @@ kafka_prepare() {
   ) 9>"$root/.dev/kafka.lock"
 }
 
-kafka_cluster_id() { head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c 1-22; }
+# Without the "-" that base64url has: Kafka's tool would take an id that begins with one for an option.
+kafka_cluster_id() { head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | cut -c 1-22; }
 
 kafka_configure() { # HOME PORT CONTROLLER-PORT
   mkdir -p "$1"
