@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "libjob/config_servers.h"
 
 #define KAFKA_TIMEOUT_US (5 * USEC_PER_SEC)
 
@@ -39,7 +40,7 @@ int invocation_open(struct invocation *in, struct err *reterr)
     };
     if (in->arguments.command && in->arguments.command->bare)
         return STATUS_DONE;
-    int r = config_load(&in->config, arguments_get(&in->arguments, "config"), reterr);
+    int r = config_load(&in->config, arguments_get(&in->arguments, "config"), &config_server_rules, reterr);
     return r == 0 ? STATUS_DONE : r == CONFIG_INVALID ? STATUS_USAGE : STATUS_FAILED;
 }
 

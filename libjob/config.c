@@ -28,6 +28,7 @@
 struct load {
     struct job_config *config;
     const struct option_file *file; /* NULL: defaults only */
+    const struct config_rules *rules;
     struct err *reterr;
 };
 
@@ -251,6 +252,25 @@ static int check_lists(const struct load *load)
     return r;
 }
 
+static int check_servers(const struct load *load)
+{
+    const struct config_kafka *kafka = &load->config->kafka;
+    struct err why = { 0 };
+    char key[KEY_SIZE];
+    const char *from_environment = getenv("JOB_DATABASE_URL");
+    if (load->rules->database_url && load->rules->database_url(load->config->database.url, &why))
+        return from_environment && *from_environment
+                   ? option_refuse(NULL, load->reterr, "JOB_DATABASE_URL", "%s", why.text)
+                   : option_refuse(load->file, load->reterr, "database.url", "%s", why.text);
+    for (size_t i = 0; load->rules->property && i < kafka->n_properties; i++) {
+        if (load->rules->property(kafka->properties[i].name, kafka->properties[i].value, &why) == 0)
+            continue;
+        snprintf(key, sizeof(key), "kafka.properties[%zu]", i);
+        return option_refuse(load->file, load->reterr, key, "%s", why.text);
+    }
+    return 0;
+}
+
 /* --- Loading -------------------------------------------------------------------------------------------------------- */
 
 /* Reads the first of @path, $JOB_CONFIG and the default path; @ret stays NULL when only the last is missing. */
@@ -276,7 +296,7 @@ static int complete(const struct load *load)
 {
     static int (*const steps[])(const struct load *) = {
         apply_environment, apply_worker_defaults, add_default_queue, add_worker_queues,
-        check_worker,      check_lists,           resolve_paths,
+        check_worker,      check_lists,           check_servers,     resolve_paths,
     };
     int r = option_fill(load->file, &config_table, load->config, load->reterr);
     for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
@@ -284,15 +304,17 @@ static int complete(const struct load *load)
     return r > 0 ? CONFIG_INVALID : r;
 }
 
-int config_load(struct job_config **ret, const char *path, struct err *reterr)
+int config_load(struct job_config **ret, const char *path, const struct config_rules *rules,
+                struct err *reterr)
 {
+    static const struct config_rules no_rules;
     _cleanup_config_ struct job_config *config = calloc(1, sizeof(*config));
     _cleanup_(option_file_free_cleanup) struct option_file *file = NULL;
     if (!config)
         return -ENOMEM;
     int r = read_file(&file, &path, reterr);
     if (r == 0)
-        r = complete(&(struct load){ config, file, reterr });
+        r = complete(&(struct load){ config, file, rules ? rules : &no_rules, reterr });
     if (r == 0 && path)
         r = replace_string(&config->path, path);
     if (r != 0)

@@ -101,10 +101,17 @@ struct job_config {
 /* The rows, for the reference and for comparing. */
 extern const struct option_table config_table;
 
+/* Rules that other folders know. Each returns 0, or 1 with "expected …" in @reterr. NULL: anything goes. */
+struct config_rules {
+    int (*property)(const char *name, const char *value, struct err *reterr); /* of kafka.properties */
+    int (*database_url)(const char *url, struct err *reterr);
+};
+
 /**
  * config_load() - read the configuration
  * @ret:    set on success, config_free() it
  * @path:   NULL: $JOB_CONFIG, else CONFIG_PATH_DEFAULT, which alone may be absent
+ * @rules:  what is checked beside what the table and config.c say; NULL: nothing
  * @reterr: with CONFIG_INVALID "<file>:<line>: <key>: …"
  *
  * $JOB_KAFKA and $JOB_DATABASE_URL, when set and not empty, replace kafka.brokers and database.url. Blocks as long as
@@ -112,7 +119,8 @@ extern const struct option_table config_table;
  *
  * Return: 0; CONFIG_INVALID; negative errno.
  */
-int config_load(struct job_config **ret, const char *path, struct err *reterr);
+int config_load(struct job_config **ret, const char *path, const struct config_rules *rules,
+                struct err *reterr);
 struct job_config *config_free(struct job_config *config);
 
 DEFINE_CLEANUP(struct job_config *, config_free)

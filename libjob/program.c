@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "libjob/config_servers.h"
 
 enum {
     OPTION_CONFIG = 'c',
@@ -142,7 +143,7 @@ int program_configure(const struct program *program, const struct program_common
 {
     struct err err = { 0 };
     _cleanup_config_ struct job_config *config = NULL;
-    int r = config_load(&config, common->config_path, &err);
+    int r = config_load(&config, common->config_path, &config_server_rules, &err);
     if (r) {
         fprintf(stderr, "%s: %s\n", program->name, *err.text ? err.text : strerror(-r));
         return end(r > 0 ? PROGRAM_USAGE : PROGRAM_FAILED, ret_status);

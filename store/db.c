@@ -200,6 +200,30 @@ int db_execute(struct db *db, const char *sql, struct err *reterr)
     return r;
 }
 
+/* libpq's other messages quote the string, which may hold a password. */
+static bool message_names_an_option(const char *message)
+{
+    static const char *const harmless[] = { "invalid connection option", "invalid URI query parameter" };
+    for (size_t i = 0; message && i < ARRAY_SIZE(harmless); i++)
+        if (strncmp(message, harmless[i], strlen(harmless[i])) == 0)
+            return true;
+    return false;
+}
+
+int db_check_url(const char *url, struct err *reterr)
+{
+    char *message = NULL;
+    PQconninfoOption *options = PQconninfoParse(url, &message);
+    bool good = options != NULL;
+    const char *detail = message_names_an_option(message) ? message : "";
+    PQconninfoFree(options);
+    if (!good)
+        err_set(reterr, 1, "expected a URI (postgresql://…) or \"key=value\" words%s%.*s",
+                *detail ? ": " : "", (int)strcspn(detail, "\n"), detail);
+    PQfreemem(message);
+    return good ? 0 : 1;
+}
+
 int db_begin(struct db *db, struct err *reterr)
 {
     return db_query(db, "BEGIN", NULL, 0, NULL, reterr);

@@ -33,6 +33,9 @@ int db_new(struct db **ret, const struct db_options *options);
 struct db *db_free(struct db *db);
 DEFINE_CLEANUP(struct db *, db_free)
 
+/* Is it a connection string that libpq can read? Connects to nothing. Return: 0; 1 with "expected …" in @reterr, which never shows @url. */
+int db_check_url(const char *url, struct err *reterr);
+
 /* Opens the connection if it is not open. Return: 0; STORE_AWAY with @reterr (address and reason, never a password). */
 int db_connect(struct db *db, struct err *reterr);
 bool db_is_connected(const struct db *db);

@@ -39,7 +39,7 @@ static struct job_config *load(const char *text)
     struct job_config *config = NULL;
     struct err err = { "" };
     write_config(text);
-    ck_assert_msg(config_load(&config, path, &err) == 0, "%s", err.text);
+    ck_assert_msg(config_load(&config, path, NULL, &err) == 0, "%s", err.text);
     return config;
 }
 
@@ -293,11 +293,47 @@ START_TEST(broken_configurations_say_why)
         struct err err = { "" };
         char expected[sizeof(err.text) + 64];
         write_config(cases[i].text);
-        ck_assert_msg(config_load(&config, path, &err) == CONFIG_INVALID, "accepted: %s", cases[i].text);
+        ck_assert_msg(config_load(&config, path, NULL, &err) == CONFIG_INVALID, "accepted: %s",
+                      cases[i].text);
         ck_assert_ptr_null(config);
         snprintf(expected, sizeof(expected), "%s:%s", path, cases[i].message);
         ck_assert_str_eq(err.text, expected);
     }
+    remove_directory();
+}
+END_TEST
+
+static int refuse_property(const char *name, const char *value, struct err *reterr)
+{
+    return strcmp(name, "bad") == 0 ? err_set(reterr, 1, "expected better than \"%s\"", value) : 0;
+}
+
+static int refuse_url(const char *url, struct err *reterr)
+{
+    return strcmp(url, "bad") == 0 ? err_set(reterr, 1, "expected a good one") : 0;
+}
+
+START_TEST(rules_of_the_servers_name_the_place)
+{
+    static const struct config_rules rules = { .property = refuse_property, .database_url = refuse_url };
+    struct job_config *config = NULL;
+    struct err err = { "" };
+    char expected[256];
+    make_directory();
+    write_config(
+        "kafka: { properties = (\n { name = \"good\"; value = \"1\"; },\n { name = \"bad\"; value = \"2\"; } ); };");
+    ck_assert_int_eq(config_load(&config, path, &rules, &err), CONFIG_INVALID);
+    snprintf(expected, sizeof(expected), "%s:3: kafka.properties[1]: expected better than \"2\"", path);
+    ck_assert_str_eq(err.text, expected);
+    write_config("database:\n{ url = \"bad\"; };");
+    ck_assert_int_eq(config_load(&config, path, &rules, &err), CONFIG_INVALID);
+    snprintf(expected, sizeof(expected), "%s:2: database.url: expected a good one", path);
+    ck_assert_str_eq(err.text, expected);
+    setenv("JOB_DATABASE_URL", "bad", 1);
+    ck_assert_int_eq(config_load(&config, path, &rules, &err), CONFIG_INVALID);
+    ck_assert_str_eq(err.text, "JOB_DATABASE_URL: expected a good one");
+    unsetenv("JOB_DATABASE_URL");
+    ck_assert_ptr_null(config);
     remove_directory();
 }
 END_TEST
@@ -318,7 +354,7 @@ START_TEST(passwords_are_never_printed)
         struct job_config *config = NULL;
         struct err err = { "" };
         write_config(texts[i]);
-        if (config_load(&config, path, &err) == 0)
+        if (config_load(&config, path, NULL, &err) == 0)
             config_free(config);
         ck_assert_ptr_null(strstr(err.text, "hunter2"));
     }
@@ -334,20 +370,20 @@ START_TEST(environment_names_the_file_and_the_two_addresses)
     write_config("prefix = \"env\"; kafka: { brokers = \"file:9092\"; }; database: { url = \"file\"; };");
     setenv("JOB_CONFIG", path, 1);
     setenv("JOB_KAFKA", "", 1);
-    ck_assert_int_eq(config_load(&config, NULL, &err), 0);
+    ck_assert_int_eq(config_load(&config, NULL, NULL, &err), 0);
     ck_assert_str_eq(config->prefix, "env");
     ck_assert_str_eq(config->kafka.brokers, "file:9092");
     config_free(config);
     setenv("JOB_KAFKA", "env:9092", 1);
     setenv("JOB_DATABASE_URL", "env", 1);
-    ck_assert_int_eq(config_load(&config, NULL, &err), 0);
+    ck_assert_int_eq(config_load(&config, NULL, NULL, &err), 0);
     ck_assert_str_eq(config->kafka.brokers, "env:9092");
     ck_assert_str_eq(config->database.url, "env");
     config_free(config);
     setenv("JOB_CONFIG", "/nonexistent/job.conf", 1);
-    ck_assert_int_eq(config_load(&config, NULL, &err), CONFIG_INVALID);
+    ck_assert_int_eq(config_load(&config, NULL, NULL, &err), CONFIG_INVALID);
     ck_assert_str_eq(err.text, "/nonexistent/job.conf: cannot be opened: No such file or directory");
-    ck_assert_int_eq(config_load(&config, path, &err), 0);
+    ck_assert_int_eq(config_load(&config, path, NULL, &err), 0);
     config_free(config);
     remove_directory();
 }
@@ -358,10 +394,10 @@ START_TEST(only_the_default_file_may_be_absent)
     struct job_config *config = NULL;
     struct err err = { "" };
     make_directory();
-    ck_assert_int_eq(config_load(&config, path, &err), CONFIG_INVALID);
+    ck_assert_int_eq(config_load(&config, path, NULL, &err), CONFIG_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "/job.conf: cannot be opened: No such file or directory"));
     if (access(CONFIG_PATH_DEFAULT, F_OK) != 0) {
-        ck_assert_int_eq(config_load(&config, NULL, &err), 0);
+        ck_assert_int_eq(config_load(&config, NULL, NULL, &err), 0);
         ck_assert_ptr_null(config->path);
         ck_assert_str_eq(config->queues[0].name, "default");
         config_free(config);
@@ -401,7 +437,7 @@ START_TEST(example_configuration_loads)
     struct job_config *config = NULL;
     struct err err = { "" };
     make_directory();
-    ck_assert_msg(config_load(&config, EXAMPLE_CONFIG, &err) == 0, "%s", err.text);
+    ck_assert_msg(config_load(&config, EXAMPLE_CONFIG, NULL, &err) == 0, "%s", err.text);
     ck_assert_str_eq(config_find_handler(config, span_from_string("report.yearly"))->queue, "reports");
     config_free(config);
     ck_assert_int_eq(rmdir(directory), 0);
@@ -410,6 +446,6 @@ END_TEST
 
 SUITE_MAIN("config", empty_file_is_all_defaults, handler_defaults_are_the_documented_ones,
            everything_can_be_set, defaults_follow_other_options, broken_configurations_say_why,
-           passwords_are_never_printed, environment_names_the_file_and_the_two_addresses,
-           only_the_default_file_may_be_absent, handler_is_found_exactly_then_by_the_longest_prefix,
-           example_configuration_loads)
+           rules_of_the_servers_name_the_place, passwords_are_never_printed,
+           environment_names_the_file_and_the_two_addresses, only_the_default_file_may_be_absent,
+           handler_is_found_exactly_then_by_the_longest_prefix, example_configuration_loads)
