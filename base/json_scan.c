@@ -197,10 +197,12 @@ enum json_verdict json_scan(const char *text, size_t size, size_t *reterr_at)
         .storable = true,
         .ascii = true,
     };
-    bool valid = take_document(&s) && (s.ascii || utf8_is_text(text, size));
-    if (valid)
+    bool whole = take_document(&s);
+    size_t at = whole ? size : (size_t)(s.at - (const unsigned char *)text);
+    size_t bad = s.ascii ? size : utf8_find_bad(text, size);
+    if (whole && bad == size)
         return s.storable ? JSON_STORABLE : JSON_VALID;
     if (reterr_at)
-        *reterr_at = (size_t)(s.at - (const unsigned char *)text);
+        *reterr_at = bad < at ? bad : at;
     return JSON_INVALID;
 }

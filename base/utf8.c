@@ -32,7 +32,7 @@ static bool is_plain_word(const unsigned char *s)
     return ((word | (word - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) == 0;
 }
 
-bool utf8_is_text(const char *data, size_t size)
+size_t utf8_find_bad(const char *data, size_t size)
 {
     const unsigned char *s = (const unsigned char *)data;
     for (size_t i = 0; i < size;) {
@@ -42,10 +42,15 @@ bool utf8_is_text(const char *data, size_t size)
         }
         size_t n = sequence_length(s + i, size - i);
         if (n == 0)
-            return false;
+            return i;
         i += n;
     }
-    return true;
+    return size;
+}
+
+bool utf8_is_text(const char *data, size_t size)
+{
+    return utf8_find_bad(data, size) == size;
 }
 
 void utf8_append_clean(struct buf *b, const char *data, size_t size, size_t max)

@@ -10,6 +10,9 @@ struct buf;
 /* True when @data is well-formed UTF-8 without a NUL byte. */
 bool utf8_is_text(const char *data, size_t size);
 
+/* Offset of the first byte that is no text; @size when there is none. */
+size_t utf8_find_bad(const char *data, size_t size);
+
 /*
  * Appends at most @max bytes of @data, each byte that is not part of well-formed UTF-8, and each NUL, replaced by
  * U+FFFD; cut between characters.

@@ -275,7 +275,9 @@ static int send_row(struct sender *s, const struct relay_row *row, size_t index,
     if (there)
         return send_message(s, row, index, topic, deadline_us, reterr);
     s->verdicts[index].fate = SENDER_REFUSED;
-    complain(s, topic, "there is no such topic; declare the queue, or run: jobctl queue create");
+    complain(
+        s, topic,
+        "there is no such topic: declare the queue in the configuration (queues), then run: jobctl topic apply");
     return 0;
 }
 

@@ -62,5 +62,7 @@ int command_db_status(struct invocation *in, struct err *reterr)
     r = print_status(in, &status, reterr);
     if (r == STATUS_DONE && status.version < status.latest)
         return err_set(reterr, STATUS_FAILED, "the schema is not current: run `jobctl db migrate`");
+    if (r == STATUS_DONE && status.version > status.latest)
+        return err_set(reterr, STATUS_FAILED, "the schema is newer than this jobctl: use the newer one");
     return r;
 }

@@ -85,7 +85,8 @@ int command_dead_show(struct invocation *in, struct err *reterr)
 struct change {
     const char *done;     /* "replayed" */
     bool only_replayable; /* malformed ones are left alone */
-    bool destroys;        /* is asked about */
+    bool
+        destroys; /* is asked about always, and needs --yes where nobody can answer; else only --all is, where somebody can */
     int (*apply)(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
 };
 
@@ -148,10 +149,13 @@ static int apply_filtered(struct changing *c, struct dead_filter filter, struct 
 static int confirm(const struct changing *c, int64_t n, struct err *reterr)
 {
     char question[128];
-    if (!c->change->destroys || n == 0 || c->dry_run)
+    bool must_ask = c->change->destroys || (c->in->arguments.n_words == 0 && dialog_is_possible());
+    if (!must_ask || n == 0 || c->dry_run)
         return STATUS_DONE;
-    snprintf(question, sizeof(question), "Throw away %" PRId64 " dead letter%s with payload and headers?", n,
-             n == 1 ? "" : "s");
+    snprintf(question, sizeof(question),
+             c->change->destroys ? "Throw away %" PRId64 " dead letter%s with payload and headers?"
+                                 : "Run %" PRId64 " dead job%s again?",
+             n, n == 1 ? "" : "s");
     return dialog_confirm(c->in, question, reterr);
 }
 

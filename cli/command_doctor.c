@@ -258,6 +258,32 @@ static void check_topic(struct doctor *d, const struct config_queue *queue)
     free(found.name);
 }
 
+/* Jobs in job.pending go nowhere when their queue has no topic; the relay tries again and again. */
+static void check_stray(struct doctor *d, const char *queue, int64_t pending)
+{
+    char topic[NAME_TOPIC_MAX + 1], check[96], found[128];
+    struct admin_topic there = { 0 };
+    if (admin_find_topic(d->in->admin, name_topic(d->in->config->prefix, queue, topic), &there, NULL) ==
+        ADMIN_NO_TOPIC) {
+        snprintf(check, sizeof(check), "queue %.70s", queue);
+        snprintf(found, sizeof(found), "%" PRId64 " jobs wait in job.pending for it, and it has no topic",
+                 pending);
+        problem(d, check, found, "They stay there until there is one.",
+                "declare the queue in the configuration (queues), then jobctl topic apply");
+    }
+    free(there.name);
+}
+
+static void check_strays(struct doctor *d)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    if (!db_is_connected(d->in->db) || queues_list(d->in->db, &rows, NULL))
+        return;
+    for (size_t i = 0; i < rows_count(rows); i++)
+        if (rows_bigint(rows, i, 1) > 0 && !config_find_queue(d->in->config, rows_span(rows, i, 0)))
+            check_stray(d, rows_text(rows, i, 0), rows_bigint(rows, i, 1));
+}
+
 static void check_kafka(struct doctor *d)
 {
     const struct job_config *config = d->in->config;
@@ -273,6 +299,7 @@ static void check_kafka(struct doctor *d)
     well(d, "kafka", "%s answers", config->kafka.brokers);
     for (size_t i = 0; i < config->n_queues; i++)
         check_topic(d, &config->queues[i]);
+    check_strays(d);
 }
 
 int command_doctor(struct invocation *in, struct err *reterr)

@@ -7,6 +7,7 @@
  */
 #include "cli/commands.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,15 +20,27 @@
 #include "libjob/names.h"
 #include "store/outbox.h"
 
-#define CHUNK 10000
+#define CHUNK 2000
 #define DELIVERY_TIMEOUT_MS 10000
 #define FLUSH_TIMEOUT_MS 30000
 
-/* Ids of what was enqueued, when somebody waits for them. */
+/* Where the ids of what was enqueued go. */
 struct ids {
-    struct uuid *ids;
+    struct uuid *ids; /* when somebody waits for the jobs */
     size_t n;
+    struct output *list; /* as a table or CSV, when that was asked for; NULL: one JSON object a line */
 };
+
+static const struct output_column id_columns[] = { { "id", CELL_ID } };
+
+/* Ctrl-C ends between two chunks, so that whatever Kafka has got is told. */
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
 
 static int report_ids(const struct order *o, const struct uuid *ids, size_t n, struct ids *kept,
                       struct err *reterr)
@@ -39,7 +52,10 @@ static int report_ids(const struct order *o, const struct uuid *ids, size_t n, s
         return STATUS_DONE;
     }
     for (size_t i = 0; i < n; i++)
-        printf("{\"id\": \"%s\"}\n", uuid_format(&ids[i], text));
+        if (kept->list)
+            output_add(kept->list, (struct cell[]){ cell_id(&ids[i]) });
+        else
+            printf("{\"id\": \"%s\"}\n", uuid_format(&ids[i], text));
     return present_judge(fflush(stdout) != 0, reterr);
 }
 
@@ -207,6 +223,9 @@ static int send_all(struct invocation *in, struct job_client *client, const stru
             return err_prefix(reterr, r, "%zu of %d jobs were enqueued", n_done, o->count);
         if (r || reported)
             return r ? r : reported;
+        if (interrupted)
+            return err_set(reterr, STATUS_INTERRUPTED, "interrupted: %zu of %d jobs were enqueued", n_done,
+                           o->count);
     }
     return STATUS_DONE;
 }
@@ -220,6 +239,8 @@ static int enqueue_now(struct invocation *in, const struct order *o, struct ids 
     int r = open_client(in, fate, &client, reterr);
     if (r)
         return r;
+    if (o->count > 1)
+        signal(SIGINT, note_interrupt);
     r = send_all(in, client, o, fate, kept, reterr);
     job_client_close(client, 0);
     return r;
@@ -244,11 +265,7 @@ static int judge_outbox(struct invocation *in, int r, struct err *reterr)
 {
     const char *sqlstate = r == STORE_REFUSED ? db_refusal(in->db)->sqlstate : "";
     int status = invocation_judge_store(in, r, reterr);
-    if (strncmp(sqlstate, "22", 2) == 0 || strcmp(sqlstate, "54000") == 0)
-        return STATUS_USAGE;
-    if (strcmp(sqlstate, "23505") == 0)
-        return err_set(reterr, STATUS_FAILED, "a job with this --id is waiting already");
-    return status;
+    return strncmp(sqlstate, "22", 2) == 0 || strcmp(sqlstate, "54000") == 0 ? STATUS_USAGE : status;
 }
 
 static int enqueue_later(struct invocation *in, const struct order *o, struct ids *kept, struct err *reterr)
@@ -299,9 +316,13 @@ static int enqueue(struct invocation *in, const struct order *o, struct err *ret
     if (r)
         return r;
     dialog_remark_type(in, o->type);
+    if (in->format_given && !o->wait && in->style.format != OUTPUT_JSON && in->style.format != OUTPUT_JSONL)
+        kept.list = output_new(&in->style, stdout, id_columns, ARRAY_SIZE(id_columns));
     r = o->later ? enqueue_later(in, o, &kept, reterr) : enqueue_now(in, o, &kept, reterr);
+    int written = kept.list ? present_judge(output_end(kept.list), r ? NULL : reterr) : STATUS_DONE;
+    output_free(kept.list);
     if (r || !o->wait)
-        return r;
+        return r ? r : written;
     return wait_for_jobs(in, kept.ids, kept.n, o->wait_timeout_us, o->queue, reterr);
 }
 

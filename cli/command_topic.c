@@ -119,6 +119,7 @@ static int apply_queue(struct invocation *in, const struct config_queue *queue, 
         await_leaders(in, topic, queue->partitions);
     if (r == ADMIN_EXISTS) {
         action = "kept";
+        *reterr = (struct err){ 0 };
         r = check_topic(in, queue, topic, &partitions, &wrong, reterr);
     }
     if (r)

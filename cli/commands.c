@@ -105,14 +105,18 @@ static const struct command_option dead_list_options[] = {
     OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_LIMIT, { 0 },
 };
 
+#define OPTION_YES                                                                                           \
+    {                                                                                                        \
+        "yes", 'y', .kind = VALUE_NONE, .help = "Do not ask"                                                 \
+    }
+
 static const struct command_option dead_replay_options[] = {
-    OPTION_ALL, OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_DRY_RUN, { 0 },
+    OPTION_ALL, OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_DRY_RUN, OPTION_YES,
+    { 0 },
 };
 
 static const struct command_option dead_purge_options[] = {
-    OPTION_ALL,     OPTION_QUEUE("Only of this queue"),
-    OPTION_TYPE,    OPTION_REASON,
-    OPTION_DRY_RUN, { "yes", 'y', .kind = VALUE_NONE, .help = "Do not ask" },
+    OPTION_ALL, OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_DRY_RUN, OPTION_YES,
     { 0 },
 };
 

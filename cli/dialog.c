@@ -56,12 +56,17 @@ void dialog_remark_type(const struct invocation *in, const char *type)
         dialog_say("%s has no handler for the type \"%s\"", in->config->path, type);
 }
 
+bool dialog_is_possible(void)
+{
+    return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
 int dialog_confirm(const struct invocation *in, const char *question, struct err *reterr)
 {
     char answer[16];
     if (arguments_has(&in->arguments, "yes"))
         return STATUS_DONE;
-    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+    if (!dialog_is_possible())
         return err_set(reterr, STATUS_USAGE, "%s There is no terminal to answer on: repeat it with --yes",
                        question);
     fprintf(stderr, "%s [y/N] ", question);

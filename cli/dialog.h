@@ -11,6 +11,9 @@ void dialog_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dialog_remark_queue(const struct invocation *in, const char *queue);
 void dialog_remark_type(const struct invocation *in, const char *type);
 
+/* Is there somebody who could answer? */
+bool dialog_is_possible(void);
+
 /*
  * Asks on a terminal; without one, --yes must be there. @question: a sentence with its question mark.
  * Return: STATUS_DONE when it may be done; else another enum status.

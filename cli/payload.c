@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/json_scan.h"
+#include "base/utf8.h"
 #include "cli/status.h"
 #include "libjob/include/job.h"
 
@@ -36,6 +37,33 @@ static int read_file(const char *path, struct buf *to, struct err *reterr)
     return read_all(fd, path, to, reterr);
 }
 
+/* How many containers are open in front of @at. */
+static int depth_at(const struct buf *payload, size_t at)
+{
+    int depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < at; i++) {
+        char c = payload->data[i];
+        if (quoted && c == '\\')
+            i++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+    }
+    return depth;
+}
+
+static const char *explain(const struct buf *payload, size_t at)
+{
+    char c = payload->data[at];
+    if (utf8_find_bad(payload->data, payload->size) == at)
+        return "is no UTF-8";
+    if ((c == '{' || c == '[') && depth_at(payload, at) >= JSON_SCAN_MAX_DEPTH)
+        return "is nested too deep: 256 levels are the limit";
+    return "cannot stand here (a string needs double quotes: '\"text\"')";
+}
+
 /* Points at the place with the characters around it. */
 static int refuse(const struct buf *payload, size_t at, struct err *reterr)
 {
@@ -43,10 +71,8 @@ static int refuse(const struct buf *payload, size_t at, struct err *reterr)
     if (at >= payload->size)
         return err_set(reterr, STATUS_USAGE, "--payload: not JSON: it ends too early, after %zu bytes",
                        payload->size);
-    return err_set(
-        reterr, STATUS_USAGE,
-        "--payload: not JSON at byte %zu: \"%.*s\" here → \"%.20s\" (a string needs double quotes: '\"text\"')",
-        at + 1, (int)(at - from), payload->data + from, payload->data + at);
+    return err_set(reterr, STATUS_USAGE, "--payload: not JSON at byte %zu: after \"%.*s\", \"%.20s\" %s",
+                   at + 1, (int)(at - from), payload->data + from, payload->data + at, explain(payload, at));
 }
 
 int payload_read(const char *argument, struct buf *ret, struct err *reterr)

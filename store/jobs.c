@@ -5,6 +5,12 @@
 
 #include "store/array.h"
 
+#define LISTED                                                                                               \
+    "SELECT id, state, queue, type, attempt, delivery, run_at, started_at, finished_at, worker, reason"      \
+    " FROM job.status WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR queue = $2)"           \
+    " AND ($3::text IS NULL OR type = $3)"
+
+/* Newest first, by the time in the id. Ids that no UUIDv7 of today can be (foreign producers' own) come last, not first. */
 int jobs_list(struct db *db, const struct jobs_filter *filter, struct rows **ret, struct err *reterr)
 {
     char limit[12];
@@ -13,11 +19,12 @@ int jobs_list(struct db *db, const struct jobs_filter *filter, struct rows **ret
                                  db_text(limit) };
     return db_query(
         db,
-        "SELECT id, state, queue, type, attempt, delivery, run_at, started_at, finished_at, worker, reason"
-        " FROM job.status"
-        " WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR queue = $2)"
-        " AND ($3::text IS NULL OR type = $3)"
-        " ORDER BY id DESC LIMIT $4::integer",
+        "WITH edge AS MATERIALIZED (SELECT job.first_id_after(clock_timestamp() + interval '1 hour') AS id),"
+        " real AS (" LISTED " AND id < (SELECT id FROM edge) ORDER BY id DESC LIMIT $4::integer),"
+        " odd AS (" LISTED " AND id >= (SELECT id FROM edge) ORDER BY id DESC LIMIT $4::integer)"
+        " SELECT id, state, queue, type, attempt, delivery, run_at, started_at, finished_at, worker, reason FROM"
+        " (SELECT *, 0 AS part FROM real UNION ALL SELECT *, 1 FROM odd) AS both_parts"
+        " ORDER BY part, id DESC LIMIT $4::integer",
         params, 4, ret, reterr);
 }
 

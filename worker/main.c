@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jobworkerd: runs background jobs. */
 #include <signal.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "libjob/program.h"
@@ -32,6 +33,10 @@ int main(int argc, char **argv)
 
     if (program_parse(&program, argc, argv, &common, &status) != 0)
         return status;
+    if (once.payload && !once.type) {
+        fprintf(stderr, "jobworkerd: --payload is for --run (jobworkerd --help)\n");
+        return PROGRAM_USAGE;
+    }
     if (zygote_start(&zygote, &pid) < 0)
         return PROGRAM_FAILED;
     if (program_configure(&program, &common, &config, &status) != 0)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/run_once.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/json_scan.h"
 #include "base/log.h"
@@ -48,7 +51,20 @@ static int run(const struct run_once *once, const struct config_handler *setting
     return status;
 }
 
-int run_once(const struct job_config *config, const struct run_once *once)
+/* Return: its exit status; PROGRAM_FAILED when a signal ended it. */
+static int await_child(pid_t child)
+{
+    int status;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return PROGRAM_FAILED;
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    fprintf(stderr, "crashed: killed by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return PROGRAM_FAILED;
+}
+
+static int load_and_run(const struct job_config *config, const struct run_once *once)
 {
     struct modules *modules;
     struct err err = { 0 };
@@ -71,4 +87,15 @@ int run_once(const struct job_config *config, const struct run_once *once)
         return PROGRAM_USAGE;
     }
     return run(once, settings, handler);
+}
+
+int run_once(const struct job_config *config, const struct run_once *once)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        int status = load_and_run(config, once);
+        fflush(NULL);
+        _exit(status);
+    }
+    return child < 0 ? PROGRAM_FAILED : await_child(child);
 }

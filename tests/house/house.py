@@ -26,7 +26,7 @@ LAYERS = {
 PUBLIC = {"job.h", "job_handler.h"}
 SIGNED = re.compile(r"\.(c|h|py|sh|sql|xml)$|(^|/)meson\.build$|^dev$|^\.ci/run$|^systemd/")
 # Where a process may end itself: its root, or the one place that leaves a hung client library behind.
-ROOTS = {"worker/main.c", "worker/zygote.c", "worker/executor.c", "worker/worker.c", "broker/main.c", "cli/main.c"}
+ROOTS = {"worker/main.c", "worker/run_once.c", "worker/zygote.c", "worker/executor.c", "worker/worker.c", "broker/main.c", "cli/main.c"}
 RULES = []
 
 

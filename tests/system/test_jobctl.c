@@ -170,6 +170,9 @@ START_TEST(schema_is_made_once)
     prints("\"current\": true");
     expect(0, "db migrate");
     says("nothing to do");
+    site_sql(site, "INSERT INTO job.schema_migration (version, name) VALUES (9999, 'later')");
+    expect(1, "db status -o json");
+    says("newer than this jobctl");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.schema_migration WHERE version = 1"), 1);
     teardown();
 }
@@ -187,6 +190,7 @@ START_TEST(declared_topics_are_made_and_kept)
     json_decref(json);
     expect(0, "topic apply -o json");
     prints("\"kept\"");
+    ck_assert_str_eq(said.data ? said.data : "", "");
     expect(0, "topic list -o json");
     json = parse_output();
     ck_assert_uint_eq(json_array_size(json), 2);
@@ -338,8 +342,9 @@ START_TEST(later_jobs_wait_in_postgresql_and_need_no_kafka)
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE run_at = '2198-12-31 23:00+00'"),
                      1);
     expect(0, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID);
-    expect(1, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID);
-    says("waiting already");
+    expect(0, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID); /* repeating it is safe */
+    ck_assert_str_eq(printed_id(0), UNKNOWN_ID);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE id = '%s'", UNKNOWN_ID), 1);
     teardown();
 }
 END_TEST
@@ -779,6 +784,59 @@ START_TEST(doctor_finds_wrong_retention)
 }
 END_TEST
 
+START_TEST(doctor_finds_jobs_that_no_topic_waits_for)
+{
+    setup_with_topics();
+    site_sql(site, "SELECT job.enqueue('nosuchqueue', 't')");
+    json_t *json = examine(1);
+    ck_assert_ptr_nonnull(
+        strstr(member(find_problem(json, "queue nosuchqueue", "1 jobs wait"), "cure"), "topic apply"));
+    json_decref(json);
+    teardown();
+}
+END_TEST
+
+START_TEST(ids_are_printed_in_the_form_that_was_asked_for)
+{
+    setup_with_topics();
+    expect(0, "enqueue welcome_email --count 2 -o csv");
+    ck_assert_int_eq(strncmp(out.data, "id\n", 3), 0);
+    ck_assert_uint_eq(out.size, 3 + 2 * 37);
+    expect(0, "enqueue welcome_email -o jsonl");
+    printed_id(0);
+    teardown();
+}
+END_TEST
+
+START_TEST(foreign_ids_from_the_future_do_not_lead_the_list)
+{
+    setup();
+    site_sql(site,
+             "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers) VALUES"
+             " ('ffffffff-0000-4000-8000-000000000000', now(), 1, 1, 'mail', 'odd', 'outbox', '{}'),"
+             " (job.new_id(), now(), 1, 1, 'mail', 'newest', 'outbox', '{}')");
+    expect(0, "job list -o jsonl --limit 1");
+    prints("\"newest\"");
+    expect(0, "job list -o jsonl");
+    prints("\"odd\"");
+    teardown();
+}
+END_TEST
+
+START_TEST(one_id_is_one_row_of_the_status)
+{
+    setup();
+    site_sql(site,
+             "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers) VALUES"
+             " ('%s', now() + interval '1 hour', 1, 1, 'mail', 't', 'delay', '{}');"
+             "INSERT INTO job.result (id, finished_at, attempt, delivery, queue, type, state) VALUES"
+             " ('%s', now(), 1, 1, 'mail', 't', 'succeeded')",
+             UNKNOWN_ID, UNKNOWN_ID);
+    ck_assert(site_ask(site, "SELECT count(*) = 1 AND max(state) = 'succeeded' FROM job.status"));
+    teardown();
+}
+END_TEST
+
 START_TEST(doctor_finds_a_relay_that_stands)
 {
     setup();
@@ -840,6 +898,8 @@ SUITE_MAIN("jobctl", schema_is_made_once, declared_topics_are_made_and_kept, wro
            waiting_ends_after_its_time, interrupted_waiting_has_its_own_status,
            jobs_are_listed_and_shown_in_every_state, dead_letters_are_listed_and_shown,
            dead_letters_are_replayed, dead_letters_are_purged_only_when_that_is_certain,
-           doctor_finds_what_is_missing, doctor_finds_wrong_retention, doctor_finds_a_relay_that_stands,
-           doctor_names_a_server_that_is_away, doctor_is_content_with_a_healthy_site,
-           version_and_help_need_nothing)
+           doctor_finds_what_is_missing, doctor_finds_wrong_retention,
+           doctor_finds_jobs_that_no_topic_waits_for, ids_are_printed_in_the_form_that_was_asked_for,
+           foreign_ids_from_the_future_do_not_lead_the_list, one_id_is_one_row_of_the_status,
+           doctor_finds_a_relay_that_stands, doctor_names_a_server_that_is_away,
+           doctor_is_content_with_a_healthy_site, version_and_help_need_nothing)

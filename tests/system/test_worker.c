@@ -325,6 +325,28 @@ START_TEST(job_enqueued_again_with_its_id_runs_once)
 }
 END_TEST
 
+START_TEST(job_enqueued_again_while_it_waits_still_waits)
+{
+    static const char id[] = "01920000-0000-7000-8000-000000000001";
+    struct site *site = start(&plain);
+    site_start_broker(site);
+    site_start_worker(site);
+    site_sql(site,
+             "SELECT job.enqueue('selftest', 'selftest.echo', '{\"first\": 1}', id => '%s', "
+             "run_at => now() + interval '3 seconds')",
+             id);
+    const struct message_header headers[] = { HEADER("ce_type", "selftest.echo"),
+                                              { "ce_id", span_from_string(id) },
+                                              HEADER("ce_claim", "1") };
+    produce(site, "{\"second\": 2}", headers, 3);
+    site_await(site, 10, "SELECT sum(next_offset) = 1 FROM job.cursor");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result"), 0);
+    await_results(site, 1, 20);
+    ck_assert(site_ask(site, "SELECT result = '{\"first\": 1}' AND delivery = 1 FROM job.result"));
+    site_free(site);
+}
+END_TEST
+
 /* --- Deaths ------------------------------------------------------------------------------------------------------------------ */
 
 static void check_all_recorded_once(struct site *site, size_t n)
@@ -499,9 +521,9 @@ SUITE_MAIN("worker", enqueued_job_is_recorded_with_its_result, failed_job_is_ret
            unknown_type_waits_and_is_dead_after_the_grace,
            crashing_handler_costs_itself_and_is_dead_after_its_budget,
            result_that_jsonb_cannot_hold_costs_only_itself, relayed_message_that_comes_twice_runs_once,
-           job_enqueued_again_with_its_id_runs_once, killed_worker_loses_nothing_and_records_nothing_twice,
-           stopped_worker_repeats_nothing, rebalance_repeats_nothing,
-           job_beyond_the_drain_time_is_interrupted_and_goes_on_elsewhere, lost_connections_repeat_nothing,
-           fenced_partition_is_dropped_and_taken_over_again,
+           job_enqueued_again_with_its_id_runs_once, job_enqueued_again_while_it_waits_still_waits,
+           killed_worker_loses_nothing_and_records_nothing_twice, stopped_worker_repeats_nothing,
+           rebalance_repeats_nothing, job_beyond_the_drain_time_is_interrupted_and_goes_on_elsewhere,
+           lost_connections_repeat_nothing, fenced_partition_is_dropped_and_taken_over_again,
            fence_during_a_revocation_does_not_hold_up_the_group,
            worker_declared_dead_goes_on_under_a_new_name)

@@ -128,7 +128,7 @@ END_TEST
 START_TEST(options_of_other_commands_are_refused)
 {
     refuses("jobctl job list --payload {}", "unknown option --payload");
-    refuses("jobctl dead replay --yes --all", "unknown option --yes");
+    refuses("jobctl dead list --yes", "unknown option --yes");
 }
 END_TEST
 
