@@ -209,7 +209,7 @@ def every_source_is_built():
         if not path.endswith((".c", ".sql")):
             continue
         build, name = meson_of(path)
-        test = re.fullmatch(r"(?:unit|system)/test_(\w+)\.c", name)
+        test = re.fullmatch(r"(?:unit|system|fault)/test_(\w+)\.c", name)
         if f"'{test[1]}':" not in read(build) if test else f"'{name}'" not in read(build):
             yield f"{path}:1: not in {build}"
 

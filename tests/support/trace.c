@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/trace.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,47 +48,73 @@ void trace_enqueue(struct site *site, const char *type, size_t n, const char *pa
     ck_assert_int_eq(job_client_close(client, 1000), 0);
 }
 
-static int compare_lines(const void *a, const void *b)
+static bool parse_event(const char *line, struct trace_event *ret)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    char what[8];
+    if (sscanf(line, "%7s %36s %*d %*d %*d %" SCNd64, what, ret->id, &ret->mono_us) != 3)
+        return false;
+    ret->is_start = strcmp(what, "start") == 0;
+    return true;
 }
 
-struct trace trace_read(void)
+size_t trace_events(struct trace_event **ret)
 {
-    enum { MAX = 200000 };
-    struct trace trace = { 0 };
-    char **ids = calloc(MAX, sizeof(*ids)), line[512];
+    size_t n = 0, room = 0;
+    struct trace_event *events = NULL;
+    char line[512];
     FILE *file = fopen(path, "re");
-    ck_assert_ptr_nonnull(ids);
-    while (file && trace.n_starts < MAX && fgets(line, sizeof(line), file)) {
-        if (strncmp(line, "start ", 6) == 0)
-            ids[trace.n_starts++] = strndup(line + 6, 36);
-        else
-            trace.n_ends++;
+    while (file && fgets(line, sizeof(line), file)) {
+        if (n == room) {
+            room = room ? 2 * room : 1024;
+            struct trace_event *grown = reallocarray(events, room, sizeof(*events));
+            ck_assert_ptr_nonnull(grown);
+            events = grown;
+        }
+        n += parse_event(line, &events[n]);
     }
     if (file)
         fclose(file);
-    qsort(ids, trace.n_starts, sizeof(*ids), compare_lines);
-    for (size_t i = 1; i < trace.n_starts; i++)
-        trace.n_repeated += strcmp(ids[i - 1], ids[i]) == 0;
-    for (size_t i = 0; i < trace.n_starts; i++)
-        free(ids[i]);
-    free(ids);
+    *ret = events;
+    return n;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const struct trace_event *x = a, *y = b;
+    return x->is_start != y->is_start ? y->is_start - x->is_start : strcmp(x->id, y->id);
+}
+
+/* Starts first, so that those of one job are neighbours. */
+struct trace trace_read(void)
+{
+    struct trace trace = { 0 };
+    struct trace_event *events;
+    size_t n = trace_events(&events);
+    if (n)
+        qsort(events, n, sizeof(*events), compare_ids);
+    for (size_t i = 0; i < n; i++) {
+        trace.n_starts += events[i].is_start;
+        trace.n_ends += !events[i].is_start;
+        trace.n_repeated += i > 0 && events[i].is_start && strcmp(events[i - 1].id, events[i].id) == 0;
+    }
+    free(events);
     return trace;
+}
+
+void trace_await(size_t n_starts, size_t n_ends, double deadline_s)
+{
+    int64_t deadline_us = site_deadline(deadline_s);
+    for (;;) {
+        struct trace trace = trace_read();
+        if (trace.n_starts >= n_starts && trace.n_ends >= n_ends)
+            return;
+        ck_assert_msg(site_nap(deadline_us), "only %zu jobs have started, %zu have come to their end",
+                      trace.n_starts, trace.n_ends);
+    }
 }
 
 void trace_await_starts(struct site *site, size_t n)
 {
-    int64_t deadline_us = site_deadline(30);
     (void)site;
-    while (trace_read().n_starts < n)
-        ck_assert_msg(site_nap(deadline_us), "only %zu jobs have started", trace_read().n_starts);
-}
-
-void trace_await_ends(struct site *site, size_t n)
-{
-    int64_t deadline_us = site_deadline(30);
-    (void)site;
-    while (trace_read().n_ends < n)
-        ck_assert_msg(site_nap(deadline_us), "only %zu jobs have come to their end", trace_read().n_ends);
+    trace_await(n, 0, 30);
 }

@@ -25,6 +25,16 @@ struct trace {
 /* What the handlers have written so far: "start|end <id> <attempt> <delivery> …". */
 struct trace trace_read(void);
 
-/* Waits until so many jobs have started, or have come to their end. Needs no server. */
+struct trace_event {
+    bool is_start;
+    char id[37];
+    int64_t mono_us;
+};
+
+/* All events in the order of their writing, to be freed. Return: how many. */
+size_t trace_events(struct trace_event **ret);
+
+/* Waits until so many jobs have started, and so many have come to their end. Needs no server. */
+void trace_await(size_t n_starts, size_t n_ends, double deadline_s);
+/* The same for starts, with 30 s. */
 void trace_await_starts(struct site *site, size_t n);
-void trace_await_ends(struct site *site, size_t n);

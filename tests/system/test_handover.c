@@ -250,7 +250,7 @@ START_TEST(leased_jobs_go_on_while_postgresql_refuses)
     trace_enqueue(site, "selftest.sleep", 2, "{\"ms\": 5000, \"trace\": \"%s\"}");
     site_await(site, 10, "SELECT count(*) = 2 FROM job.lease");
     site_servers_run(postgres, "stop");
-    trace_await_ends(site, 2);
+    trace_await(0, 2, 30);
     site_servers_run(postgres, "start");
     check_each_ran_once(site, 2);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt"), 0);

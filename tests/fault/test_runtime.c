@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker runtime under faults, with the product's own times. tests/system shows the same with short ones.
+ *
+ * Tier nightly has the figures that are promised, smoke small ones for a first look.
+ */
+#define SUITE_TIMEOUT_S 1800
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/support/harness.h"
+#include "tests/support/harness_site.h"
+#include "tests/support/suite.h"
+#include "tests/support/trace.h"
+
+static bool is_nightly(void)
+{
+    const char *tier = getenv("JOB_FAULT_TIER");
+    return tier && strcmp(tier, "nightly") == 0;
+}
+
+static size_t pick(size_t smoke, size_t nightly)
+{
+    return is_nightly() ? nightly : smoke;
+}
+
+static struct site *start(const char *kafka, int executors)
+{
+    char worker[160];
+    snprintf(worker, sizeof(worker), "queues = ( { name = \"selftest\"; } ); executors_max = %d;", executors);
+    struct site *site = site_new(&(struct site_options){
+        .kafka = kafka,
+        .long_times = true,
+        .queues = "{ name = \"selftest\"; partitions = 4; }",
+        .worker = worker,
+        .handlers =
+            "{ type = \"selftest.*\"; kind = \"module\"; path = \"${build}/jobs/selftest/selftest.so\"; "
+            "queue = \"selftest\"; }",
+    });
+    trace_start(site);
+    return site;
+}
+
+static void enqueue_sleepers(struct site *site, size_t n, size_t ms)
+{
+    char payload[128];
+    snprintf(payload, sizeof(payload), "{\"ms\": %zu, \"trace\": \"%%s\"}", ms);
+    trace_enqueue(site, "selftest.sleep", n, payload);
+}
+
+static void check_each_ran_once(struct site *site, size_t n, double deadline_s)
+{
+    site_await(site, deadline_s, "SELECT count(*) = %zu FROM job.result WHERE state = 'succeeded'", n);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state <> 'succeeded'"), 0);
+    struct trace trace = trace_read();
+    ck_assert_uint_eq(trace.n_starts, n);
+    ck_assert_uint_eq(trace.n_repeated, 0);
+}
+
+START_TEST(scaling_and_a_rolling_restart_repeat_and_lose_nothing)
+{
+    struct site_daemon *workers[4];
+    size_t n = pick(24, 200), ms = pick(4000, 20000);
+    struct site *site = start(NULL, 12);
+    site_start_broker(site);
+    workers[0] = site_start_worker(site);
+    enqueue_sleepers(site, n, ms);
+    trace_await(n / 12, 0, 120);
+    for (int i = 1; i < 4; i++)
+        workers[i] = site_start_worker(site);
+    trace_await(n / 4, 0, 120);
+    for (int i = 0; i < 4; i++) { /* a deploy: the old one drains while the new one works */
+        site_kill(workers[i], SIGTERM);
+        struct site_daemon *next = site_start_worker(site);
+        ck_assert_int_eq(site_await_exit(workers[i], 90), 0);
+        workers[i] = next;
+    }
+    for (int i = 1; i < 4; i++)
+        site_kill(workers[i], SIGTERM);
+    for (int i = 1; i < 4; i++)
+        ck_assert_int_eq(site_await_exit(workers[i], 90), 0);
+    check_each_ran_once(site, n, 900);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(worker_that_stands_still_is_fenced_and_records_nothing_twice)
+{
+    size_t n = pick(400, 4000);
+    struct site *site = start(NULL, 4);
+    site_start_broker(site);
+    struct site_daemon *first = site_start_worker(site);
+    enqueue_sleepers(site, n, 20);
+    enqueue_sleepers(site, 2, 8000);
+    trace_await(n / 10, 0, 60);
+    site_kill(first, SIGSTOP);
+    int64_t stopped_us = clock_mono_us();
+    site_start_worker(site);
+    site_await(site, 300, "SELECT count(*) = %zu FROM job.result", n + 2);
+    while (clock_mono_us() - stopped_us < 24 * USEC_PER_SEC) /* three session time-outs */
+        site_ask(site, "SELECT pg_sleep(0.2) IS NULL");
+    site_kill(first, SIGCONT);
+    enqueue_sleepers(site, 40, 20);
+    site_await(site, 60, "SELECT count(*) = %zu FROM job.result WHERE state = 'succeeded'", n + 42);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 0);
+    ck_assert(site_is_running(first));
+    site_free(site);
+}
+END_TEST
+
+static void stop_for_a_while(const char *which)
+{
+    size_t n = pick(2000, 20000), away_s = pick(10, 60);
+    struct site_servers *servers = site_servers_start(which);
+    bool kafka = strcmp(which, "kafka") == 0;
+    struct site *site = start(kafka ? site_servers_address(servers) : NULL, 4);
+    struct site_daemon *broker = site_start_broker(site), *worker = site_start_worker(site);
+    enqueue_sleepers(site, n, 5);
+    enqueue_sleepers(site, 2, away_s * 1000);
+    site_await(site, 60, "SELECT count(*) > %zu FROM job.result", n / 10);
+    site_servers_run(servers, "stop");
+    int64_t back_us = clock_mono_us() + (int64_t)away_s * USEC_PER_SEC;
+    while (site_nap(back_us)) {
+    }
+    site_servers_run(servers, "start");
+    check_each_ran_once(site, n + 2, 300);
+    ck_assert(site_is_running(worker));
+    ck_assert(site_is_running(broker));
+    site_free(site);
+    site_servers_free(servers);
+}
+
+START_TEST(postgresql_away_under_load_costs_only_time)
+{
+    stop_for_a_while("postgres");
+}
+END_TEST
+
+START_TEST(kafka_away_under_load_costs_only_time)
+{
+    stop_for_a_while("kafka");
+}
+END_TEST
+
+/* When the second start of each job of the killed worker came, after its death. */
+static int64_t latest_restart_us(int64_t killed_us, size_t n_lost)
+{
+    struct trace_event *events;
+    size_t n = trace_events(&events), found = 0;
+    int64_t latest_us = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!events[i].is_start || events[i].mono_us < killed_us)
+            continue;
+        found++;
+        if (events[i].mono_us - killed_us > latest_us)
+            latest_us = events[i].mono_us - killed_us;
+    }
+    free(events);
+    ck_assert_uint_eq(found, n_lost);
+    return latest_us;
+}
+
+START_TEST(killed_workers_jobs_start_elsewhere_within_15_s)
+{
+    enum { N = 24 };
+    for (size_t round = 0; round < pick(2, 10); round++) {
+        struct site *site = start(NULL, N);
+        site_start_broker(site);
+        struct site_daemon *worker = site_start_worker(site);
+        enqueue_sleepers(site, N, 60000);
+        trace_await(N, 0, 60);
+        if (round % 2) /* with leases, and without */
+            site_await(site, 60, "SELECT count(*) = %d FROM job.lease", N);
+        site_start_worker(site);
+        site_await(site, 60, "SELECT count(DISTINCT owner) = 2 FROM job.cursor");
+        int64_t killed_us = clock_mono_us();
+        site_destroy(worker);
+        trace_await(2 * (size_t)N, 0, 60);
+        int64_t latest_us = latest_restart_us(killed_us, N);
+        printf("# round %zu: all %d jobs of the killed worker started elsewhere within %.1f s\n", round, N,
+               (double)latest_us / 1e6);
+        ck_assert_int_le(latest_us, 15 * USEC_PER_SEC);
+        site_free(site);
+    }
+}
+END_TEST
+
+SUITE_MAIN("fault_runtime", scaling_and_a_rolling_restart_repeat_and_lose_nothing,
+           worker_that_stands_still_is_fenced_and_records_nothing_twice,
+           postgresql_away_under_load_costs_only_time, kafka_away_under_load_costs_only_time,
+           killed_workers_jobs_start_elsewhere_within_15_s)
