@@ -12,7 +12,7 @@ DEFINE_CLEANUP(rd_kafka_conf_t *, rd_kafka_conf_destroy)
 /* Set by producers and consumers themselves; saying the same once more is no harm. */
 static const struct {
     const char *name;
-    const char *value; /* the only one that can be */
+    const char *value; /* the only one that can be; NULL: none can */
     const char *why;
 } owned[] = {
     { "enable.auto.commit", "false", "positions are in PostgreSQL" },
@@ -24,14 +24,24 @@ static const struct {
     { "acks", "all", "what was acknowledged must not be lost" },
     { "request.required.acks", "all", "what was acknowledged must not be lost" },
     { "transactional.id", "", "producers use no transactions" },
+    { "bootstrap.servers", NULL, "the servers are kafka.brokers" },
+    { "metadata.broker.list", NULL, "the servers are kafka.brokers" },
+    { "group.id", NULL, "the group is worker.group" },
+    { "message.timeout.ms", NULL, "the relay counts on its own" },
+    { "delivery.timeout.ms", NULL, "the relay counts on its own" },
 };
 
 static int check_owned(const char *name, const char *value, struct err *reterr)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
-        if (strcmp(owned[i].name, name) == 0 && strcmp(owned[i].value, value) != 0)
+    for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
+        if (strcmp(owned[i].name, name) != 0)
+            continue;
+        if (!owned[i].value)
+            return err_set(reterr, 1, "expected that %s is not set here: %s", name, owned[i].why);
+        if (strcmp(owned[i].value, value) != 0)
             return err_set(reterr, 1, "expected that %s stays \"%s\": %s", name, owned[i].value,
                            owned[i].why);
+    }
     return 0;
 }
 

@@ -52,6 +52,16 @@ START_TEST(what_a_promise_rests_on_stays)
 }
 END_TEST
 
+START_TEST(what_has_an_option_of_its_own_is_set_there)
+{
+    refuses("bootstrap.servers", "127.0.0.1:9092", "kafka.brokers");
+    refuses("metadata.broker.list", "127.0.0.1:9092", "kafka.brokers");
+    refuses("group.id", "mine", "worker.group");
+    refuses("message.timeout.ms", "60000", "the relay");
+    refuses("delivery.timeout.ms", "60000", "the relay");
+}
+END_TEST
+
 SUITE_MAIN("property", properties_that_librdkafka_takes_are_right,
            unknown_properties_are_refused_with_the_nearest, values_that_cannot_be_are_refused,
-           what_a_promise_rests_on_stays)
+           what_a_promise_rests_on_stays, what_has_an_option_of_its_own_is_set_there)
