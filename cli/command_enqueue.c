@@ -239,9 +239,10 @@ static int enqueue_now(struct invocation *in, const struct order *o, struct ids 
     int r = open_client(in, fate, &client, reterr);
     if (r)
         return r;
-    if (o->count > 1)
-        signal(SIGINT, note_interrupt);
+    void (*before)(int) = o->count > 1 ? signal(SIGINT, note_interrupt) : SIG_ERR;
     r = send_all(in, client, o, fate, kept, reterr);
+    if (before != SIG_ERR)
+        signal(SIGINT, before); /* waiting for the jobs ends at once */
     job_client_close(client, 0);
     return r;
 }

@@ -67,6 +67,7 @@ struct config_worker {
     size_t n_queues;
     int executors_min, executors_max;
     int64_t drain_timeout_us;
+    int64_t kill_grace_us;
     int64_t handover_after_us;
     int window;  /* jobs in flight per partition */
     char *group; /* Kafka's consumer group */

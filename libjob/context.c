@@ -80,6 +80,21 @@ const char *job_context_tracestate(const struct job_context *ctx)
     return ctx->tracestate;
 }
 
+int job_context_is_cancelled(const struct job_context *ctx)
+{
+    return ctx->cancelled && atomic_load(ctx->cancelled) == ctx->seq;
+}
+
+int job_context_cancel_fd(const struct job_context *ctx)
+{
+    return ctx->cancelled ? ctx->cancel_fd : -1;
+}
+
+int64_t job_context_deadline_us(const struct job_context *ctx)
+{
+    return ctx->deadline_us;
+}
+
 int job_set_result(struct job_context *ctx, const void *result, size_t size)
 {
     if (size > JOB_MAX_RESULT_SIZE)

@@ -2,6 +2,7 @@
 /* Inside of the handler's view of a job: filled in by whoever runs it (executor, job_test_run, --run). */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,6 +17,10 @@ struct job_context {
     const char *payload; /* NUL-terminated */
     size_t payload_size;
     int attempt, max_attempts, delivery;
+    int64_t timeout_us, deadline_us;   /* monotonic; 0: none */
+    const _Atomic uint32_t *cancelled; /* holds `seq` once this job is to stop; NULL: never */
+    uint32_t seq;
+    int cancel_fd; /* readable then; -1: none */
 
     /* the answer */
     struct buf result;

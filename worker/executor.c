@@ -22,6 +22,8 @@ struct executor {
     struct buf input;
     size_t input_at;
     struct job_context ctx;
+    int cancel_fd;
+    uint32_t seen_cancelled; /* whose signal has been taken out of cancel_fd */
     int64_t oldest_unsent_us;
 };
 
@@ -153,6 +155,18 @@ static int run_handler(struct executor *e)
     return job_context_run(&e->ctx, handler);
 }
 
+/* A signal for an earlier job is not for this one. */
+static void clear_cancelled(struct executor *e)
+{
+    uint64_t count;
+    uint32_t cancelled = atomic_load(&e->board->cancelled);
+    if (cancelled == e->seen_cancelled)
+        return;
+    e->seen_cancelled = cancelled;
+    ssize_t n = read(e->cancel_fd, &count, sizeof(count));
+    (void)n; /* empty is fine */
+}
+
 static void run_job(struct executor *e, const struct frame_job *job)
 {
     char fence[48];
@@ -163,8 +177,11 @@ static void run_job(struct executor *e, const struct frame_job *job)
     atomic_store(&e->board->started_us, answer.started_us);
     int64_t cpu_before_us = cpu_us();
     job_context_reset(&e->ctx);
+    clear_cancelled(e);
     if (frame_get_job(job, &e->ctx, fence) < 0)
         end();
+    e->ctx.seq = job->seq;
+    e->ctx.deadline_us = job->timeout_us ? answer.started_us + job->timeout_us : 0;
     answer.verdict = run_handler(e);
     answer.finished_us = clock_mono_us();
     answer.cpu_us = cpu_us() - cpu_before_us;
@@ -216,14 +233,16 @@ static void say_hello(struct executor *e, const char *error)
     write_all(e, frame, head.size);
 }
 
-_Noreturn void executor_main(int socket, int board)
+_Noreturn void executor_main(int socket, int board, int cancel)
 {
-    struct executor e = { .socket = socket, .input.max = 2 * FRAME_MAX_SIZE };
+    struct executor e = { .socket = socket, .cancel_fd = cancel, .input.max = 2 * FRAME_MAX_SIZE };
     struct err err = { 0 };
     e.board = mmap(NULL, sizeof(*e.board), PROT_READ | PROT_WRITE, MAP_SHARED, board, 0);
     if (e.board == MAP_FAILED)
         end();
     close(board);
+    e.ctx.cancelled = &e.board->cancelled;
+    e.ctx.cancel_fd = cancel;
     const struct frame *setup = next_frame(&e);
     if (setup->kind != FRAME_SETUP)
         end();

@@ -14,8 +14,8 @@
 /* How long finished answers may wait for company. */
 #define EXECUTOR_HOLD_US 500
 
-/* Never returns. @socket: to the worker; @board: descriptor of the shared page (worker/frame.h). */
-_Noreturn void executor_main(int socket, int board);
+/* Never returns. @socket: to the worker; @board: descriptor of the shared page (worker/frame.h); @cancel: eventfd beside it. */
+_Noreturn void executor_main(int socket, int board, int cancel);
 
 /* The SETUP frame for these handlers. */
 void executor_put_setup(struct buf *out, const struct config_handler *handlers, size_t n);

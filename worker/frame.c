@@ -48,8 +48,8 @@ static void finish_frame(struct buf *out, size_t start)
     memcpy(out->data + start + offsetof(struct frame, size), &size, sizeof(size));
 }
 
-void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, const struct uuid *id, struct span type,
-                   const char *queue, struct span content_type, struct span traceparent,
+void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, int64_t timeout_us, const struct uuid *id,
+                   struct span type, const char *queue, struct span content_type, struct span traceparent,
                    struct span tracestate, struct span payload, int attempt, int max_attempts, int delivery)
 {
     size_t start = out->size;
@@ -60,6 +60,7 @@ void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, const struct uu
         .max_attempts = max_attempts,
         .delivery = delivery,
         .epoch = epoch,
+        .timeout_us = timeout_us,
         .payload_size = (uint32_t)payload.size,
         .has_traceparent = traceparent.data != NULL,
         .has_tracestate = tracestate.data != NULL,
@@ -102,6 +103,7 @@ int frame_get_job(const struct frame_job *job, struct job_context *ctx, char *fe
     snprintf(fence, 48, "%" PRId32 ".%" PRId64, job->delivery, job->epoch);
     ctx->fence = fence;
     ctx->id = job->id;
+    ctx->timeout_us = job->timeout_us;
     ctx->payload = at;
     ctx->payload_size = job->payload_size;
     ctx->attempt = job->attempt;

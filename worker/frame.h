@@ -8,6 +8,7 @@
  *   state     which job it started last, and up to which job the worker has taken jobs back (one word, so that exactly
  *             one of "starts" and "is taken back" happens to each job)
  *   unsent    answers that are finished and not yet written to the socket
+ *   cancelled the job that is asked to stop; an eventfd beside the page is readable then, for handlers that poll
  *
  * Jobs carry sequence numbers, 1, 2, 3 … per executor. An executor runs them in this order and drops those taken back.
  */
@@ -42,6 +43,7 @@ struct frame_job {
     uint32_t seq;
     int32_t attempt, max_attempts, delivery;
     int64_t epoch;
+    int64_t timeout_us;
     uint32_t payload_size;
     uint32_t has_traceparent, has_tracestate;
     char id[UUID_TEXT_SIZE];
@@ -73,6 +75,7 @@ struct frame_board {
     _Atomic uint64_t state;     /* started << 32 | taken_back */
     _Atomic uint32_t answered;  /* the job whose answer was put last; started > answered: one is running */
     _Atomic int64_t started_us; /* monotonic: when the last job was started */
+    _Atomic uint32_t cancelled;
     _Atomic uint32_t unsent_size;
     char unsent[FRAME_UNSENT_SIZE];
 };
@@ -94,8 +97,8 @@ uint32_t frame_take_back(struct frame_board *board, uint32_t last);
 bool frame_try_start(struct frame_board *board, uint32_t seq);
 
 /* A job's context as frame_put_job() needs it: strings as in struct job_context. */
-void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, const struct uuid *id, struct span type,
-                   const char *queue, struct span content_type, struct span traceparent,
+void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, int64_t timeout_us, const struct uuid *id,
+                   struct span type, const char *queue, struct span content_type, struct span traceparent,
                    struct span tracestate, struct span payload, int attempt, int max_attempts, int delivery);
 
 /* Points @ctx into a received frame; @fence has 48 bytes. Return: 0; -EBADMSG. */

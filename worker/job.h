@@ -36,7 +36,9 @@ enum job_outcome {
     OUTCOME_FAILED, /* may be tried again */
     OUTCOME_FAILED_FOR_GOOD,
     OUTCOME_SNOOZED,
+    OUTCOME_TIMEOUT,      /* stopped by us: it ran for its timeout */
     OUTCOME_CRASHED,      /* its executor died of it */
+    OUTCOME_OOM,          /* its executor was killed for want of memory */
     OUTCOME_INTERRUPTED,  /* stopped by us */
     OUTCOME_UNKNOWN_TYPE, /* never started */
     OUTCOME_MALFORMED,    /* never started */

@@ -133,7 +133,8 @@ static void fill_try(const struct job *job, const struct outcome_context *contex
 {
     switch (job->outcome) {
     case OUTCOME_FAILED:
-        ret->outcome = "failed";
+    case OUTCOME_TIMEOUT:
+        ret->outcome = job->outcome == OUTCOME_FAILED ? "failed" : "timeout";
         ret->delay_us = delay_of(job, context);
         int limit =
             job->envelope.max_attempts ? job->envelope.max_attempts : job->type->handler->max_attempts;
@@ -149,6 +150,9 @@ static void fill_try(const struct job *job, const struct outcome_context *contex
         break;
     case OUTCOME_CRASHED:
         ret->outcome = "crashed";
+        break;
+    case OUTCOME_OOM:
+        ret->outcome = "oom";
         break;
     case OUTCOME_UNKNOWN_TYPE:
         ret->outcome = "parked";

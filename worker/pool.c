@@ -1,58 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/pool.h"
+/* Which executors there are, and which job goes to which of them. */
+#include "worker/pool_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "worker/executor.h"
-#include "worker/frame.h"
-#include "worker/zygote.h"
 
 #define STALL_US 20000 /* a short job that runs longer holds up others */
 #define STALL_LOOK_US 10000
 #define RESPAWN_US 1000000 /* after an executor died before it had loaded its handlers */
 
-enum executor_state { EXECUTOR_ABSENT, EXECUTOR_STARTING, EXECUTOR_READY, EXECUTOR_DYING };
-
-struct executor {
-    struct pool *pool;
-    enum executor_state state;
-    pid_t pid; /* 0 until the zygote has told it */
-    int socket;
-    struct frame_board *board;
-    sd_event_source *io;
-    struct buf out; /* not yet written */
-    struct buf in;
-    struct list jobs; /* in the order of their seq */
-    size_t n_jobs;
-    uint32_t last_seq;
-    bool has_long;      /* holds a job that is not known to be short */
-    const char *killed; /* by us, and why; NULL: not */
-};
-
-struct pool {
-    sd_event *event;
-    int zygote;
-    sd_event_source *zygote_io, *stall_timer, *respawn_timer;
-    const struct job_config *config;
-    struct pool_owner owner;
-    struct executor *executors;
-    uint32_t max;
-    bool proven, draining, waiting_to_respawn;
-    size_t n_running;
-};
-
 /* --- Making and losing executors ---------------------------------------------------------------------------------------- */
-
-static int on_socket(sd_event_source *source, int fd, uint32_t events, void *userdata);
 
 static int make_board(struct executor *e)
 {
@@ -71,15 +37,17 @@ static void forget(struct executor *e)
     e->io = sd_event_source_disable_unref(e->io);
     if (e->socket >= 0)
         close(e->socket);
+    if (e->cancel_fd >= 0)
+        close(e->cancel_fd);
     if (e->board)
         munmap(e->board, sizeof(*e->board));
     buf_done(&e->out);
     buf_done(&e->in);
-    e->socket = -1;
+    e->socket = e->cancel_fd = -1;
     e->board = NULL;
     e->pid = 0;
     e->last_seq = 0;
-    e->killed = NULL;
+    e->stop_stage = STOP_NONE;
     e->state = EXECUTOR_ABSENT;
 }
 
@@ -94,10 +62,12 @@ static int spawn(struct executor *e)
         return -errno;
     e->socket = pair[0];
     fcntl(e->socket, F_SETFL, O_NONBLOCK);
-    int r = zygote_request_spawn(p->zygote, (uint32_t)(e - p->executors), pair[1], board);
+    e->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    const int fds[] = { [ZYGOTE_SOCKET] = pair[1], [ZYGOTE_BOARD] = board, [ZYGOTE_CANCEL] = e->cancel_fd };
+    int r = e->cancel_fd < 0 ? -errno : zygote_request_spawn(p->zygote, (uint32_t)(e - p->executors), fds);
     close(pair[1]);
     if (r == 0)
-        r = sd_event_add_io(p->event, &e->io, e->socket, EPOLLIN, on_socket, e);
+        r = sd_event_add_io(p->event, &e->io, e->socket, EPOLLIN, answer_on_socket, e);
     if (r < 0) {
         forget(e);
         return r;
@@ -115,7 +85,7 @@ static void wait_to_respawn(struct pool *p)
 }
 
 /* Once the handlers are known to load: as many as there shall always be. */
-static void start_minimum(struct pool *p)
+void pool_start_minimum(struct pool *p)
 {
     for (int i = 0; i < p->config->worker.executors_min; i++)
         if (p->executors[i].state == EXECUTOR_ABSENT && !p->waiting_to_respawn && spawn(&p->executors[i]) < 0)
@@ -129,7 +99,7 @@ static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     p->waiting_to_respawn = false;
     if (p->proven)
-        start_minimum(p);
+        pool_start_minimum(p);
     return 0;
 }
 
@@ -143,209 +113,13 @@ bool pool_is_proven(const struct pool *p)
     return p->proven;
 }
 
-static void take_job(struct executor *e, struct job *job)
+void executor_take_job(struct executor *e, struct job *job)
 {
     list_remove(&job->link);
     e->n_jobs--;
     e->pool->n_running--;
     if (e->n_jobs == 0)
         e->has_long = false;
-}
-
-/* --- Answers ------------------------------------------------------------------------------------------------------------ */
-
-static char *copy_of(struct span bytes)
-{
-    char *copy = malloc(bytes.size + 1);
-    if (!copy)
-        return NULL;
-    memcpy(copy, bytes.data, bytes.size);
-    copy[bytes.size] = 0;
-    return copy;
-}
-
-static enum job_outcome outcome_of(int32_t verdict)
-{
-    switch (verdict) {
-    case JOB_DONE:
-        return OUTCOME_SUCCEEDED;
-    case JOB_FAIL:
-        return OUTCOME_FAILED_FOR_GOOD;
-    case JOB_SNOOZE:
-        return OUTCOME_SNOOZED;
-    case FRAME_UNKNOWN_TYPE:
-        return OUTCOME_UNKNOWN_TYPE;
-    default:
-        return OUTCOME_FAILED;
-    }
-}
-
-static void fill_from_answer(struct job *job, const struct frame_answer *answer, struct span result,
-                             struct span error)
-{
-    job->outcome = outcome_of(answer->verdict);
-    job->started_us = answer->started_us;
-    job->finished_us = answer->finished_us;
-    job->cpu_us = answer->cpu_us;
-    job->peak_kib = answer->peak_kib;
-    job->retry_after_ms = answer->retry_after_ms;
-    if (result.data) {
-        job->result = copy_of(result);
-        job->result_size = job->result ? result.size : 0;
-    }
-    if (error.data)
-        job->error = copy_of(error);
-}
-
-/* Answers come in the order of the jobs; one that is known already (page and socket both had it) finds none.
- * Return: false when it is not whole. */
-static bool take_answer(struct executor *e, const struct frame_answer *answer)
-{
-    struct list *first = list_first(&e->jobs);
-    struct span result, error;
-    if (!frame_get_answer(answer, &result, &error))
-        return false;
-    if (!first || job_of(first)->seq != answer->seq)
-        return true;
-    struct job *job = job_of(first);
-    fill_from_answer(job, answer, result, error);
-    job_type_learn(job->type, answer->finished_us - answer->started_us);
-    take_job(e, job);
-    e->pool->owner.finished(job, e->pool->owner.userdata);
-    return true;
-}
-
-/* Return: false when it has no business to come now. */
-static bool take_hello(struct executor *e, const struct frame *hello)
-{
-    const char *error = (const char *)(hello + 1);
-    if (e->state != EXECUTOR_STARTING || hello->size <= sizeof(*hello))
-        return false;
-    if (*error && !e->pool->proven) {
-        e->pool->owner.broken(error, e->pool->owner.userdata);
-    } else if (*error) {
-        log_error("run: %s", error); /* a module was replaced by a broken one: the other executors go on */
-    } else {
-        e->state = EXECUTOR_READY;
-        e->pool->proven = true;
-        start_minimum(e->pool);
-    }
-    return true;
-}
-
-/* Return: true for a frame that makes sense. */
-static bool take_frame(struct executor *e, const struct frame *frame)
-{
-    if (frame->kind == FRAME_HELLO)
-        return take_hello(e, frame);
-    return frame->kind == FRAME_ANSWER && frame->size >= sizeof(struct frame_answer) &&
-           take_answer(e, (const struct frame_answer *)(const void *)frame);
-}
-
-static void take_frames(struct executor *e, const char *data, size_t size, size_t *at)
-{
-    bool broken = false;
-    while (!broken) {
-        const struct frame *frame = frame_next(data, size, at, &broken);
-        if (!frame)
-            break;
-        broken = !take_frame(e, frame);
-    }
-    if (broken && e->pid) /* the handler scribbled over the socket: nothing that follows can be trusted */
-        zygote_request_kill(e->pool->zygote, e->pid, SIGKILL);
-}
-
-/* Return: false at the end of the stream. */
-static bool read_socket(struct executor *e)
-{
-    const size_t chunk = 64 * 1024;
-    char *room = buf_reserve(&e->in, chunk);
-    if (!room)
-        return false;
-    ssize_t n = recv(e->socket, room, chunk, 0);
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR;
-    if (n == 0)
-        return false;
-    e->in.size += (size_t)n;
-    size_t at = 0;
-    take_frames(e, e->in.data, e->in.size, &at);
-    buf_consume(&e->in, at);
-    return true;
-}
-
-static void write_socket(struct executor *e)
-{
-    if (e->out.size) {
-        ssize_t n = send(e->socket, e->out.data, e->out.size, MSG_NOSIGNAL);
-        if (n > 0)
-            buf_consume(&e->out, (size_t)n);
-    }
-    sd_event_source_set_io_events(e->io, e->out.size ? EPOLLIN | EPOLLOUT : EPOLLIN);
-}
-
-static int on_socket(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-    struct executor *e = userdata;
-    (void)fd;
-    if (events & EPOLLOUT)
-        write_socket(e);
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !read_socket(e)) {
-        sd_event_source_set_enabled(source, SD_EVENT_OFF); /* the zygote tells how it ended */
-        if (e->state == EXECUTOR_READY)
-            e->state = EXECUTOR_DYING;
-    }
-    return 0;
-}
-
-/* --- The end of an executor ---------------------------------------------------------------------------------------------- */
-
-static void read_rest(struct executor *e)
-{
-    size_t before;
-    do {
-        before = e->in.size;
-        int pending = (int)recv(e->socket, &(char){ 0 }, 1, MSG_PEEK);
-        if (pending <= 0)
-            break;
-    } while (read_socket(e) || e->in.size != before);
-    size_t at = 0;
-    uint32_t unsent = atomic_load(&e->board->unsent_size);
-    if (unsent <= FRAME_UNSENT_SIZE)
-        take_frames(e, e->board->unsent, unsent, &at);
-}
-
-static void blame(struct executor *e, struct job *job, const struct zygote_exit *exit)
-{
-    job->started_us = atomic_load(&e->board->started_us);
-    job->finished_us = clock_mono_us();
-    job->peak_kib = exit->peak_kib;
-    if (WIFSIGNALED(exit->status) && e->pool->draining)
-        job_finish(job, OUTCOME_INTERRUPTED, "stopped with its worker");
-    else if (WIFSIGNALED(exit->status) && e->killed)
-        job_finish(job, OUTCOME_INTERRUPTED, "%s", e->killed);
-    else if (WIFSIGNALED(exit->status))
-        job_finish(job, OUTCOME_CRASHED, "killed by signal %d (%s)", WTERMSIG(exit->status),
-                   strsignal(WTERMSIG(exit->status)));
-    else
-        job_finish(job, OUTCOME_CRASHED, "exited with status %d without an answer",
-                   WEXITSTATUS(exit->status));
-}
-
-static void give_jobs_back(struct executor *e, const struct zygote_exit *exit)
-{
-    uint32_t started = frame_state_started(atomic_load(&e->board->state));
-    list_for_each_safe(link, &e->jobs)
-    {
-        struct job *job = job_of(link);
-        take_job(e, job);
-        if (job->seq == started) {
-            blame(e, job, exit);
-            e->pool->owner.finished(job, e->pool->owner.userdata);
-        } else {
-            e->pool->owner.unstarted(job, e->pool->owner.userdata);
-        }
-    }
 }
 
 static struct executor *find_pid(struct pool *p, pid_t pid)
@@ -362,8 +136,7 @@ static void on_exit_of(struct pool *p, const struct zygote_exit *exit)
     if (!e)
         return; /* a grandchild that the zygote inherited */
     bool never_ready = e->state == EXECUTOR_STARTING;
-    read_rest(e);
-    give_jobs_back(e, exit);
+    answer_on_exit(e, exit);
     forget(e);
     if (!never_ready || p->draining)
         return;
@@ -387,7 +160,7 @@ static int on_zygote(sd_event_source *source, int fd, uint32_t events, void *use
         switch (event.kind) {
         case ZYGOTE_SPAWNED:
             e->pid = event.exit.pid;
-            write_socket(e);
+            answer_write_socket(e);
             break;
         case ZYGOTE_FAILED:
             log_error("run: no executor could be forked: %s; next try in 1 s", strerror(event.exit.status));
@@ -438,11 +211,13 @@ static void send_job(struct executor *e, struct job *job)
 {
     const struct envelope *envelope = &job->envelope;
     const struct config_handler *handler = job->type->handler;
+    int64_t timeout_us = envelope->timeout_us ? envelope->timeout_us : handler->timeout_us;
     job->seq = ++e->last_seq;
-    frame_put_job(&e->out, job->seq, job->epoch, &envelope->id, envelope->type, handler->queue,
+    frame_put_job(&e->out, job->seq, job->epoch, timeout_us, &envelope->id, envelope->type, handler->queue,
                   envelope->content_type, envelope->traceparent, envelope->tracestate, envelope->payload,
                   envelope->attempt, envelope->max_attempts ? envelope->max_attempts : handler->max_attempts,
                   envelope->delivery);
+    stop_watch(e->pool, job);
 }
 
 bool pool_dispatch(struct pool *p, struct job *job)
@@ -467,11 +242,11 @@ void pool_flush(struct pool *p)
 {
     for (uint32_t i = 0; i < p->max; i++)
         if (p->executors[i].out.size && p->executors[i].state == EXECUTOR_READY)
-            write_socket(&p->executors[i]);
+            answer_write_socket(&p->executors[i]);
 }
 
 /* The job that runs now takes long after all: what waits behind it goes elsewhere. */
-static void take_back(struct executor *e)
+void executor_take_back(struct executor *e)
 {
     uint32_t started = frame_take_back(e->board, e->last_seq);
     list_for_each_safe(link, &e->jobs)
@@ -479,7 +254,7 @@ static void take_back(struct executor *e)
         struct job *job = job_of(link);
         if ((int32_t)(job->seq - started) <= 0)
             continue;
-        take_job(e, job);
+        executor_take_job(e, job);
         e->pool->owner.unstarted(job, e->pool->owner.userdata);
     }
     e->has_long = e->n_jobs > 0;
@@ -501,7 +276,7 @@ static int on_stall_look(sd_event_source *source, uint64_t usec, void *userdata)
     for (uint32_t i = 0; i < p->max; i++) {
         struct executor *e = &p->executors[i];
         if (e->n_jobs > 1 && e->state == EXECUTOR_READY && is_stalled(e, now_us))
-            take_back(e);
+            executor_take_back(e);
         ahead |= e->n_jobs > 1;
     }
     if (ahead) {
@@ -518,8 +293,7 @@ size_t pool_n_running(const struct pool *p)
     return p->n_running;
 }
 
-/* NULL: nothing runs. */
-static struct job *running_job(const struct executor *e)
+struct job *executor_running_job(const struct executor *e)
 {
     if (e->n_jobs == 0)
         return NULL;
@@ -547,7 +321,7 @@ static void dump_executor(const struct executor *e)
     static const char *const names[] = {
         [EXECUTOR_STARTING] = "starting", [EXECUTOR_READY] = "ready", [EXECUTOR_DYING] = "dying"
     };
-    const struct job *job = running_job(e);
+    const struct job *job = executor_running_job(e);
     char id[UUID_TEXT_SIZE];
     if (!job)
         log_info("state: executor %d: %s, idle", e->pid, names[e->state]);
@@ -583,7 +357,7 @@ void pool_each_running(struct pool *p, pool_running_fn fn, void *userdata)
 {
     for (uint32_t i = 0; i < p->max; i++) {
         struct executor *e = &p->executors[i];
-        struct job *job = running_job(e);
+        struct job *job = executor_running_job(e);
         if (job)
             fn(job, atomic_load(&e->board->started_us), userdata);
     }
@@ -603,7 +377,7 @@ void pool_take_back(struct pool *p, pool_match_fn match, const void *arg)
 {
     for (uint32_t i = 0; i < p->max; i++)
         if (holds_match(&p->executors[i], match, arg))
-            take_back(&p->executors[i]);
+            executor_take_back(&p->executors[i]);
 }
 
 /* What has not started is taken back first, so that nothing more of it can start. */
@@ -614,7 +388,12 @@ void pool_interrupt(struct pool *p, pool_match_fn match, const void *arg, const 
         struct executor *e = &p->executors[i];
         if (!e->pid || !holds_match(e, match, arg))
             continue;
-        e->killed = why;
+        struct job *job = executor_running_job(e);
+        e->stop_stage = STOP_KILLED;
+        e->stop_seq = job ? job->seq : 0;
+        e->stop_outcome = OUTCOME_INTERRUPTED;
+        e->stop_why = why;
+        e->stop_next_us = clock_mono_us() + USEC_PER_SEC;
         zygote_request_kill(p->zygote, e->pid, SIGKILL);
     }
 }
@@ -660,10 +439,13 @@ int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_co
         return -ENOMEM;
     for (uint32_t i = 0; i < p->max; i++) {
         p->executors[i].pool = p;
-        p->executors[i].socket = -1;
+        p->executors[i].socket = p->executors[i].cancel_fd = -1;
         list_init(&p->executors[i].jobs);
     }
-    int r = sd_event_add_io(event, &p->zygote_io, zygote, EPOLLIN, on_zygote, p);
+    answer_init(p);
+    int r = stop_init(p);
+    if (r >= 0)
+        r = sd_event_add_io(event, &p->zygote_io, zygote, EPOLLIN, on_zygote, p);
     if (r >= 0)
         r = sd_event_add_time(event, &p->stall_timer, CLOCK_MONOTONIC, 0, 1000, on_stall_look, p);
     if (r >= 0)
@@ -686,6 +468,7 @@ struct pool *pool_free(struct pool *p)
     }
     sd_event_source_disable_unref(p->zygote_io);
     sd_event_source_disable_unref(p->stall_timer);
+    sd_event_source_disable_unref(p->watch_timer);
     sd_event_source_disable_unref(p->respawn_timer);
     close(p->zygote);
     free(p->executors);

@@ -4,7 +4,7 @@
  *
  * Model: up to `max` executor processes, made by the zygote when there is work for them. A job goes to an idle executor; jobs
  * whose type has shown to be short are also sent ahead, up to POOL_DEPTH, into one that runs only short ones. If one of these
- * takes long all the same, those behind it are taken back.
+ * takes long all the same, those behind it are taken back. A job that runs for its timeout is stopped (worker/pool_stop.c).
  *
  * Crash story: an executor that dies has answered some jobs (socket, then shared page), was running at most one, and had
  * not started the rest. The first are finished, the one is OUTCOME_CRASHED, the rest go back through `unstarted`.
@@ -49,9 +49,16 @@ size_t pool_n_running(const struct pool *p); /* jobs in executors */
 size_t pool_n_executors(const struct pool *p);
 /* Into the log, for a person. */
 void pool_dump(const struct pool *p);
+/*
+ * Stops @job, which is in an executor: one that has not started is finished with @outcome at once; one that runs is asked, then gets
+ * SIGTERM, then SIGKILL, and is finished with @outcome and @why (a literal), unless it is done after all. Total: kill_grace.
+ */
+void pool_stop_job(struct pool *p, struct job *job, enum job_outcome outcome, const char *why);
+/* The same for all that run; the others come back through `unstarted`. */
+void pool_stop_all(struct pool *p, enum job_outcome outcome, const char *why);
 /* Sends @signal to every executor that has a job. */
 void pool_kill_busy(struct pool *p, int signal);
-/* From now on a job whose executor dies of a signal was interrupted by us. */
+/* From now on no executor is started. */
 void pool_set_draining(struct pool *p);
 /* Jobs that run now, each with the time (monotonic) since when. */
 typedef void (*pool_running_fn)(struct job *job, int64_t started_us, void *userdata);

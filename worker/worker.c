@@ -351,7 +351,8 @@ static void start_draining(struct worker *w)
         return_job(job_of(link), w);
     }
     set_drain_timer(w, w->config->worker.drain_timeout_us);
-    life_extend(w->life, w->config->worker.drain_timeout_us + WORKER_END_US);
+    life_extend(w->life,
+                w->config->worker.drain_timeout_us + w->config->worker.kill_grace_us + WORKER_END_US);
 }
 
 static void start_killing(struct worker *w)
@@ -360,9 +361,9 @@ static void start_killing(struct worker *w)
     log_warning("stopping: %zu jobs did not end in time and are stopped; they go on elsewhere",
                 pool_n_running(w->pool));
     pool_set_draining(w->pool);
-    pool_kill_busy(w->pool, SIGTERM);
-    set_drain_timer(w, WORKER_KILL_GRACE_US);
-    life_extend(w->life, WORKER_END_US);
+    pool_stop_all(w->pool, OUTCOME_INTERRUPTED, "its worker stopped");
+    set_drain_timer(w, w->config->worker.kill_grace_us + WORKER_KILL_MARGIN_US);
+    life_extend(w->life, w->config->worker.kill_grace_us + WORKER_END_US);
 }
 
 /* Whatever is not recorded is still in the log, or in a lease that a broker will rescue. */
@@ -385,7 +386,7 @@ static int on_drain_timer(sd_event_source *source, uint64_t usec, void *userdata
         start_killing(w);
     } else if (w->phase == PHASE_KILLING && pool_n_running(w->pool)) {
         pool_kill_busy(w->pool, SIGKILL);
-        set_drain_timer(w, WORKER_KILL_GRACE_US);
+        set_drain_timer(w, WORKER_KILL_MARGIN_US);
     } else {
         end_without_postgresql(w);
     }

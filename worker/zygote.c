@@ -28,8 +28,7 @@ struct request {
     int signal;
 };
 
-#define EXECUTOR_SOCKET_FD 3
-#define EXECUTOR_BOARD_FD 4
+#define EXECUTOR_FIRST_FD 3 /* the others follow in the order of enum zygote_fd */
 
 /* --- Worker side ------------------------------------------------------------------------------------------------------- */
 
@@ -37,7 +36,7 @@ static int send_request(int zygote, const struct request *request, const int *fd
 {
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(2 * sizeof(int))];
+        char room[CMSG_SPACE(ZYGOTE_N_FDS * sizeof(int))];
     } control = { 0 };
     struct iovec iov = { (void *)request, sizeof(*request) };
     struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -53,10 +52,9 @@ static int send_request(int zygote, const struct request *request, const int *fd
     return sendmsg(zygote, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-int zygote_request_spawn(int zygote, uint32_t tag, int socket, int board)
+int zygote_request_spawn(int zygote, uint32_t tag, const int fds[ZYGOTE_N_FDS])
 {
-    const int fds[] = { socket, board };
-    return send_request(zygote, &(struct request){ .kind = REQUEST_SPAWN, .tag = tag }, fds, 2);
+    return send_request(zygote, &(struct request){ .kind = REQUEST_SPAWN, .tag = tag }, fds, ZYGOTE_N_FDS);
 }
 
 int zygote_request_kill(int zygote, pid_t pid, int signal)
@@ -110,22 +108,33 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void become_executor(int socket, int board)
+/* Out of the way first: each may be in another one's place. */
+static void arrange_fds(const int fds[ZYGOTE_N_FDS])
+{
+    int high[ZYGOTE_N_FDS];
+    for (int i = 0; i < ZYGOTE_N_FDS; i++) {
+        high[i] = fcntl(fds[i], F_DUPFD, 10);
+        if (high[i] < 0)
+            _exit(1);
+    }
+    for (int i = 0; i < ZYGOTE_N_FDS; i++)
+        if (dup2(high[i], EXECUTOR_FIRST_FD + i) < 0 || fcntl(EXECUTOR_FIRST_FD + i, F_SETFD, FD_CLOEXEC) < 0)
+            _exit(1);
+    syscall(SYS_close_range, EXECUTOR_FIRST_FD + ZYGOTE_N_FDS, ~0U, 0);
+}
+
+static _Noreturn void become_executor(const int fds[ZYGOTE_N_FDS], pid_t zygote)
 {
     reset_signals();
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_NAME, "jobexecutor");
-    /* Out of the way first: either may be the other's place. */
-    int high_socket = fcntl(socket, F_DUPFD, 10), high_board = fcntl(board, F_DUPFD, 10);
-    if (high_socket < 0 || high_board < 0 || dup2(high_socket, EXECUTOR_SOCKET_FD) < 0 ||
-        dup2(high_board, EXECUTOR_BOARD_FD) < 0)
+    if (getppid() != zygote) /* it died before that was set */
         _exit(1);
-    fcntl(EXECUTOR_SOCKET_FD, F_SETFD, FD_CLOEXEC);
-    fcntl(EXECUTOR_BOARD_FD, F_SETFD, FD_CLOEXEC);
-    syscall(SYS_close_range, EXECUTOR_BOARD_FD + 1, ~0U, 0);
+    prctl(PR_SET_NAME, "jobexecutor");
+    arrange_fds(fds);
     setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-    executor_main(EXECUTOR_SOCKET_FD, EXECUTOR_BOARD_FD);
+    executor_main(EXECUTOR_FIRST_FD + ZYGOTE_SOCKET, EXECUTOR_FIRST_FD + ZYGOTE_BOARD,
+                  EXECUTOR_FIRST_FD + ZYGOTE_CANCEL);
 }
 
 static void report(int worker, const struct zygote_event *event)
@@ -134,14 +143,11 @@ static void report(int worker, const struct zygote_event *event)
     (void)n; /* a worker that is gone is noticed by reading */
 }
 
-static void spawn(int worker, uint32_t tag, int socket, int board)
+static void spawn(int worker, uint32_t tag, const int fds[ZYGOTE_N_FDS])
 {
     pid_t zygote = getpid(), pid = fork();
-    if (pid == 0) {
-        if (getppid() != zygote)
-            _exit(1);
-        become_executor(socket, board);
-    }
+    if (pid == 0)
+        become_executor(fds, zygote);
     if (pid < 0) {
         report(worker, &(struct zygote_event){ .kind = ZYGOTE_FAILED, .tag = tag, .exit.status = errno });
         return;
@@ -150,12 +156,20 @@ static void spawn(int worker, uint32_t tag, int socket, int board)
     report(worker, &(struct zygote_event){ .kind = ZYGOTE_SPAWNED, .tag = tag, .exit.pid = pid });
 }
 
-static void take_fds(struct msghdr *message, int fds[2])
+static void take_fds(struct msghdr *message, int fds[ZYGOTE_N_FDS])
 {
     struct cmsghdr *header = CMSG_FIRSTHDR(message);
-    fds[0] = fds[1] = -1;
-    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(2 * sizeof(int)))
-        memcpy(fds, CMSG_DATA(header), 2 * sizeof(int));
+    for (int i = 0; i < ZYGOTE_N_FDS; i++)
+        fds[i] = -1;
+    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(ZYGOTE_N_FDS * sizeof(int)))
+        memcpy(fds, CMSG_DATA(header), ZYGOTE_N_FDS * sizeof(int));
+}
+
+static void close_fds(const int fds[ZYGOTE_N_FDS])
+{
+    for (int i = 0; i < ZYGOTE_N_FDS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
 }
 
 /* Return: false when the worker is gone. */
@@ -164,7 +178,7 @@ static bool serve_request(int worker)
     struct request request;
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(2 * sizeof(int))];
+        char room[CMSG_SPACE(ZYGOTE_N_FDS * sizeof(int))];
     } control;
     struct iovec iov = { &request, sizeof(request) };
     struct msghdr message = {
@@ -175,16 +189,13 @@ static bool serve_request(int worker)
         return true;
     if (n != sizeof(request))
         return false;
-    _cleanup_close_ int socket = -1;
-    _cleanup_close_ int board = -1;
-    int fds[2];
+    int fds[ZYGOTE_N_FDS];
     take_fds(&message, fds);
-    socket = fds[0];
-    board = fds[1];
     if (request.kind == REQUEST_SPAWN)
-        spawn(worker, request.tag, socket, board);
+        spawn(worker, request.tag, fds);
     else if (request.pid > 1)
         kill(-request.pid, request.signal);
+    close_fds(fds);
     return true;
 }
 

@@ -33,8 +33,11 @@ struct zygote_event {
 /* Forks the zygote. Call first in main(). @ret_socket: non-blocking, close-on-exec. Return: 0; negative errno. */
 int zygote_start(int *ret_socket, pid_t *ret_pid);
 
+/* What an executor gets, see executor_main(). */
+enum zygote_fd { ZYGOTE_SOCKET, ZYGOTE_BOARD, ZYGOTE_CANCEL, ZYGOTE_N_FDS };
+
 /* Worker side. The descriptors stay the caller's, who closes them. Return: 0; negative errno (-EAGAIN: ask again later). */
-int zygote_request_spawn(int zygote, uint32_t tag, int socket, int board);
+int zygote_request_spawn(int zygote, uint32_t tag, const int fds[ZYGOTE_N_FDS]);
 int zygote_request_kill(int zygote, pid_t pid, int signal);
 
 /* Return: 0 with an event; 1 when there is none now; negative errno: the zygote is gone. */

@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <job_handler.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -68,10 +69,14 @@ static int do_echo(struct job_context *ctx, const json_t *args)
 static int do_sleep(struct job_context *ctx, const json_t *args)
 {
     int64_t end_us = read_clock_us(CLOCK_MONOTONIC) + get_number(args, "ms", 0, MAX_MS) * 1000;
-    struct timespec end = { .tv_sec = end_us / 1000000, .tv_nsec = end_us % 1000000 * 1000 };
-    (void)ctx;
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR)
-        ;
+    struct pollfd cancel = { .fd = get_flag(args, "stubborn") ? -1 : job_context_cancel_fd(ctx),
+                             .events = POLLIN };
+    for (int64_t left_us; (left_us = end_us - read_clock_us(CLOCK_MONOTONIC)) > 0;) {
+        struct timespec left = { .tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000 };
+        ppoll(&cancel, 1, &left, NULL);
+        if (cancel.fd >= 0 && job_context_is_cancelled(ctx))
+            return job_retry(ctx, "asked to stop while asleep");
+    }
     return JOB_DONE;
 }
 

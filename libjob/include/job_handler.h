@@ -96,6 +96,19 @@ JOB_HANDLER_API const char *job_context_fence(const struct job_context *ctx);
 JOB_HANDLER_API const char *job_context_traceparent(const struct job_context *ctx);
 JOB_HANDLER_API const char *job_context_tracestate(const struct job_context *ctx);
 
+/* --- Being stopped ------------------------------------------------------------------------------------------------
+ * A try that has run for its timeout, that is cancelled, or whose worker's drain time is over is asked to stop. A handler that
+ * looks can tidy up and return, whatever it likes: the outcome is known already, unless it is JOB_DONE, which counts. One that
+ * does not return gets SIGTERM after half of the worker's kill_grace and SIGKILL after all of it, with everything in its
+ * process group. */
+
+/** Not 0 once this job is asked to stop. Cheap. */
+JOB_HANDLER_API int job_context_is_cancelled(const struct job_context *ctx);
+/** A descriptor that is readable from then on, for poll(2) beside others; not to be read or closed. -1: there is none. */
+JOB_HANDLER_API int job_context_cancel_fd(const struct job_context *ctx);
+/** When this try will be asked to stop, in µs of CLOCK_MONOTONIC; 0: never. */
+JOB_HANDLER_API int64_t job_context_deadline_us(const struct job_context *ctx);
+
 /* --- The answer --------------------------------------------------------------------------------------------------- */
 
 /** Largest result that is recorded. */

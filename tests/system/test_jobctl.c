@@ -595,6 +595,18 @@ START_TEST(interrupted_waiting_has_its_own_status)
 }
 END_TEST
 
+START_TEST(interrupted_waiting_for_several_jobs_ends_as_well)
+{
+    setup_with_topics();
+    const char *const arguments[] = { "enqueue", "welcome_email", "--count", "2", "--wait", NULL };
+    struct site_daemon *jobctl = site_spawn(site, "cli/jobctl", arguments);
+    site_records_free(site_await_records(site, "mail", 2, 20));
+    site_kill(jobctl, SIGINT);
+    ck_assert_int_eq(site_await_exit(jobctl, 5), 130);
+    teardown();
+}
+END_TEST
+
 /* --- Looking --- */
 
 START_TEST(jobs_are_listed_and_shown_in_every_state)
@@ -896,10 +908,11 @@ SUITE_MAIN("jobctl", schema_is_made_once, declared_topics_are_made_and_kept, wro
            without_kafka_the_status_is_4_and_the_cure_is_named, queues_are_listed_with_one_server_alone,
            waiting_ends_with_the_result, waiting_tells_other_ends_by_its_status, later_jobs_can_be_waited_for,
            waiting_ends_after_its_time, interrupted_waiting_has_its_own_status,
-           jobs_are_listed_and_shown_in_every_state, dead_letters_are_listed_and_shown,
-           dead_letters_are_replayed, dead_letters_are_purged_only_when_that_is_certain,
-           doctor_finds_what_is_missing, doctor_finds_wrong_retention,
-           doctor_finds_jobs_that_no_topic_waits_for, ids_are_printed_in_the_form_that_was_asked_for,
-           foreign_ids_from_the_future_do_not_lead_the_list, one_id_is_one_row_of_the_status,
-           doctor_finds_a_relay_that_stands, doctor_names_a_server_that_is_away,
-           doctor_is_content_with_a_healthy_site, version_and_help_need_nothing)
+           interrupted_waiting_for_several_jobs_ends_as_well, jobs_are_listed_and_shown_in_every_state,
+           dead_letters_are_listed_and_shown, dead_letters_are_replayed,
+           dead_letters_are_purged_only_when_that_is_certain, doctor_finds_what_is_missing,
+           doctor_finds_wrong_retention, doctor_finds_jobs_that_no_topic_waits_for,
+           ids_are_printed_in_the_form_that_was_asked_for, foreign_ids_from_the_future_do_not_lead_the_list,
+           one_id_is_one_row_of_the_status, doctor_finds_a_relay_that_stands,
+           doctor_names_a_server_that_is_away, doctor_is_content_with_a_healthy_site,
+           version_and_help_need_nothing)

@@ -16,7 +16,7 @@ static struct span text(const char *string)
 
 static void put(struct buf *out, uint32_t seq, struct span payload)
 {
-    frame_put_job(out, seq, 7, &id, text("mail.send"), "mail", (struct span){ 0 }, text("00-aa"),
+    frame_put_job(out, seq, 7, 9000, &id, text("mail.send"), "mail", (struct span){ 0 }, text("00-aa"),
                   (struct span){ 0 }, payload, 2, 25, 3);
 }
 
@@ -40,6 +40,7 @@ START_TEST(job_reads_back_as_it_was_put)
     ck_assert_str_eq(ctx.traceparent, "00-aa");
     ck_assert_ptr_null(ctx.tracestate);
     ck_assert_str_eq(ctx.fence, "3.7");
+    ck_assert_int_eq(ctx.timeout_us, 9000);
     ck_assert_uint_eq(ctx.payload_size, 9);
     ck_assert_int_eq(memcmp(ctx.payload, "{\"a\":\0 1}", 10), 0);
     ck_assert_int_eq(ctx.attempt, 2);

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What executors say of their jobs, and what becomes of the jobs of one that has died. */
+#include "worker/pool_inside.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* --- What they say ------------------------------------------------------------------------------------------------------------ */
+
+static char *copy_of(struct span bytes)
+{
+    char *copy = malloc(bytes.size + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, bytes.data, bytes.size);
+    copy[bytes.size] = 0;
+    return copy;
+}
+
+static enum job_outcome outcome_of(int32_t verdict)
+{
+    switch (verdict) {
+    case JOB_DONE:
+        return OUTCOME_SUCCEEDED;
+    case JOB_FAIL:
+        return OUTCOME_FAILED_FOR_GOOD;
+    case JOB_SNOOZE:
+        return OUTCOME_SNOOZED;
+    case FRAME_UNKNOWN_TYPE:
+        return OUTCOME_UNKNOWN_TYPE;
+    default:
+        return OUTCOME_FAILED;
+    }
+}
+
+static void fill_from_answer(struct job *job, const struct frame_answer *answer, struct span result,
+                             struct span error)
+{
+    job->outcome = outcome_of(answer->verdict);
+    job->started_us = answer->started_us;
+    job->finished_us = answer->finished_us;
+    job->cpu_us = answer->cpu_us;
+    job->peak_kib = answer->peak_kib;
+    job->retry_after_ms = answer->retry_after_ms;
+    if (result.data) {
+        job->result = copy_of(result);
+        job->result_size = job->result ? result.size : 0;
+    }
+    if (error.data)
+        job->error = copy_of(error);
+}
+
+/* Answers come in the order of the jobs; one that is known already (page and socket both had it) finds none.
+ * Return: false when it is not whole. */
+static bool take_answer(struct executor *e, const struct frame_answer *answer)
+{
+    struct list *first = list_first(&e->jobs);
+    struct span result, error;
+    if (!frame_get_answer(answer, &result, &error))
+        return false;
+    if (!first || job_of(first)->seq != answer->seq)
+        return true;
+    struct job *job = job_of(first);
+    fill_from_answer(job, answer, result, error);
+    if (stop_is_for(e, job))
+        stop_settle(e, job);
+    job_type_learn(job->type, answer->finished_us - answer->started_us);
+    executor_take_job(e, job);
+    e->pool->owner.finished(job, e->pool->owner.userdata);
+    return true;
+}
+
+/* Return: false when it has no business to come now. */
+static bool take_hello(struct executor *e, const struct frame *hello)
+{
+    const char *error = (const char *)(hello + 1);
+    if (e->state != EXECUTOR_STARTING || hello->size <= sizeof(*hello))
+        return false;
+    if (*error && !e->pool->proven) {
+        e->pool->owner.broken(error, e->pool->owner.userdata);
+    } else if (*error) {
+        log_error("run: %s", error); /* a module was replaced by a broken one: the other executors go on */
+    } else {
+        e->state = EXECUTOR_READY;
+        e->pool->proven = true;
+        pool_start_minimum(e->pool);
+    }
+    return true;
+}
+
+/* Return: true for a frame that makes sense. */
+static bool take_frame(struct executor *e, const struct frame *frame)
+{
+    if (frame->kind == FRAME_HELLO)
+        return take_hello(e, frame);
+    return frame->kind == FRAME_ANSWER && frame->size >= sizeof(struct frame_answer) &&
+           take_answer(e, (const struct frame_answer *)(const void *)frame);
+}
+
+static void take_frames(struct executor *e, const char *data, size_t size, size_t *at)
+{
+    bool broken = false;
+    while (!broken) {
+        const struct frame *frame = frame_next(data, size, at, &broken);
+        if (!frame)
+            break;
+        broken = !take_frame(e, frame);
+    }
+    if (broken && e->pid) /* the handler scribbled over the socket: nothing that follows can be trusted */
+        zygote_request_kill(e->pool->zygote, e->pid, SIGKILL);
+}
+
+/* Return: false at the end of the stream. */
+static bool read_socket(struct executor *e)
+{
+    const size_t chunk = 64 * 1024;
+    char *room = buf_reserve(&e->in, chunk);
+    if (!room)
+        return false;
+    ssize_t n = recv(e->socket, room, chunk, 0);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (n == 0)
+        return false;
+    e->in.size += (size_t)n;
+    size_t at = 0;
+    take_frames(e, e->in.data, e->in.size, &at);
+    buf_consume(&e->in, at);
+    return true;
+}
+
+void answer_write_socket(struct executor *e)
+{
+    if (e->out.size) {
+        ssize_t n = send(e->socket, e->out.data, e->out.size, MSG_NOSIGNAL);
+        if (n > 0)
+            buf_consume(&e->out, (size_t)n);
+    }
+    sd_event_source_set_io_events(e->io, e->out.size ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+int answer_on_socket(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct executor *e = userdata;
+    (void)fd;
+    if (events & EPOLLOUT)
+        answer_write_socket(e);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !read_socket(e)) {
+        sd_event_source_set_enabled(source, SD_EVENT_OFF); /* the zygote tells how it ended */
+        if (e->state == EXECUTOR_READY)
+            e->state = EXECUTOR_DYING;
+    }
+    return 0;
+}
+
+/* --- The end of an executor ---------------------------------------------------------------------------------------------- */
+
+static void read_rest(struct executor *e)
+{
+    size_t before;
+    do {
+        before = e->in.size;
+        int pending = (int)recv(e->socket, &(char){ 0 }, 1, MSG_PEEK);
+        if (pending <= 0)
+            break;
+    } while (read_socket(e) || e->in.size != before);
+    size_t at = 0;
+    uint32_t unsent = atomic_load(&e->board->unsent_size);
+    if (unsent <= FRAME_UNSENT_SIZE)
+        take_frames(e, e->board->unsent, unsent, &at);
+}
+
+/* The kernel's count of processes that it has killed for want of memory, anywhere on the machine. */
+static uint64_t read_oom_kills(void)
+{
+    char name[64];
+    uint64_t value;
+    FILE *file = fopen("/proc/vmstat", "re");
+    bool found = false;
+    while (file && !found && fscanf(file, "%63s %" SCNu64, name, &value) == 2)
+        found = strcmp(name, "oom_kill") == 0;
+    if (file)
+        fclose(file);
+    return found ? value : 0;
+}
+
+static void blame_signal(struct pool *p, struct job *job, int number)
+{
+    uint64_t kills = number == SIGKILL ? read_oom_kills() : p->oom_kills;
+    if (kills > p->oom_kills)
+        job_finish(job, OUTCOME_OOM, "out of memory: the kernel killed it");
+    else
+        job_finish(job, OUTCOME_CRASHED, "killed by signal %d (%s)", number, strsignal(number));
+    p->oom_kills = kills;
+}
+
+static void blame(struct executor *e, struct job *job, const struct zygote_exit *exit)
+{
+    job->started_us = atomic_load(&e->board->started_us);
+    job->finished_us = clock_mono_us();
+    job->peak_kib = exit->peak_kib;
+    job->outcome = OUTCOME_CRASHED;
+    if (stop_is_for(e, job))
+        stop_settle(e, job);
+    else if (WIFSIGNALED(exit->status))
+        blame_signal(e->pool, job, WTERMSIG(exit->status));
+    else
+        job_finish(job, OUTCOME_CRASHED, "exited with status %d without an answer",
+                   WEXITSTATUS(exit->status));
+}
+
+void answer_init(struct pool *p)
+{
+    p->oom_kills = read_oom_kills();
+}
+
+static void give_jobs_back(struct executor *e, const struct zygote_exit *exit)
+{
+    uint32_t started = frame_state_started(atomic_load(&e->board->state));
+    list_for_each_safe(link, &e->jobs)
+    {
+        struct job *job = job_of(link);
+        executor_take_job(e, job);
+        if (job->seq == started) {
+            blame(e, job, exit);
+            e->pool->owner.finished(job, e->pool->owner.userdata);
+        } else {
+            e->pool->owner.unstarted(job, e->pool->owner.userdata);
+        }
+    }
+}
+
+void answer_on_exit(struct executor *e, const struct zygote_exit *exit)
+{
+    read_rest(e);
+    give_jobs_back(e, exit);
+}

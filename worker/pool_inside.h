@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the pool, for worker/pool*.c alone: one slot per executor that there may be. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "worker/frame.h"
+#include "worker/pool.h"
+#include "worker/zygote.h"
+
+enum executor_state { EXECUTOR_ABSENT, EXECUTOR_STARTING, EXECUTOR_READY, EXECUTOR_DYING };
+
+/* How far the stopping of the running job has gone. */
+enum stop_stage { STOP_NONE, STOP_ASKED, STOP_TERMINATED, STOP_KILLED };
+
+struct executor {
+    struct pool *pool;
+    enum executor_state state;
+    pid_t pid; /* 0 until the zygote has told it */
+    int socket;
+    int cancel_fd; /* eventfd */
+    struct frame_board *board;
+    sd_event_source *io;
+    struct buf out; /* not yet written */
+    struct buf in;
+    struct list jobs; /* in the order of their seq */
+    size_t n_jobs;
+    uint32_t last_seq;
+    bool has_long; /* holds a job that is not known to be short */
+
+    /* its running job is being stopped, and ends with this outcome, unless it is done after all */
+    enum stop_stage stop_stage;
+    uint32_t stop_seq;
+    enum job_outcome stop_outcome;
+    const char *stop_why; /* a literal */
+    int64_t stop_next_us; /* when the next stage is due */
+};
+
+struct pool {
+    sd_event *event;
+    int zygote;
+    sd_event_source *zygote_io, *stall_timer, *respawn_timer;
+    sd_event_source *watch_timer; /* to the next time-out or stage of stopping */
+    int64_t watch_us;             /* when that is; 0: nothing to watch */
+    const struct job_config *config;
+    struct pool_owner owner;
+    struct executor *executors;
+    uint32_t max;
+    bool proven, draining, waiting_to_respawn;
+    size_t n_running;
+    uint64_t oom_kills; /* of the kernel, when last looked at */
+};
+
+/* --- pool.c --- */
+
+/* NULL: nothing runs. */
+struct job *executor_running_job(const struct executor *e);
+/* Once the handlers are known to load: as many executors as there shall always be. */
+void pool_start_minimum(struct pool *p);
+/* Takes back what has not started; it goes to the owner's `unstarted`. */
+void executor_take_back(struct executor *e);
+/* Out of the executor's list. */
+void executor_take_job(struct executor *e, struct job *job);
+
+/* --- pool_answer.c: what executors say, and how they end --- */
+
+void answer_init(struct pool *p);
+/* The socket's handler. */
+int answer_on_socket(sd_event_source *source, int fd, uint32_t events, void *userdata);
+void answer_write_socket(struct executor *e);
+/* The executor is dead: answers that were not read yet, then blame. Its jobs are gone afterwards. */
+void answer_on_exit(struct executor *e, const struct zygote_exit *exit);
+
+/* --- pool_stop.c: time-outs, and stopping jobs in stages --- */
+
+int stop_init(struct pool *p);
+/* @job was just given to an executor. */
+void stop_watch(struct pool *p, const struct job *job);
+/* @job has ended while it was being stopped: sets its outcome. @e->stop_stage is STOP_NONE afterwards. */
+void stop_settle(struct executor *e, struct job *job);
+/* Is the running job @job the one that is being stopped? */
+bool stop_is_for(const struct executor *e, const struct job *job);

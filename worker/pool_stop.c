@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stops running jobs, in stages, and those that have run for their timeout by itself.
+ *
+ *     asked (shared page, eventfd) ──half of kill_grace──▶ SIGTERM ──the other half──▶ SIGKILL
+ *
+ * Signals go to the executor's process group, so whatever the handler has started goes with it. Jobs behind the stopped one in the
+ * same executor are taken back first and run elsewhere.
+ *
+ * One timer watches all executors: it is due at the first moment at which some job can have run for its timeout, or a stage
+ * is over. A job that waits in an executor counts as started at the last look, so the timer is never too late.
+ */
+#include "worker/pool_inside.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static int64_t timeout_of(const struct job *job)
+{
+    return job->envelope.timeout_us ? job->envelope.timeout_us : job->type->handler->timeout_us;
+}
+
+static void watch_until(struct pool *p, int64_t at_us)
+{
+    if (p->watch_us && p->watch_us <= at_us)
+        return;
+    p->watch_us = at_us;
+    sd_event_source_set_time(p->watch_timer, (uint64_t)at_us);
+    sd_event_source_set_enabled(p->watch_timer, SD_EVENT_ONESHOT);
+}
+
+void stop_watch(struct pool *p, const struct job *job)
+{
+    watch_until(p, clock_mono_us() + timeout_of(job));
+}
+
+/* --- Stages -------------------------------------------------------------------------------------------------------------- */
+
+static void signal_group(struct executor *e, int number)
+{
+    if (e->pid)
+        zygote_request_kill(e->pool->zygote, e->pid, number);
+}
+
+static void ask(struct executor *e)
+{
+    static const uint64_t one = 1;
+    atomic_store(&e->board->cancelled, e->stop_seq);
+    ssize_t n = write(e->cancel_fd, &one, sizeof(one));
+    (void)n; /* it cannot be full */
+}
+
+static void advance(struct executor *e, int64_t now_us)
+{
+    int64_t half_us = e->pool->config->worker.kill_grace_us / 2;
+    switch (e->stop_stage) {
+    case STOP_ASKED:
+        signal_group(e, SIGTERM);
+        e->stop_stage = STOP_TERMINATED;
+        e->stop_next_us = now_us + half_us;
+        break;
+    case STOP_TERMINATED:
+    case STOP_KILLED: /* once more: a request to the zygote may have been refused */
+        signal_group(e, SIGKILL);
+        e->stop_stage = STOP_KILLED;
+        e->stop_next_us = now_us + USEC_PER_SEC;
+        break;
+    case STOP_NONE:
+        break;
+    }
+}
+
+static void begin(struct executor *e, const struct job *job, enum job_outcome outcome, const char *why)
+{
+    int64_t now_us = clock_mono_us();
+    if (stop_is_for(e, job))
+        return;
+    e->stop_stage = STOP_ASKED;
+    e->stop_seq = job->seq;
+    e->stop_outcome = outcome;
+    e->stop_why = why;
+    e->stop_next_us = now_us + e->pool->config->worker.kill_grace_us / 2;
+    ask(e);
+    watch_until(e->pool, e->stop_next_us);
+}
+
+static void stop_running(struct executor *e, enum job_outcome outcome, const char *why)
+{
+    executor_take_back(e);
+    struct job *job = executor_running_job(e);
+    if (job)
+        begin(e, job, outcome, why);
+}
+
+bool stop_is_for(const struct executor *e, const struct job *job)
+{
+    return e->stop_stage != STOP_NONE && e->stop_seq == job->seq;
+}
+
+/* Done is done, however late. What else a handler says of a job that it was asked to give up is only a remark. */
+void stop_settle(struct executor *e, struct job *job)
+{
+    if (e->stop_stage >=
+        STOP_TERMINATED) { /* the signal may still be on its way: nothing else may run into it */
+        e->state = EXECUTOR_DYING;
+        signal_group(e, SIGKILL);
+    }
+    e->stop_stage = STOP_NONE;
+    if (job->outcome == OUTCOME_SUCCEEDED)
+        return;
+    char *remark = job->error;
+    job->error = NULL;
+    job->retry_after_ms = -1;
+    job_finish(job, e->stop_outcome, remark ? "%s; it said: %s" : "%s", e->stop_why, remark);
+    free(remark);
+}
+
+/* --- Looking ------------------------------------------------------------------------------------------------------------- */
+
+/* Return: when this executor has to be looked at again; INT64_MAX: not at all. */
+static int64_t look_at(struct executor *e, int64_t now_us)
+{
+    int64_t next_us = INT64_MAX;
+    struct job *running = executor_running_job(e);
+    if (e->stop_stage != STOP_NONE) {
+        if (e->stop_next_us <= now_us)
+            advance(e, now_us);
+        return e->stop_next_us;
+    }
+    if (running && atomic_load(&e->board->started_us) + timeout_of(running) <= now_us) {
+        log_warning("run: a job of type %s has run for its timeout and is stopped", running->type->name);
+        stop_running(e, OUTCOME_TIMEOUT, "it ran for longer than its timeout");
+        return e->stop_next_us;
+    }
+    list_for_each(link, &e->jobs)
+    {
+        const struct job *job = job_of(link);
+        int64_t from_us = job == running ? atomic_load(&e->board->started_us) : now_us;
+        if (from_us + timeout_of(job) < next_us)
+            next_us = from_us + timeout_of(job);
+    }
+    return next_us;
+}
+
+static int on_watch(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct pool *p = userdata;
+    int64_t now_us = clock_mono_us(), next_us = INT64_MAX;
+    (void)source;
+    (void)usec;
+    p->watch_us = 0;
+    for (uint32_t i = 0; i < p->max; i++) {
+        int64_t at_us = p->executors[i].n_jobs ? look_at(&p->executors[i], now_us) : INT64_MAX;
+        if (at_us < next_us)
+            next_us = at_us;
+    }
+    if (next_us < INT64_MAX)
+        watch_until(p, next_us);
+    return 0;
+}
+
+int stop_init(struct pool *p)
+{
+    int r = sd_event_add_time(p->event, &p->watch_timer, CLOCK_MONOTONIC, 0, 1000, on_watch, p);
+    return r < 0 ? r : sd_event_source_set_enabled(p->watch_timer, SD_EVENT_OFF);
+}
+
+/* --- From outside -------------------------------------------------------------------------------------------------------- */
+
+static struct executor *find_executor(struct pool *p, const struct job *job)
+{
+    for (uint32_t i = 0; i < p->max; i++) {
+        list_for_each(link, &p->executors[i].jobs)
+        {
+            if (job_of(link) == job)
+                return &p->executors[i];
+        }
+    }
+    return NULL;
+}
+
+void pool_stop_job(struct pool *p, struct job *job, enum job_outcome outcome, const char *why)
+{
+    struct executor *e = find_executor(p, job);
+    if (!e)
+        return;
+    if (executor_running_job(e) != job)
+        frame_take_back(e->board, e->last_seq); /* it may have started just now, or not be any more */
+    if (executor_running_job(e) == job) {
+        stop_running(e, outcome, why);
+        return;
+    }
+    executor_take_job(e, job);
+    executor_take_back(e);
+    job_finish(job, outcome, "%s", why);
+    p->owner.finished(job, p->owner.userdata);
+}
+
+void pool_stop_all(struct pool *p, enum job_outcome outcome, const char *why)
+{
+    for (uint32_t i = 0; i < p->max; i++)
+        if (p->executors[i].n_jobs)
+            stop_running(&p->executors[i], outcome, why);
+}
