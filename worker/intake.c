@@ -14,6 +14,7 @@
 #define COMMIT_PAUSE_US USEC_PER_SEC      /* between two offset commits to Kafka */
 #define PROVE_PAUSE_US (USEC_PER_SEC / 2) /* before Kafka is asked again whether we are a member */
 #define RETAKE_PAUSE_US USEC_PER_SEC      /* before a fenced partition is taken over again */
+#define LOST_LIMIT_US USEC_PER_SEC        /* how long jobs of a lost partition may run on without a lease */
 #define CONTENTION_US (60 * USEC_PER_SEC)
 #define PREFETCH_MESSAGES 4000 /* eight busy partitions stay within 64 MiB: docs/performance.md */
 #define PREFETCH_BYTES (2 << 20)
@@ -284,7 +285,7 @@ static void close_all(struct intake *in)
     list_for_each(link, &in->partitions) partition_at(link)->closing = true;
 }
 
-/* Others may own them already: what runs here must not go on beside it. */
+/* What has no lease must not go on: others may start it now. */
 static void give_up(struct intake *in)
 {
     in->owner.forget(in->owner.reader.userdata);
@@ -298,7 +299,7 @@ static int on_revoke_limit(sd_event_source *source, uint64_t usec, void *userdat
     (void)source;
     (void)usec;
     log_error(
-        "intake: jobs of revoked partitions could not be handed over in time; they run again elsewhere");
+        "intake: jobs of revoked or lost partitions could not be handed over in time; they run again elsewhere");
     give_up(userdata);
     return 0;
 }
@@ -308,12 +309,10 @@ static void on_revoke(struct intake *in, const struct consumer_event *event)
     log_info("intake: %zu partitions %s", event->n_places, event->kind == CONSUMER_LOST ? "lost" : "revoked");
     in->pending = REBALANCE_REVOKE;
     close_all(in);
-    if (event->kind == CONSUMER_LOST) {
-        give_up(in);
-    } else if (list_is_empty(&in->partitions)) {
+    if (list_is_empty(&in->partitions)) {
         answer_revoke(in);
     } else {
-        set_timer(in->revoke_timer, INTAKE_REVOKE_LIMIT_US);
+        set_timer(in->revoke_timer, event->kind == CONSUMER_LOST ? LOST_LIMIT_US : INTAKE_REVOKE_LIMIT_US);
         in->owner.hand_over(&in->partitions, in->owner.reader.userdata);
         in->owner.release(&in->partitions, in->owner.reader.userdata);
     }

@@ -10,8 +10,9 @@
  * Revocation: nothing of the partition starts any more, jobs that have not started are dropped (they are still in the
  * log), what runs is handed over (worker/handover.h) and goes on, the cursor is given back, and only then is Kafka
  * answered. Until then nobody else can take the partition over, however long PostgreSQL is away, up to
- * INTAKE_REVOKE_LIMIT_US. After that, or when the assignment was lost, the executors of what has no lease are killed
- * first; the next owner finds a cursor that was not given back, so that counts as a crash.
+ * INTAKE_REVOKE_LIMIT_US. After that the executors of what has no lease are killed first; the next owner finds a cursor that
+ * was not given back, so that counts as a crash. A lost assignment is handed over in the same way, but within a second:
+ * somebody else may have the partition already, and then the fence says so (docs/decisions/0011).
  *
  * A message that kills workers before its job has a lease would be taken up again and again: a cursor counts the
  * take-overs after which nothing was recorded. From INTAKE_CAREFUL_CRASHES on, records are taken up one at a time, each named
