@@ -121,7 +121,8 @@ START_TEST(a_broker_stops_while_postgresql_hangs)
     struct site *s = new_site(NULL);
     struct site_daemon *broker = site_start_broker(s);
     site_await(s, 15, "SELECT asleep FROM job.relay");
-    site_sql(s, "BEGIN; LOCK TABLE job.worker, job.pending IN ACCESS EXCLUSIVE MODE");
+    site_sql(s, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; "
+                "LOCK TABLE job.worker, job.pending IN ACCESS EXCLUSIVE MODE");
     site_kill(broker, SIGTERM);
     site_await_exit(broker, 20); /* 0, or 1 when a thread had to be left behind */
     site_sql(s, "ROLLBACK");
