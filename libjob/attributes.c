@@ -59,6 +59,11 @@ static const char *read_claim(struct span value, struct envelope *e)
     return read_flag(value, &e->claim);
 }
 
+static const char *read_crashes(struct span value, struct envelope *e)
+{
+    return read_count(value, NAME_COUNT_MAX, &e->crashes) ? NULL : "not a number from 1 to 1000000000";
+}
+
 static const char *read_delivery(struct span value, struct envelope *e)
 {
     if (!read_count(value, NAME_COUNT_MAX, &e->delivery))
@@ -163,6 +168,7 @@ static const char *read_type(struct span value, struct envelope *e)
 static const struct attribute attributes[] = {
     { "attempt", read_attempt, .has_column = true },
     { "claim", read_claim, .has_column = true },
+    { "crashes", read_crashes },
     { "delivery", read_delivery, .has_column = true },
     { "expires", read_expires },
     { "id", read_id, .has_column = true },

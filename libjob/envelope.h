@@ -42,6 +42,7 @@ struct envelope {
     int attempt;        /* 1 when not said */
     int max_attempts;   /* 0: the handler's policy */
     int delivery;       /* 1 when not said */
+    int crashes;        /* how often it, or its worker, has died while it ran or waited to; 0 when not said */
     bool relayed;       /* carries ce_delivery: written by the relay */
     bool claim;         /* ce_claim: 1 */
     bool reply;         /* ce_reply: 1 */

@@ -26,6 +26,8 @@ struct job *job_free(struct job *job)
 {
     if (!job)
         return NULL;
+    if (job->alive)
+        (*job->alive)--;
     list_remove(&job->link);
     list_remove(&job->lease_link);
     envelope_done(&job->envelope);

@@ -73,6 +73,7 @@ struct job {
     bool finished;      /* the recorder has it, with its outcome */
     int64_t epoch;      /* of its partition's take-over, for the handler's fencing token */
     uint32_t seq;       /* in its executor */
+    size_t *alive;      /* counts the jobs like this one, as long as it exists; NULL: nobody counts */
     bool orphan;        /* its partition went away: the outcome is nobody's business */
 
     /* FINISHED */

@@ -53,7 +53,8 @@ struct partition {
     int64_t committed;     /* what Kafka was told last */
     int64_t fenced_us[PARTITION_FENCED_MAX]; /* ring: when it was fenced; 0: not */
     unsigned n_fenced;
-    size_t n_open; /* jobs whose offset is open: ready, running, finished, claiming */
+    size_t n_dangerous; /* of its open jobs, those that wait until they may run alone (worker/reader.h) */
+    size_t n_open;      /* jobs whose offset is open: ready, running, finished, claiming */
 };
 
 struct partition *partition_new(const char *topic, int32_t id);

@@ -39,6 +39,41 @@ struct job *reader_next_ready(struct reader *r)
     return job_of(first);
 }
 
+/* --- Dangerous jobs ---------------------------------------------------------------------------------------------------- */
+
+static bool is_dangerous(const struct job *job)
+{
+    int last = job->type->handler->max_crashes - 1; /* one more is too many */
+    int limit = last < READER_DANGEROUS_CRASHES ? last : READER_DANGEROUS_CRASHES;
+    return job->envelope.crashes > 0 && job->envelope.crashes >= limit;
+}
+
+static void keep_dangerous(struct reader *r, struct job *job)
+{
+    list_append(&r->dangerous, &job->link);
+    job->partition->n_dangerous++;
+}
+
+static void take_dangerous(struct job *job)
+{
+    list_remove(&job->link);
+    job->partition->n_dangerous--;
+}
+
+static void claim_dangerous(struct reader *r)
+{
+    struct list *first = list_first(&r->dangerous);
+    if (!first || r->n_dangerous_alive)
+        return;
+    struct job *job = job_of(first);
+    take_dangerous(job);
+    job->alive = &r->n_dangerous_alive;
+    r->n_dangerous_alive++;
+    r->owner.claim(job, r->owner.userdata);
+}
+
+/* --- Giving up --------------------------------------------------------------------------------------------------------- */
+
 /* Jobs of @p (NULL: of all partitions) that have not started: they stay in the log. */
 void reader_drop_ready(struct reader *r, const struct partition *p)
 {
@@ -49,6 +84,15 @@ void reader_drop_ready(struct reader *r, const struct partition *p)
             continue;
         job->partition->n_open--;
         take_ready(r, job);
+        job_free(job);
+    }
+    list_for_each_safe(link, &r->dangerous)
+    {
+        struct job *job = job_of(link);
+        if (p && job->partition != p)
+            continue;
+        job->partition->n_open--;
+        take_dangerous(job);
         job_free(job);
     }
 }
@@ -109,6 +153,8 @@ static void route(struct reader *r, struct partition *p, struct job *job)
     if (!job->type->handler) {
         job_finish(job, OUTCOME_UNKNOWN_TYPE, NULL);
         r->owner.finished(job, r->owner.userdata);
+    } else if (is_dangerous(job)) {
+        keep_dangerous(r, job);
     } else if (needs_claim(p, job)) {
         r->owner.claim(job, r->owner.userdata);
     } else {
@@ -224,7 +270,8 @@ static bool may_take_up(struct reader *r, struct partition *p)
 
 static bool is_readable(struct reader *r, struct partition *p)
 {
-    return p->state == PARTITION_OPEN && !p->closing && p->feed && may_take_up(r, p);
+    return p->state == PARTITION_OPEN && !p->closing && p->feed && p->n_dangerous < READER_DANGEROUS_JOBS &&
+           may_take_up(r, p);
 }
 
 static bool has_room(const struct reader *r)
@@ -238,6 +285,7 @@ void reader_pump(struct reader *r, struct list *partitions)
 {
     const int turn = 64;
     bool more = true;
+    claim_dangerous(r);
     while (more && has_room(r)) {
         more = false;
         list_for_each(link, partitions)
@@ -260,6 +308,7 @@ int reader_init(struct reader *r, const struct job_config *config, const struct 
 {
     r->owner = *owner;
     list_init(&r->ready);
+    list_init(&r->dangerous);
     r->types = job_types_new(config);
     return r->types ? 0 : -ENOMEM;
 }
@@ -267,6 +316,10 @@ int reader_init(struct reader *r, const struct job_config *config, const struct 
 void reader_done(struct reader *r)
 {
     list_for_each_safe(link, &r->ready)
+    {
+        job_free(job_of(link));
+    }
+    list_for_each_safe(link, &r->dangerous)
     {
         job_free(job_of(link));
     }

@@ -8,6 +8,10 @@
  * one is to be taken up, then that is read, and nothing more before its offset is done. A condemned record is one that was
  * read like this when its worker died: it becomes a dead letter without having been looked at.
  *
+ * A dangerous job is one that has crashed, or was lost with its worker, so often that one more time could make it dead. If it kills
+ * workers, every job that is leased beside it is lost with them; so that these are not dead together with it, a worker
+ * holds one dangerous job at a time. Innocent ones get through this way.
+ *
  * Bounds: the ready list by READER_READY_JOBS and READER_READY_BYTES, each partition by its window, and what was handed on
  * by the owner's has_room().
  */
@@ -21,6 +25,8 @@
 
 #define READER_READY_JOBS 2048
 #define READER_READY_BYTES (16 << 20)
+#define READER_DANGEROUS_JOBS 64 /* of a partition, that wait; it is not read meanwhile */
+#define READER_DANGEROUS_CRASHES 2
 
 struct reader_owner {
     void (*finished)(struct job *job, void *userdata); /* ended without being run */
@@ -38,7 +44,9 @@ struct reader {
     struct job_types *types;
     struct list ready;
     size_t n_ready, ready_bytes;
-    size_t n_leased; /* of the ready ones */
+    size_t n_leased;          /* of the ready ones */
+    struct list dangerous;    /* jobs that may only run when no other such job does */
+    size_t n_dangerous_alive; /* claimed, and not yet recorded: 0 or 1 */
 };
 
 int reader_init(struct reader *r, const struct job_config *config, const struct reader_owner *owner);

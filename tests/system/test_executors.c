@@ -122,6 +122,24 @@ START_TEST(crash_loop_of_one_job_costs_no_other)
 }
 END_TEST
 
+START_TEST(job_that_kills_its_worker_is_dead_after_its_budget_and_others_run)
+{
+    struct site *site = start(WORKER, HANDLERS("max_crashes = 2;"));
+    trace_enqueue(site, "selftest.crash", 1, "{\"signal\": 9, \"worker\": true, \"trace\": \"%s\"}");
+    trace_enqueue(site, "selftest.echo", 20, "{\"trace\": \"%s\"}");
+    for (int i = 0; i < 8 && !site_ask(site, "SELECT count(*) FROM job.dead"); i++) {
+        struct site_daemon *worker = site_spawn(site, "worker/jobworkerd", NULL);
+        while (site_is_running(worker) && !site_ask(site, "SELECT count(*) FROM job.dead"))
+            site_ask(site, "SELECT pg_sleep(0.02) IS NULL");
+    }
+    ck_assert(site_ask(site, "SELECT reason = 'crashed' FROM job.dead"));
+    struct site_daemon *last = site_spawn(site, "worker/jobworkerd", NULL);
+    site_await(site, 20, "SELECT count(*) = 20 FROM job.result WHERE state = 'succeeded'");
+    ck_assert(site_is_running(last));
+    site_free(site);
+}
+END_TEST
+
 /* --- Without servers ------------------------------------------------------------------------------------------------------------ */
 
 START_TEST(single_run_tells_what_became_of_the_handler)
@@ -141,4 +159,6 @@ SUITE_MAIN("executors", job_that_runs_for_its_timeout_is_asked_to_stop,
            stubborn_job_is_killed_on_time_and_its_neighbours_do_not_notice,
            timeout_of_the_message_counts_before_that_of_the_type,
            job_that_is_done_in_spite_of_being_asked_to_stop_has_succeeded, drain_asks_running_jobs_to_stop,
-           crash_loop_of_one_job_costs_no_other, single_run_tells_what_became_of_the_handler)
+           crash_loop_of_one_job_costs_no_other,
+           job_that_kills_its_worker_is_dead_after_its_budget_and_others_run,
+           single_run_tells_what_became_of_the_handler)
