@@ -128,23 +128,32 @@ static int add_worker_queues(const struct load *load)
     return r;
 }
 
-/* A module's path becomes absolute, so that it means the same in every process. */
+static int make_absolute(char **path, const char *directory)
+{
+    char *absolute;
+    if (!*path || **path == '/')
+        return 0;
+    if (asprintf(&absolute, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory, *path) < 0)
+        return -ENOMEM;
+    free(*path);
+    *path = absolute;
+    return 0;
+}
+
+/* The files of modules and commands get absolute paths, so that they mean the same in every process. */
 static int resolve_paths(const struct load *load)
 {
     char directory[PATH_MAX];
+    int r = 0;
     if (!load->file || !realpath(option_file_directory(load->file), directory))
         return 0;
-    for (size_t i = 0; i < load->config->n_handlers; i++) {
+    for (size_t i = 0; i < load->config->n_handlers && r == 0; i++) {
         struct config_handler *handler = &load->config->handlers[i];
-        char *path;
-        if (*handler->path == '/')
-            continue;
-        if (asprintf(&path, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory, handler->path) < 0)
-            return -ENOMEM;
-        free(handler->path);
-        handler->path = path;
+        r = make_absolute(&handler->path, directory);
+        if (r == 0 && handler->n_argv)
+            r = make_absolute(&handler->argv[0], directory);
     }
-    return 0;
+    return r;
 }
 
 /* --- What must fit together ----------------------------------------------------------------------------------------- */
@@ -227,10 +236,39 @@ static int check_queue(const struct load *load, const char *list, size_t i, cons
         queue, near.nearest, queue);
 }
 
+/* Each kind of handler has one key that says what runs, and none of the other kinds'. */
+static int check_kind(const struct load *load, size_t i)
+{
+    const struct config_handler *handler = &load->config->handlers[i];
+    const struct {
+        enum config_kind kind;
+        const char *name, *key;
+        bool is_set;
+    } rules[] = {
+        { CONFIG_KIND_MODULE, "module", "path", handler->path != NULL },
+        { CONFIG_KIND_COMMAND, "command", "argv", handler->n_argv > 0 },
+    };
+    for (size_t k = 0; k < ARRAY_SIZE(rules); k++) {
+        char key[KEY_SIZE];
+        bool is_own = (int)rules[k].kind == handler->kind;
+        if (rules[k].is_set == is_own)
+            continue;
+        snprintf(key, sizeof(key), "handlers[%zu].%s", i, rules[k].key);
+        return option_refuse(load->file, load->reterr, key,
+                             is_own ? "is missing; a handler of kind \"%s\" needs it"
+                                    : "is only for handlers of kind \"%s\"",
+                             rules[k].name);
+    }
+    return 0;
+}
+
 static int check_handler(const struct load *load, size_t i)
 {
     const struct config_handler *handler = &load->config->handlers[i];
     char key[KEY_SIZE];
+    int r = check_kind(load, i);
+    if (r != 0)
+        return r;
     if (handler->backoff.kind == BACKOFF_EXPONENTIAL && handler->backoff.factor > 0 &&
         handler->backoff.factor < 1) {
         snprintf(key, sizeof(key), "handlers[%zu].backoff.factor", i);

@@ -3,7 +3,8 @@
  * The project's configuration: one struct, filled once, passed as const.
  *
  * The rows are in config_table.c, what concerns several of them in config.c. After config_load() every value is in its
- * range and every name resolves: a handler's queue is declared, module paths are absolute, worker.queues is not empty.
+ * range and every name resolves: a handler's queue is declared, the files of
+ * modules and commands have absolute paths, worker.queues is not empty.
  */
 #pragma once
 
@@ -24,7 +25,7 @@ enum config_outcome {
 };
 
 enum config_transport { CONFIG_TRANSPORT_KAFKA };
-enum config_kind { CONFIG_KIND_MODULE };
+enum config_kind { CONFIG_KIND_MODULE, CONFIG_KIND_COMMAND };
 
 struct config_property {
     char *name;
@@ -42,9 +43,11 @@ struct config_worker_queue {
 };
 
 struct config_handler {
-    char *type; /* a type, or "prefix.*" */
-    int kind;   /* enum config_kind */
-    char *path; /* module: absolute */
+    char *type;    /* a type, or "prefix.*" */
+    int kind;      /* enum config_kind */
+    char *path;    /* module: absolute; else NULL */
+    char **argv;   /* command: the first is absolute */
+    size_t n_argv; /* command: at least 1; else 0 */
     char *queue;
     int64_t timeout_us;
     int max_attempts;

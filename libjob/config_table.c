@@ -39,17 +39,12 @@ static const char *check_type(const char *text)
                : "expected a job type, [A-Za-z][A-Za-z0-9_.-]{0,127}, or a prefix of types with \".*\" behind it";
 }
 
-static const char *check_kind(const char *text)
-{
-    if (strcmp(text, "command") == 0 || strcmp(text, "http") == 0)
-        return "expected \"module\", the only kind of handler that this version runs";
-    return NULL;
-}
-
 /* --- The rows ------------------------------------------------------------------------------------------------------- */
 
 static const char *const transports[] = { "kafka", NULL };
-static const char *const kinds[] = { [CONFIG_KIND_MODULE] = "module", NULL };
+static const char *const kinds[] = {
+    [CONFIG_KIND_MODULE] = "module", [CONFIG_KIND_COMMAND] = "command", NULL
+};
 static const char *const backoffs[] = {
     [BACKOFF_POLYNOMIAL] = "polynomial",
     [BACKOFF_EXPONENTIAL] = "exponential",
@@ -302,15 +297,24 @@ static const struct option_row handler_rows[] = {
       .type = OPTION_ENUM,
       AT(config_handler, kind),
       .names = kinds,
-      .check = check_kind,
       .preset = "module",
-      .help = "What runs the job: a shared object in an executor process" },
+      .help =
+          "What runs the job: a shared object in an executor process, or a program started for each job" },
     { .key = "path",
       .type = OPTION_STRING,
       AT(config_handler, path),
       .min = 1,
-      .flags = OPTION_REQUIRED,
+      .preset_help = "none; kind \"module\" needs it",
       .help = "The module's file; a relative path starts at the directory of the configuration file" },
+    { .key = "argv",
+      .type = OPTION_STRINGS,
+      LIST_AT(config_handler, argv),
+      .min = 1,
+      .max = 256,
+      .preset_help = "none; kind \"command\" needs it",
+      .help =
+          "The command and its arguments, run without a shell; a relative path of the command starts at the "
+          "directory of the configuration file" },
     { .key = "queue",
       .type = OPTION_STRING,
       AT(config_handler, queue),

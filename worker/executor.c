@@ -13,12 +13,12 @@
 #include "base/clock.h"
 #include "libjob/context.h"
 #include "worker/frame.h"
-#include "worker/module.h"
+#include "worker/handler_set.h"
 
 struct executor {
     int socket;
     struct frame_board *board;
-    struct modules *modules;
+    struct handler_set *handlers;
     struct buf input;
     size_t input_at;
     struct job_context ctx;
@@ -147,14 +147,6 @@ static int64_t peak_kib(void)
     return usage.ru_maxrss;
 }
 
-static int run_handler(struct executor *e)
-{
-    const struct job_handler *handler = modules_find(e->modules, e->ctx.type);
-    if (!handler)
-        return FRAME_UNKNOWN_TYPE;
-    return job_context_run(&e->ctx, handler);
-}
-
 /* A signal for an earlier job is not for this one. */
 static void clear_cancelled(struct executor *e)
 {
@@ -182,7 +174,7 @@ static void run_job(struct executor *e, const struct frame_job *job)
         end();
     e->ctx.seq = job->seq;
     e->ctx.deadline_us = job->timeout_us ? answer.started_us + job->timeout_us : 0;
-    answer.verdict = run_handler(e);
+    answer.verdict = handler_set_run(e->handlers, &e->ctx);
     answer.finished_us = clock_mono_us();
     answer.cpu_us = cpu_us() - cpu_before_us;
     answer.peak_kib = peak_kib();
@@ -198,28 +190,14 @@ void executor_put_setup(struct buf *out, const struct config_handler *handlers, 
     size_t start = out->size;
     struct frame head = { .kind = FRAME_SETUP };
     buf_append(out, &head, sizeof(head));
-    for (size_t i = 0; i < n; i++) {
-        buf_append(out, handlers[i].path, strlen(handlers[i].path) + 1);
-        buf_append(out, handlers[i].type, strlen(handlers[i].type) + 1);
-    }
+    for (size_t i = 0; i < n; i++)
+        handler_set_put(out, &handlers[i]);
     while ((out->size - start) % 8)
         buf_append_char(out, 0);
     if (out->failed)
         return;
     head.size = (uint32_t)(out->size - start);
     memcpy(out->data + start, &head, sizeof(head));
-}
-
-static int load(struct executor *e, const struct frame *setup, struct err *reterr)
-{
-    const char *at = (const char *)(setup + 1), *end_of_setup = (const char *)setup + setup->size;
-    int r = modules_new(&e->modules);
-    while (r == 0 && at < end_of_setup && *at) {
-        const char *path = at, *pattern = path + strlen(path) + 1;
-        r = modules_load(e->modules, path, pattern, reterr);
-        at = pattern + strlen(pattern) + 1;
-    }
-    return r;
 }
 
 static void say_hello(struct executor *e, const char *error)
@@ -246,7 +224,8 @@ _Noreturn void executor_main(int socket, int board, int cancel)
     const struct frame *setup = next_frame(&e);
     if (setup->kind != FRAME_SETUP)
         end();
-    int r = load(&e, setup, &err);
+    struct span handlers = { (const char *)(setup + 1), setup->size - sizeof(*setup) };
+    int r = handler_set_load(&e.handlers, handlers, &err);
     say_hello(&e, r ? (err.text[0] ? err.text : "out of memory") : "");
     if (r)
         end();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An executor process: loads modules and runs jobs, one after the other.
+ * An executor process: loads handlers and runs jobs, one after the other.
  *
  * It is forked from the zygote, so it has no thread, no connection and no secret. It blocks only in reading its socket and in
  * handlers. An answer is complete in shared memory before the next job starts; it is written to the socket when there is

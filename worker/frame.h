@@ -52,6 +52,7 @@ struct frame_job {
 
 enum frame_verdict_extra {
     FRAME_UNKNOWN_TYPE = 100, /* beside enum job_verdict: no loaded module has this type */
+    FRAME_CRASHED,            /* the command that ran it died of a signal */
 };
 
 /* Followed by the result, then the error. */

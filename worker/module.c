@@ -22,6 +22,16 @@ int modules_new(struct modules **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
+struct modules *modules_free(struct modules *m)
+{
+    if (!m)
+        return NULL;
+    free(m->handlers);
+    free(m->libraries);
+    free(m);
+    return NULL;
+}
+
 static bool pattern_matches(const char *pattern, const char *type)
 {
     size_t length = strlen(pattern);

@@ -14,6 +14,8 @@
 struct modules;
 
 int modules_new(struct modules **ret);
+/* The libraries stay loaded: what they registered may still be called. */
+struct modules *modules_free(struct modules *m);
 
 /*
  * Loads @path, if it is not loaded, and offers those of its types that match @pattern (a type, or "prefix.*").

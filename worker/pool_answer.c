@@ -37,6 +37,8 @@ static enum job_outcome outcome_of(int32_t verdict)
         return OUTCOME_SNOOZED;
     case FRAME_UNKNOWN_TYPE:
         return OUTCOME_UNKNOWN_TYPE;
+    case FRAME_CRASHED:
+        return OUTCOME_CRASHED;
     default:
         return OUTCOME_FAILED;
     }

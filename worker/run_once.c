@@ -12,22 +12,29 @@
 #include "base/uuid.h"
 #include "libjob/context.h"
 #include "libjob/program.h"
-#include "worker/module.h"
+#include "worker/frame.h"
+#include "worker/handler_set.h"
 
-static const char *const verdict_names[] = { "done", "retry", "fail", "snooze" };
+static const char *verdict_name(int verdict)
+{
+    static const char *const names[] = { "done", "retry", "fail", "snooze" };
+    return verdict == FRAME_CRASHED ? "crashed" : names[verdict];
+}
 
 static int print_answer(const struct job_context *ctx, int verdict)
 {
-    if (ctx->has_result)
-        printf("%.*s\n", (int)ctx->result.size, ctx->result.data);
+    if (ctx->has_result) {
+        fwrite(ctx->result.data, 1, ctx->result.size, stdout);
+        putchar('\n');
+    }
     if (verdict == JOB_DONE)
         return PROGRAM_FINE;
-    fprintf(stderr, "%s%s%s\n", verdict_names[verdict], ctx->error[0] ? ": " : "", ctx->error);
+    fprintf(stderr, "%s%s%s\n", verdict_name(verdict), ctx->error[0] ? ": " : "", ctx->error);
     return PROGRAM_FAILED;
 }
 
 static int run(const struct run_once *once, const struct config_handler *settings,
-               const struct job_handler *handler)
+               struct handler_set *handlers)
 {
     struct uuid id;
     char id_text[UUID_TEXT_SIZE];
@@ -42,11 +49,16 @@ static int run(const struct run_once *once, const struct config_handler *setting
         .attempt = 1,
         .max_attempts = settings->max_attempts,
         .delivery = 1,
+        .timeout_us = settings->timeout_us,
+        .cancel_fd = -1,
     };
     uuid_new(&id);
     ctx.id = uuid_format(&id, id_text);
     job_context_reset(&ctx);
-    int status = print_answer(&ctx, job_context_run(&ctx, handler));
+    int verdict = handler_set_run(handlers, &ctx);
+    if (verdict == FRAME_UNKNOWN_TYPE)
+        fprintf(stderr, "jobworkerd: the module has no such type\n");
+    int status = verdict == FRAME_UNKNOWN_TYPE ? PROGRAM_USAGE : print_answer(&ctx, verdict);
     job_context_done(&ctx);
     return status;
 }
@@ -66,7 +78,8 @@ static int await_child(pid_t child)
 
 static int load_and_run(const struct job_config *config, const struct run_once *once)
 {
-    struct modules *modules;
+    _cleanup_(handler_set_free_cleanup) struct handler_set *handlers = NULL;
+    _cleanup_buf_ struct buf setup = { 0 };
     struct err err = { 0 };
     const struct config_handler *settings = config_find_handler(config, span_from_string(once->type));
     if (!settings) {
@@ -77,16 +90,12 @@ static int load_and_run(const struct job_config *config, const struct run_once *
         fprintf(stderr, "jobworkerd: --payload: expected JSON\n");
         return PROGRAM_USAGE;
     }
-    if (modules_new(&modules) < 0)
-        return PROGRAM_FAILED;
-    const struct job_handler *handler = modules_load(modules, settings->path, settings->type, &err) == 0
-                                            ? modules_find(modules, once->type)
-                                            : NULL;
-    if (!handler) {
-        fprintf(stderr, "jobworkerd: %s\n", err.text[0] ? err.text : "the module has no such type");
+    handler_set_put(&setup, settings);
+    if (setup.failed || handler_set_load(&handlers, (struct span){ setup.data, setup.size }, &err) < 0) {
+        fprintf(stderr, "jobworkerd: %s\n", err.text[0] ? err.text : "out of memory");
         return PROGRAM_USAGE;
     }
-    return run(once, settings, handler);
+    return run(once, settings, handlers);
 }
 
 int run_once(const struct job_config *config, const struct run_once *once)

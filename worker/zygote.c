@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "worker/children.h"
 #include "worker/executor.h"
 
 enum request_kind { REQUEST_SPAWN, REQUEST_KILL };
@@ -220,29 +221,9 @@ static void reap(int worker)
     }
 }
 
-/* Kills every child, also those that escaped into other sessions and were inherited by the subreaper. */
-static bool kill_children(void)
-{
-    char path[64], pid[16];
-    snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-    FILE *list = fopen(path, "re");
-    bool any = false;
-    while (list && fscanf(list, "%15s", pid) == 1) {
-        pid_t child = (pid_t)atoi(pid);
-        kill(-child, SIGKILL);
-        kill(child, SIGKILL);
-        any = true;
-    }
-    if (list)
-        fclose(list);
-    return any;
-}
-
 static _Noreturn void end_with_children(void)
 {
-    while (kill_children())
-        while (waitpid(-1, NULL, 0) > 0) {
-        }
+    children_end();
     _exit(0);
 }
 

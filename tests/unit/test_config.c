@@ -242,7 +242,8 @@ START_TEST(broken_configurations_say_why)
         { "queues = ( { name = \"a\"; rate = 5; } );",
           "1: queues[0].rate: unknown key; the nearest known key is \"name\"" },
         { "handlers = (\n{ path = \"/a.so\"; } );", "2: handlers[0].type: is missing" },
-        { "handlers = (\n{ type = \"a\"; } );", "2: handlers[0].path: is missing" },
+        { "handlers = (\n{ type = \"a\"; } );",
+          "2: handlers[0].path: is missing; a handler of kind \"module\" needs it" },
         { "handlers = ( { type = \"a\"; path = \"\"; } );",
           "1: handlers[0].path: expected a string of 1 to 4096 bytes, found \"\"" },
         { "handlers = ( { type = \"*\"; path = \"/a.so\"; } );",
@@ -251,10 +252,16 @@ START_TEST(broken_configurations_say_why)
         { "handlers = ( { type = \"a*\"; path = \"/a.so\"; } );",
           "1: handlers[0].type: expected a job type, [A-Za-z][A-Za-z0-9_.-]{0,127}, or a prefix of types with \".*\" "
           "behind it, found \"a*\"" },
+        { HANDLER "\nargv = ( \"/bin/true\" ); } );",
+          "2: handlers[0].argv: is only for handlers of kind \"command\"" },
         { HANDLER "kind = \"command\"; } );",
-          "1: handlers[0].kind: expected \"module\", the only kind of handler that this version runs, found "
-          "\"command\"" },
-        { HANDLER "kind = \"modul\"; } );", "1: handlers[0].kind: expected \"module\", found \"modul\"" },
+          "1: handlers[0].path: is only for handlers of kind \"module\"" },
+        { "handlers = (\n{ type = \"a\"; kind = \"command\"; } );",
+          "2: handlers[0].argv: is missing; a handler of kind \"command\" needs it" },
+        { "handlers = (\n{ type = \"a\"; kind = \"command\"; argv = ( ); } );",
+          "2: handlers[0].argv: expected 1 to 256 elements, found 0" },
+        { HANDLER "kind = \"modul\"; } );",
+          "1: handlers[0].kind: expected \"module\" or \"command\", found \"modul\"" },
         { HANDLER "\nqueue = \"mail\"; } );",
           "2: handlers[0].queue: queue \"mail\" is not declared; the nearest declared queue is \"default\"; to "
           "declare it, write queues = ( { name = \"mail\"; } )" },
@@ -444,8 +451,26 @@ START_TEST(example_configuration_loads)
 }
 END_TEST
 
-SUITE_MAIN("config", empty_file_is_all_defaults, handler_defaults_are_the_documented_ones,
-           everything_can_be_set, defaults_follow_other_options, broken_configurations_say_why,
-           rules_of_the_servers_name_the_place, passwords_are_never_printed,
+START_TEST(command_starts_at_the_directory_of_the_configuration)
+{
+    make_directory();
+    _cleanup_config_ struct job_config *c =
+        load("handlers = ( { type = \"a\"; kind = \"command\"; argv = ( \"bin/a.sh\", \"b/c\" ); },\n"
+             "{ type = \"b\"; kind = \"command\"; argv = ( \"/bin/true\" ); } );");
+    char expected[128];
+    snprintf(expected, sizeof(expected), "%s/bin/a.sh", directory);
+    ck_assert_int_eq(c->handlers[0].kind, CONFIG_KIND_COMMAND);
+    ck_assert_uint_eq(c->handlers[0].n_argv, 2);
+    ck_assert_str_eq(c->handlers[0].argv[0], expected);
+    ck_assert_str_eq(c->handlers[0].argv[1], "b/c");
+    ck_assert_str_eq(c->handlers[1].argv[0], "/bin/true");
+    ck_assert_ptr_null(c->handlers[1].path);
+    remove_directory();
+}
+END_TEST
+
+SUITE_MAIN("config", command_starts_at_the_directory_of_the_configuration, empty_file_is_all_defaults,
+           handler_defaults_are_the_documented_ones, everything_can_be_set, defaults_follow_other_options,
+           broken_configurations_say_why, rules_of_the_servers_name_the_place, passwords_are_never_printed,
            environment_names_the_file_and_the_two_addresses, only_the_default_file_may_be_absent,
            handler_is_found_exactly_then_by_the_longest_prefix, example_configuration_loads)
