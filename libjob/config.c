@@ -247,6 +247,7 @@ static int check_kind(const struct load *load, size_t i)
     } rules[] = {
         { CONFIG_KIND_MODULE, "module", "path", handler->path != NULL },
         { CONFIG_KIND_COMMAND, "command", "argv", handler->n_argv > 0 },
+        { CONFIG_KIND_HTTP, "http", "url", handler->url != NULL },
     };
     for (size_t k = 0; k < ARRAY_SIZE(rules); k++) {
         char key[KEY_SIZE];
@@ -258,6 +259,11 @@ static int check_kind(const struct load *load, size_t i)
                              is_own ? "is missing; a handler of kind \"%s\" needs it"
                                     : "is only for handlers of kind \"%s\"",
                              rules[k].name);
+    }
+    if (handler->n_allow && handler->kind != CONFIG_KIND_HTTP) {
+        char key[KEY_SIZE];
+        snprintf(key, sizeof(key), "handlers[%zu].allow", i);
+        return option_refuse(load->file, load->reterr, key, "is only for handlers of kind \"http\"");
     }
     return 0;
 }

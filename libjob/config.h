@@ -25,7 +25,7 @@ enum config_outcome {
 };
 
 enum config_transport { CONFIG_TRANSPORT_KAFKA };
-enum config_kind { CONFIG_KIND_MODULE, CONFIG_KIND_COMMAND };
+enum config_kind { CONFIG_KIND_MODULE, CONFIG_KIND_COMMAND, CONFIG_KIND_HTTP };
 
 struct config_property {
     char *name;
@@ -48,6 +48,9 @@ struct config_handler {
     char *path;    /* module: absolute; else NULL */
     char **argv;   /* command: the first is absolute */
     size_t n_argv; /* command: at least 1; else 0 */
+    char *url;     /* http; else NULL */
+    char **allow;  /* http: hosts and networks that it may reach although they are not public */
+    size_t n_allow;
     char *queue;
     int64_t timeout_us;
     int max_attempts;

@@ -39,11 +39,18 @@ static const char *check_type(const char *text)
                : "expected a job type, [A-Za-z][A-Za-z0-9_.-]{0,127}, or a prefix of types with \".*\" behind it";
 }
 
+static const char *check_url(const char *text)
+{
+    return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0
+               ? NULL
+               : "expected a URL that begins with \"http://\" or \"https://\"";
+}
+
 /* --- The rows ------------------------------------------------------------------------------------------------------- */
 
 static const char *const transports[] = { "kafka", NULL };
 static const char *const kinds[] = {
-    [CONFIG_KIND_MODULE] = "module", [CONFIG_KIND_COMMAND] = "command", NULL
+    [CONFIG_KIND_MODULE] = "module", [CONFIG_KIND_COMMAND] = "command", [CONFIG_KIND_HTTP] = "http", NULL
 };
 static const char *const backoffs[] = {
     [BACKOFF_POLYNOMIAL] = "polynomial",
@@ -299,7 +306,7 @@ static const struct option_row handler_rows[] = {
       .names = kinds,
       .preset = "module",
       .help =
-          "What runs the job: a shared object in an executor process, or a program started for each job" },
+          "What runs the job: a shared object in an executor process, a program started for each job, or a web service that gets it posted" },
     { .key = "path",
       .type = OPTION_STRING,
       AT(config_handler, path),
@@ -315,6 +322,20 @@ static const struct option_row handler_rows[] = {
       .help =
           "The command and its arguments, run without a shell; a relative path of the command starts at the "
           "directory of the configuration file" },
+    { .key = "url",
+      .type = OPTION_STRING,
+      AT(config_handler, url),
+      .check = check_url,
+      .preset_help = "none; kind \"http\" needs it",
+      .help = "Where jobs are posted to" },
+    { .key = "allow",
+      .type = OPTION_STRINGS,
+      LIST_AT(config_handler, allow),
+      .max = 256,
+      .preset_help = "public addresses only",
+      .help =
+          "With `url`: host names, addresses and networks like \"10.1.0.0/16\" that may be reached although they are "
+          "loopback, private or reserved" },
     { .key = "queue",
       .type = OPTION_STRING,
       AT(config_handler, queue),

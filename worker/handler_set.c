@@ -8,13 +8,16 @@
 #include "libjob/context.h"
 #include "worker/command.h"
 #include "worker/frame.h"
+#include "worker/http.h"
 #include "worker/module.h"
 
 /* Owns its strings in one piece: type, NUL, then each word with its NUL. */
 struct entry {
     enum config_kind kind;
     char *text;
-    char **words; /* command: argv, NULL-terminated; module: the path */
+    char **words; /* NULL-terminated; command: argv; module: the path; http: the URL, then what is allowed */
+    size_t n_words;
+    struct http *http;
 };
 
 struct handler_set {
@@ -35,15 +38,23 @@ static void put_string(struct buf *out, const char *string)
     buf_append(out, string, strlen(string) + 1);
 }
 
+static void put_words(struct buf *out, struct head *head, char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        put_string(out, words[i]);
+    head->n_words += (uint32_t)n;
+}
+
 void handler_set_put(struct buf *out, const struct config_handler *handler)
 {
     size_t start = out->size;
-    bool is_command = handler->kind == CONFIG_KIND_COMMAND;
-    struct head head = { (uint32_t)handler->kind, is_command ? (uint32_t)handler->n_argv : 1, 0 };
+    struct head head = { .kind = (uint32_t)handler->kind };
     buf_append(out, &head, sizeof(head));
     put_string(out, handler->type);
-    for (size_t i = 0; i < head.n_words; i++)
-        put_string(out, is_command ? handler->argv[i] : handler->path);
+    put_words(out, &head, &handler->path, handler->path ? 1 : 0);
+    put_words(out, &head, handler->argv, handler->n_argv);
+    put_words(out, &head, &handler->url, handler->url ? 1 : 0);
+    put_words(out, &head, handler->allow, handler->n_allow);
     if (out->failed)
         return;
     head.size = (uint32_t)(out->size - start - sizeof(head));
@@ -71,18 +82,28 @@ static int add_entry(struct handler_set *set, const struct head *head, const cha
         return -ENOMEM;
     set->entries = grown;
     struct entry *entry = &grown[set->n++];
-    *entry = (struct entry){ head->kind, malloc(head->size), calloc(head->n_words + 1, sizeof(char *)) };
+    *entry = (struct entry){
+        .kind = head->kind,
+        .text = malloc(head->size),
+        .words = calloc(head->n_words + 1, sizeof(char *)),
+        .n_words = head->n_words,
+    };
     if (!entry->text || !entry->words)
         return -ENOMEM;
     memcpy(entry->text, strings, head->size);
     return split(entry, head);
 }
 
-static int load_entry(struct handler_set *set, const struct entry *entry, struct err *reterr)
+static int load_entry(struct handler_set *set, struct entry *entry, struct err *reterr)
 {
-    if (entry->kind == CONFIG_KIND_COMMAND)
+    switch (entry->kind) {
+    case CONFIG_KIND_COMMAND:
         return command_check(entry->words[0], reterr);
-    return modules_load(set->modules, entry->words[0], entry->text, reterr);
+    case CONFIG_KIND_HTTP:
+        return http_new(&entry->http, entry->words[0], entry->words + 1, entry->n_words - 1, reterr);
+    default:
+        return modules_load(set->modules, entry->words[0], entry->text, reterr);
+    }
 }
 
 int handler_set_load(struct handler_set **ret, struct span bytes, struct err *reterr)
@@ -97,7 +118,7 @@ int handler_set_load(struct handler_set **ret, struct span bytes, struct err *re
         at += sizeof(head);
         if (head.size == 0)
             break;
-        if (head.size > (size_t)(end - at) || at[head.size - 1] != 0)
+        if (head.n_words == 0 || head.size > (size_t)(end - at) || at[head.size - 1] != 0)
             return -EBADMSG;
         r = add_entry(set, &head, at);
         if (r == 0)
@@ -113,6 +134,7 @@ struct handler_set *handler_set_free(struct handler_set *set)
     if (!set)
         return NULL;
     for (size_t i = 0; i < set->n; i++) {
+        http_free(set->entries[i].http);
         free(set->entries[i].text);
         free(set->entries[i].words);
     }
@@ -150,6 +172,8 @@ int handler_set_run(struct handler_set *set, struct job_context *ctx)
     const struct entry *entry = find_entry(set, ctx->type);
     if (entry && entry->kind == CONFIG_KIND_COMMAND)
         return command_run(ctx, entry->words);
+    if (entry && entry->kind == CONFIG_KIND_HTTP)
+        return http_run(entry->http, ctx);
     const struct job_handler *handler = entry ? modules_find(set->modules, ctx->type) : NULL;
     return handler ? job_context_run(ctx, handler) : FRAME_UNKNOWN_TYPE;
 }

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "tests/support/harness.h"
+#include "tests/support/http_service.h"
 #include "tests/support/suite.h"
 
 /* A type that is run by a script of sh(1); fast retries. */
@@ -91,6 +92,20 @@ START_TEST(drain_interrupts_a_command_without_spending_anything)
 }
 END_TEST
 
+START_TEST(job_whose_executor_is_killed_in_the_middle_is_run_again)
+{
+    struct site *site = start_worker(
+        COMMAND("orphan", "test $JOB_DELIVERY = 2 && exit 0; kill -KILL $PPID; exec sleep 1000"));
+    struct site_daemon *worker = site_start_worker(site);
+    enqueue(site, "orphan", "{}");
+    site_await(site, 20, "SELECT state = 'succeeded' AND delivery = 2 AND attempt = 1 FROM job.result");
+    ck_assert(site_ask(
+        site, "SELECT outcome = 'crashed' AND error = 'killed by signal 9 (Killed)' FROM job.attempt"));
+    site_stop(worker);
+    site_free(site);
+}
+END_TEST
+
 START_TEST(worker_whose_command_is_missing_says_so)
 {
     struct site *site =
@@ -119,6 +134,59 @@ START_TEST(command_is_run_once_without_servers)
 }
 END_TEST
 
+/* Handlers of kind http for the service's paths; the last one may not reach it. */
+static char *http_handlers(int port)
+{
+    static const char *const elements[][3] = {
+        { "good", "echo", "allow = ( \"127.0.0.1\" );" },
+        { "flaky", "flaky", "allow = ( \"127.0.0.1\" );" },
+        { "bad", "status/422", "allow = ( \"127.0.0.1\" );" },
+        { "moved", "redirect", "allow = ( \"127.0.0.1\" );" },
+        { "broken", "status/500", "allow = ( \"127.0.0.1\" );" },
+        { "closed", "echo", "" },
+    };
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    for (size_t i = 0; i < ARRAY_SIZE(elements); i++)
+        fprintf(
+            out,
+            "%s{ type = \"%s\"; kind = \"http\"; url = \"http://127.0.0.1:%d/%s\"; queue = \"work\"; max_attempts = 2; "
+            "backoff: { kind = \"constant\"; base = \"50ms\"; }; %s }",
+            i ? ", " : "", elements[i][0], port, elements[i][1], elements[i][2]);
+    fclose(out);
+    return text;
+}
+
+START_TEST(status_decides_what_becomes_of_the_job)
+{
+    int port = http_service_start();
+    char *handlers = http_handlers(port);
+    struct site *site = start_worker(handlers);
+    free(handlers);
+    site_start_worker(site);
+    static const char *const types[] = { "good", "flaky", "bad", "moved", "broken", "closed" };
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        enqueue(site, types[i], "{\"n\": 1}");
+    site_await(site, 40, "SELECT count(*) = 6 FROM job.result");
+    char *ends = site_ask_text(site, "SELECT string_agg(concat_ws('/', type, state, reason, attempt), ' ' "
+                                     "ORDER BY type) FROM job.result");
+    ck_assert_str_eq(ends,
+                     "bad/dead/failed/1 broken/dead/exhausted/2 closed/dead/exhausted/2 flaky/succeeded/2 "
+                     "good/succeeded/1 moved/dead/failed/1");
+    free(ends);
+    ck_assert(site_ask(site, "SELECT result = '{\"n\": 1}' FROM job.result WHERE type = 'flaky'"));
+    ck_assert(site_ask(site,
+                       "SELECT result #>> '{}' LIKE '%%idempotency-key: ' || id || '%%' FROM job.result "
+                       "WHERE type = 'good'"));
+    ck_assert(site_ask(site, "SELECT error = 'status 422: said 422' FROM job.dead WHERE type = 'bad'"));
+    ck_assert(site_ask(site, "SELECT error LIKE '%%127.0.0.1 is not a public address%%' FROM job.dead "
+                             "WHERE type = 'closed'"));
+    site_free(site);
+}
+END_TEST
+
 SUITE_MAIN("handlers", command_gets_its_job_and_its_output_is_the_result,
            exit_status_decides_what_becomes_of_the_job, drain_interrupts_a_command_without_spending_anything,
-           worker_whose_command_is_missing_says_so, command_is_run_once_without_servers)
+           job_whose_executor_is_killed_in_the_middle_is_run_again, worker_whose_command_is_missing_says_so,
+           command_is_run_once_without_servers, status_decides_what_becomes_of_the_job)
