@@ -225,14 +225,29 @@ static void read_rest(struct command *c, int *fd)
         read_some(c, fd);
 }
 
+/* Read first: what was meant for an earlier job must not wake poll() for ever. */
+static void pass_on_cancel(const struct command *c)
+{
+    uint64_t count;
+    ssize_t n = read(c->ctx->cancel_fd, &count, sizeof(count));
+    (void)n; /* empty is fine */
+    if (job_context_is_cancelled(c->ctx))
+        kill(c->pid, SIGTERM);
+}
+
 static void await_end(struct command *c)
 {
     for (;;) {
-        struct pollfd fds[] = { { c->output, POLLIN, 0 }, { c->errors, POLLIN, 0 }, { c->ended, POLLIN, 0 } };
+        struct pollfd fds[] = { { c->output, POLLIN, 0 },
+                                { c->errors, POLLIN, 0 },
+                                { c->ended, POLLIN, 0 },
+                                { c->ctx->cancel_fd, POLLIN, 0 } };
         if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
             continue; /* EINTR */
         if (fds[2].revents)
             break;
+        if (fds[3].revents)
+            pass_on_cancel(c);
         if (fds[0].revents)
             read_some(c, &c->output);
         if (fds[1].revents)

@@ -6,7 +6,7 @@
  * output is the result; what exceeds JOB_MAX_RESULT_SIZE is read and dropped. Standard error is passed on to the executor's,
  * its last lines are the text of an error. No other descriptor is open, and the environment is made here.
  *
- * The command is in the executor's process group: who kills that group kills both. SIGTERM is meant for the command while
+ * A job that is to stop is passed on as SIGTERM. The command is in the executor's process group: who kills that group kills both. SIGTERM is meant for the command while
  * one runs: if it answers all the same (0, 65, 75) the answer counts, otherwise the executor dies of the signal as
  * it would have without a command.
  *

@@ -92,6 +92,21 @@ START_TEST(drain_interrupts_a_command_without_spending_anything)
 }
 END_TEST
 
+START_TEST(command_that_runs_for_its_timeout_is_stopped)
+{
+    struct site *site =
+        start_worker("{ type = \"slow\"; kind = \"command\"; argv = ( \"/bin/sh\", \"-c\", "
+                     "\"sleep 1000 & exec sleep 1000\" ); queue = \"work\"; timeout = \"200ms\"; "
+                     "max_attempts = 1; }");
+    site_start_worker(site);
+    enqueue(site, "slow", "{}");
+    site_await(site, 20, "SELECT state = 'dead' AND reason = 'exhausted' FROM job.result");
+    ck_assert(
+        site_ask(site, "SELECT outcome = 'timeout' AND finished_at - started_at < '4 s' FROM job.attempt"));
+    site_free(site);
+}
+END_TEST
+
 START_TEST(job_whose_executor_is_killed_in_the_middle_is_run_again)
 {
     struct site *site = start_worker(
@@ -186,7 +201,8 @@ START_TEST(status_decides_what_becomes_of_the_job)
 }
 END_TEST
 
-SUITE_MAIN("handlers", command_gets_its_job_and_its_output_is_the_result,
-           exit_status_decides_what_becomes_of_the_job, drain_interrupts_a_command_without_spending_anything,
+SUITE_MAIN("handlers", command_that_runs_for_its_timeout_is_stopped,
+           command_gets_its_job_and_its_output_is_the_result, exit_status_decides_what_becomes_of_the_job,
+           drain_interrupts_a_command_without_spending_anything,
            job_whose_executor_is_killed_in_the_middle_is_run_again, worker_whose_command_is_missing_says_so,
            command_is_run_once_without_servers, status_decides_what_becomes_of_the_job)

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -211,6 +212,22 @@ static int run_in_group(const char *script)
     return status;
 }
 
+START_TEST(job_that_is_to_stop_is_told_by_sigterm)
+{
+    _Atomic uint32_t cancelled = 9;
+    int event = eventfd(1, EFD_CLOEXEC);
+    set_job("", 0);
+    ctx.seq = 9;
+    ctx.cancelled = &cancelled;
+    ctx.cancel_fd = event;
+    int64_t before_us = clock_mono_us();
+    ck_assert_int_eq(run("exec sleep 1000"), FRAME_CRASHED);
+    ck_assert_str_eq(ctx.error, "killed by signal 15 (Terminated)");
+    ck_assert_int_lt(clock_mono_us() - before_us, 10 * USEC_PER_SEC);
+    close(event);
+}
+END_TEST
+
 START_TEST(answer_after_sigterm_counts)
 {
     int status = run_in_group("trap 'kill $!; exit 75' TERM; sleep 100 & echo up >&2; wait");
@@ -231,5 +248,5 @@ SUITE_MAIN("command", payload_goes_in_and_standard_output_is_the_result, silent_
            exit_status_is_the_verdict, environment_is_the_job_and_little_else, command_has_three_descriptors,
            large_payload_that_nobody_reads_blocks_nobody, result_has_a_limit,
            of_much_standard_error_the_last_lines_are_kept, nothing_that_a_command_left_behind_survives_it,
-           command_that_cannot_be_run_is_named, answer_after_sigterm_counts,
-           executor_dies_of_sigterm_with_its_command)
+           command_that_cannot_be_run_is_named, job_that_is_to_stop_is_told_by_sigterm,
+           answer_after_sigterm_counts, executor_dies_of_sigterm_with_its_command)
