@@ -68,10 +68,20 @@ struct config_database {
     char *url; /* what PQconnectdb() takes */
 };
 
+/* Of each executor; 0: as the worker has it. */
+struct config_limits {
+    int64_t memory_bytes, file_bytes;
+    int processes, files;
+};
+
 struct config_worker {
     struct config_worker_queue *queues; /* at least one */
     size_t n_queues;
     int executors_min, executors_max;
+    int64_t executor_idle_us;
+    int recycle_jobs;             /* 0: never */
+    int64_t recycle_memory_bytes; /* 0: never */
+    struct config_limits limits;
     int64_t drain_timeout_us;
     int64_t kill_grace_us;
     int64_t handover_after_us;

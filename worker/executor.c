@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "libjob/context.h"
+#include "worker/children.h"
 #include "worker/frame.h"
 #include "worker/handler_set.h"
 
@@ -159,6 +162,12 @@ static void clear_cancelled(struct executor *e)
     (void)n; /* empty is fine */
 }
 
+static void end_children(void)
+{
+    if (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD)
+        children_end();
+}
+
 static void run_job(struct executor *e, const struct frame_job *job)
 {
     char fence[48];
@@ -175,6 +184,7 @@ static void run_job(struct executor *e, const struct frame_job *job)
     e->ctx.seq = job->seq;
     e->ctx.deadline_us = job->timeout_us ? answer.started_us + job->timeout_us : 0;
     answer.verdict = handler_set_run(e->handlers, &e->ctx);
+    end_children();
     answer.finished_us = clock_mono_us();
     answer.cpu_us = cpu_us() - cpu_before_us;
     answer.peak_kib = peak_kib();
@@ -185,19 +195,39 @@ static void run_job(struct executor *e, const struct frame_job *job)
 
 /* --- Start ------------------------------------------------------------------------------------------------------------- */
 
-void executor_put_setup(struct buf *out, const struct config_handler *handlers, size_t n)
+void executor_put_setup(struct buf *out, const struct job_config *config)
 {
     size_t start = out->size;
-    struct frame head = { .kind = FRAME_SETUP };
-    buf_append(out, &head, sizeof(head));
-    for (size_t i = 0; i < n; i++)
-        handler_set_put(out, &handlers[i]);
+    struct frame_setup setup = { .head.kind = FRAME_SETUP, .limits = config->worker.limits };
+    buf_append(out, &setup, sizeof(setup));
+    for (size_t i = 0; i < config->n_handlers; i++)
+        handler_set_put(out, &config->handlers[i]);
     while ((out->size - start) % 8)
         buf_append_char(out, 0);
     if (out->failed)
         return;
-    head.size = (uint32_t)(out->size - start);
-    memcpy(out->data + start, &head, sizeof(head));
+    setup.head.size = (uint32_t)(out->size - start);
+    memcpy(out->data + start, &setup, sizeof(setup));
+}
+
+/* Never above what this process may have anyway. */
+static void set_limit(__rlimit_resource_t resource, int64_t wanted)
+{
+    struct rlimit limit;
+    if (!wanted || getrlimit(resource, &limit) < 0)
+        return;
+    if ((rlim_t)wanted < limit.rlim_max)
+        limit.rlim_max = (rlim_t)wanted;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(resource, &limit);
+}
+
+static void set_limits(const struct config_limits *limits)
+{
+    set_limit(RLIMIT_DATA, limits->memory_bytes);
+    set_limit(RLIMIT_NPROC, limits->processes);
+    set_limit(RLIMIT_NOFILE, limits->files);
+    set_limit(RLIMIT_FSIZE, limits->file_bytes);
 }
 
 static void say_hello(struct executor *e, const char *error)
@@ -221,10 +251,12 @@ _Noreturn void executor_main(int socket, int board, int cancel)
     close(board);
     e.ctx.cancelled = &e.board->cancelled;
     e.ctx.cancel_fd = cancel;
-    const struct frame *setup = next_frame(&e);
-    if (setup->kind != FRAME_SETUP)
+    const struct frame_setup *setup = (const struct frame_setup *)(const void *)next_frame(&e);
+    if (setup->head.kind != FRAME_SETUP || setup->head.size < sizeof(*setup))
         end();
-    struct span handlers = { (const char *)(setup + 1), setup->size - sizeof(*setup) };
+    struct span handlers = { (const char *)(setup + 1), setup->head.size - sizeof(*setup) };
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    set_limits(&setup->limits);
     int r = handler_set_load(&e.handlers, handlers, &err);
     say_hello(&e, r ? (err.text[0] ? err.text : "out of memory") : "");
     if (r)

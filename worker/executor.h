@@ -5,6 +5,9 @@
  * It is forked from the zygote, so it has no thread, no connection and no secret. It blocks only in reading its socket and in
  * handlers. An answer is complete in shared memory before the next job starts; it is written to the socket when there is
  * no other job waiting, or after EXECUTOR_HOLD_US. When the socket closes, it ends.
+ *
+ * Whatever processes a job leaves behind are its children, also those that tried to get away (it is their subreaper), and end with
+ * the job.
  */
 #pragma once
 
@@ -17,5 +20,5 @@
 /* Never returns. @socket: to the worker; @board: descriptor of the shared page (worker/frame.h); @cancel: eventfd beside it. */
 _Noreturn void executor_main(int socket, int board, int cancel);
 
-/* The SETUP frame for these handlers. */
-void executor_put_setup(struct buf *out, const struct config_handler *handlers, size_t n);
+/* The SETUP frame for this configuration. */
+void executor_put_setup(struct buf *out, const struct job_config *config);

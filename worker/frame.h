@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "base/uuid.h"
+#include "libjob/config.h"
 #include "libjob/context.h"
 
 #define FRAME_MAX_SIZE (4u << 20)
@@ -35,6 +36,12 @@ enum frame_kind {
 struct frame {
     uint32_t size; /* of all, this header included */
     uint32_t kind;
+};
+
+/* Followed by the handlers (worker/handler_set.h). */
+struct frame_setup {
+    struct frame head;
+    struct config_limits limits;
 };
 
 /* Followed by the strings named below, each with its NUL, then the payload and a NUL. */

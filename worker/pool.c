@@ -48,6 +48,8 @@ static void forget(struct executor *e)
     e->pid = 0;
     e->last_seq = 0;
     e->stop_stage = STOP_NONE;
+    e->worn = false;
+    e->n_done = 0;
     e->state = EXECUTOR_ABSENT;
 }
 
@@ -73,7 +75,7 @@ static int spawn(struct executor *e)
         return r;
     }
     e->state = EXECUTOR_STARTING;
-    executor_put_setup(&e->out, p->config->handlers, p->config->n_handlers);
+    executor_put_setup(&e->out, p->config);
     return 0;
 }
 
@@ -113,13 +115,63 @@ bool pool_is_proven(const struct pool *p)
     return p->proven;
 }
 
+/* --- Fewer of them --------------------------------------------------------------------------------------------------------- */
+
+void executor_retire(struct executor *e)
+{
+    e->state = EXECUTOR_DYING;
+    shutdown(e->socket, SHUT_WR); /* it reads the end, and the zygote tells when it is gone */
+}
+
+static void watch_idle(struct executor *e)
+{
+    struct pool *p = e->pool;
+    e->idle_us = clock_mono_us();
+    if (sd_event_source_get_enabled(p->idle_timer, NULL))
+        return;
+    sd_event_source_set_time_relative(p->idle_timer, (uint64_t)p->config->worker.executor_idle_us);
+    sd_event_source_set_enabled(p->idle_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct pool *p = userdata;
+    int64_t idle_us = p->config->worker.executor_idle_us, old_us = clock_mono_us() - idle_us,
+            next_us = INT64_MAX;
+    int ready = 0;
+    (void)usec;
+    for (uint32_t i = 0; i < p->max; i++)
+        ready += p->executors[i].state == EXECUTOR_READY;
+    for (uint32_t i = p->max; i-- > 0;) {
+        struct executor *e = &p->executors[i];
+        if (e->state != EXECUTOR_READY || e->n_jobs || ready <= p->config->worker.executors_min)
+            continue;
+        if (e->idle_us <= old_us) {
+            executor_retire(e);
+            ready--;
+        } else if (e->idle_us < next_us) {
+            next_us = e->idle_us;
+        }
+    }
+    if (next_us < INT64_MAX) {
+        sd_event_source_set_time(source, (uint64_t)(next_us + idle_us));
+        sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    }
+    return 0;
+}
+
 void executor_take_job(struct executor *e, struct job *job)
 {
     list_remove(&job->link);
     e->n_jobs--;
     e->pool->n_running--;
-    if (e->n_jobs == 0)
-        e->has_long = false;
+    if (e->n_jobs > 0)
+        return;
+    e->has_long = false;
+    if (e->worn)
+        executor_retire(e);
+    else
+        watch_idle(e);
 }
 
 static struct executor *find_pid(struct pool *p, pid_t pid)
@@ -138,8 +190,12 @@ static void on_exit_of(struct pool *p, const struct zygote_exit *exit)
     bool never_ready = e->state == EXECUTOR_STARTING;
     answer_on_exit(e, exit);
     forget(e);
-    if (!never_ready || p->draining)
+    if (p->draining)
         return;
+    if (!never_ready) {
+        pool_start_minimum(p);
+        return;
+    }
     if (!p->proven)
         p->owner.broken("an executor died while it loaded the handlers", p->owner.userdata);
     else
@@ -183,7 +239,7 @@ static int on_zygote(sd_event_source *source, int fd, uint32_t events, void *use
 
 static bool has_room(const struct executor *e, bool is_short)
 {
-    if (e->state != EXECUTOR_READY)
+    if (e->state != EXECUTOR_READY || e->worn)
         return false;
     return e->n_jobs == 0 || (is_short && !e->has_long && e->n_jobs < POOL_DEPTH);
 }
@@ -450,10 +506,13 @@ int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_co
         r = sd_event_add_time(event, &p->stall_timer, CLOCK_MONOTONIC, 0, 1000, on_stall_look, p);
     if (r >= 0)
         r = sd_event_add_time(event, &p->respawn_timer, CLOCK_MONOTONIC, 0, 1000, on_respawn, p);
+    if (r >= 0)
+        r = sd_event_add_time(event, &p->idle_timer, CLOCK_MONOTONIC, 0, 1000, on_idle, p);
     if (r < 0)
         return r;
     sd_event_source_set_enabled(p->stall_timer, SD_EVENT_OFF);
     sd_event_source_set_enabled(p->respawn_timer, SD_EVENT_OFF);
+    sd_event_source_set_enabled(p->idle_timer, SD_EVENT_OFF);
     *ret = steal(p);
     return 0;
 }
@@ -469,6 +528,7 @@ struct pool *pool_free(struct pool *p)
     sd_event_source_disable_unref(p->zygote_io);
     sd_event_source_disable_unref(p->stall_timer);
     sd_event_source_disable_unref(p->watch_timer);
+    sd_event_source_disable_unref(p->idle_timer);
     sd_event_source_disable_unref(p->respawn_timer);
     close(p->zygote);
     free(p->executors);

@@ -61,6 +61,15 @@ static void fill_from_answer(struct job *job, const struct frame_answer *answer,
         job->error = copy_of(error);
 }
 
+/* One that has done its share, or has grown too large, runs what it holds and is replaced. */
+static void note_wear(struct executor *e, int64_t peak_kib)
+{
+    const struct config_worker *config = &e->pool->config->worker;
+    e->n_done++;
+    e->worn |= (config->recycle_jobs && e->n_done >= config->recycle_jobs) ||
+               (config->recycle_memory_bytes && peak_kib > config->recycle_memory_bytes / 1024);
+}
+
 /* Answers come in the order of the jobs; one that is known already (page and socket both had it) finds none.
  * Return: false when it is not whole. */
 static bool take_answer(struct executor *e, const struct frame_answer *answer)
@@ -76,6 +85,7 @@ static bool take_answer(struct executor *e, const struct frame_answer *answer)
     if (stop_is_for(e, job))
         stop_settle(e, job);
     job_type_learn(job->type, answer->finished_us - answer->started_us);
+    note_wear(e, answer->peak_kib);
     executor_take_job(e, job);
     e->pool->owner.finished(job, e->pool->owner.userdata);
     return true;

@@ -26,7 +26,10 @@ struct executor {
     struct list jobs; /* in the order of their seq */
     size_t n_jobs;
     uint32_t last_seq;
-    bool has_long; /* holds a job that is not known to be short */
+    bool has_long;   /* holds a job that is not known to be short */
+    bool worn;       /* to be replaced: takes no more jobs */
+    int n_done;      /* jobs that it has answered */
+    int64_t idle_us; /* since when it has no job */
 
     /* its running job is being stopped, and ends with this outcome, unless it is done after all */
     enum stop_stage stop_stage;
@@ -39,7 +42,7 @@ struct executor {
 struct pool {
     sd_event *event;
     int zygote;
-    sd_event_source *zygote_io, *stall_timer, *respawn_timer;
+    sd_event_source *zygote_io, *stall_timer, *respawn_timer, *idle_timer;
     sd_event_source *watch_timer; /* to the next time-out or stage of stopping */
     int64_t watch_us;             /* when that is; 0: nothing to watch */
     const struct job_config *config;
@@ -59,6 +62,8 @@ struct job *executor_running_job(const struct executor *e);
 void pool_start_minimum(struct pool *p);
 /* Takes back what has not started; it goes to the owner's `unstarted`. */
 void executor_take_back(struct executor *e);
+/* It has no job and gets no more: it is told to end, and ends by itself. */
+void executor_retire(struct executor *e);
 /* Out of the executor's list. */
 void executor_take_job(struct executor *e, struct job *job);
 

@@ -124,6 +124,14 @@ static void arrange_fds(const int fds[ZYGOTE_N_FDS])
     syscall(SYS_close_range, EXECUTOR_FIRST_FD + ZYGOTE_N_FDS, ~0U, 0);
 }
 
+/* When memory runs out, the kernel is to take this process and not the worker. */
+static void prefer_as_oom_victim(void)
+{
+    _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : write(fd, "1000", 4);
+    (void)n; /* it is only preferred */
+}
+
 static _Noreturn void become_executor(const int fds[ZYGOTE_N_FDS], pid_t zygote)
 {
     reset_signals();
@@ -134,6 +142,8 @@ static _Noreturn void become_executor(const int fds[ZYGOTE_N_FDS], pid_t zygote)
     prctl(PR_SET_NAME, "jobexecutor");
     arrange_fds(fds);
     setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prefer_as_oom_victim();
     executor_main(EXECUTOR_FIRST_FD + ZYGOTE_SOCKET, EXECUTOR_FIRST_FD + ZYGOTE_BOARD,
                   EXECUTOR_FIRST_FD + ZYGOTE_CANCEL);
 }

@@ -158,6 +158,52 @@ static int do_snooze(struct job_context *ctx, const json_t *args)
     return JOB_SNOOZE;
 }
 
+/* Touches the memory, so that it is really there. */
+static int do_alloc(struct job_context *ctx, const json_t *args)
+{
+    int64_t mib = get_number(args, "mib", 1, 1 << 20);
+    char *memory = malloc((size_t)mib << 20);
+    if (!memory)
+        return job_retry(ctx, "no memory for %" PRId64 " MiB", mib);
+    for (int64_t i = 0; i < mib << 20; i += 4096)
+        memory[i] = 1;
+    free(memory);
+    return JOB_DONE;
+}
+
+/* Writes so much on standard output: lines of text, or with "binary" all bytes in turn. */
+static int do_spew(struct job_context *ctx, const json_t *args)
+{
+    char chunk[4096];
+    bool binary = get_flag(args, "binary");
+    for (size_t i = 0; i < sizeof(chunk); i++)
+        chunk[i] = binary ? (char)i : i % 64 == 63 ? '\n' : 'x';
+    (void)ctx;
+    for (int64_t left = get_number(args, "mib", 1, 1 << 20) << 8; left > 0; left--)
+        if (write(STDOUT_FILENO, chunk, sizeof(chunk)) < 0 && errno != EINTR)
+            break;
+    return JOB_DONE;
+}
+
+/* Leaves children behind that sleep for an hour; with "daemon" each in a session of its own, orphaned. */
+static int do_fork(struct job_context *ctx, const json_t *args)
+{
+    int64_t count = get_number(args, "count", 1, 10000);
+    bool daemonize = get_flag(args, "daemon");
+    for (int64_t i = 0; i < count; i++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            return job_retry(ctx, "after %" PRId64 " children: %s", i, strerror(errno));
+        if (pid == 0) {
+            if (daemonize && (setsid() < 0 || fork() != 0))
+                _exit(0);
+            poll(NULL, 0, 3600 * 1000);
+            _exit(0);
+        }
+    }
+    return JOB_DONE;
+}
+
 static int do_fence(struct job_context *ctx, const json_t *args)
 {
     char result[64];
@@ -194,6 +240,8 @@ static const struct kind {
     { "selftest.burn", do_burn },       { "selftest.fail", do_fail },
     { "selftest.crash", do_crash },     { "selftest.snooze", do_snooze },
     { "selftest.result", do_result },   { "selftest.fence", do_fence, true },
+    { "selftest.alloc", do_alloc },     { "selftest.spew", do_spew },
+    { "selftest.fork", do_fork },
 };
 
 /* --- One job ------------------------------------------------------------------------------------------- */
@@ -270,6 +318,8 @@ static const struct job_handler handlers[] = {
     { .type = "selftest.burn", .run = selftest_run },   { .type = "selftest.fail", .run = selftest_run },
     { .type = "selftest.crash", .run = selftest_run },  { .type = "selftest.snooze", .run = selftest_run },
     { .type = "selftest.result", .run = selftest_run }, { .type = "selftest.fence", .run = selftest_run },
+    { .type = "selftest.alloc", .run = selftest_run },  { .type = "selftest.spew", .run = selftest_run },
+    { .type = "selftest.fork", .run = selftest_run },
 };
 
 const struct job_module job_module = JOB_MODULE(handlers);

@@ -14,7 +14,7 @@
  * Build it as a shared object and name it in the configuration (handlers, kind "module"). It is loaded into executor processes
  * only, never into the worker: a handler may crash, leak or hang without harm to any other job. One executor runs
  * one job at a time, in its main thread; whatever a handler keeps in static variables lives as long as the process
- * and is never shared with another job at the same time.
+ * and is never shared with another job at the same time. Processes that a job has started end with it.
  *
  * A job is run again after a crash of its process or machine: make side effects idempotent (job_context_id() is the same for every try)
  * or guard them with job_context_fence().

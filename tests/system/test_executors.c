@@ -140,6 +140,102 @@ START_TEST(job_that_kills_its_worker_is_dead_after_its_budget_and_others_run)
 }
 END_TEST
 
+/* --- How many, and what they may ----------------------------------------------------------------------------------------------- */
+
+/* Processes of that name below @pid's zygote. */
+static int count_executors(struct site_daemon *worker)
+{
+    char command[256], number[16] = "";
+    snprintf(command, sizeof(command), "pgrep -P $(pgrep -P %d jobzygote) jobexecutor | wc -l",
+             site_pid(worker));
+    FILE *pipe = popen(command, "re");
+    ck_assert_ptr_nonnull(pipe);
+    ck_assert_ptr_nonnull(fgets(number, sizeof(number), pipe));
+    pclose(pipe);
+    return atoi(number);
+}
+
+static void await_executors(struct site *site, struct site_daemon *worker, int n)
+{
+    for (int tries = 0; count_executors(worker) != n; tries++) {
+        ck_assert_msg(tries < 500, "there are %d executors", count_executors(worker));
+        site_ask(site, "SELECT pg_sleep(0.02) IS NULL");
+    }
+}
+
+START_TEST(executors_grow_under_load_and_shrink_when_idle)
+{
+    struct site *site = start("queues = ( { name = \"selftest\"; } ); executors_min = 1; executors_max = 5; "
+                              "executor_idle = \"300ms\";",
+                              HANDLERS(""));
+    struct site_daemon *worker = site_start_worker(site);
+    await_executors(site, worker, 1);
+    trace_enqueue(site, "selftest.sleep", 5, "{\"ms\": 1500, \"trace\": \"%s\"}");
+    trace_await_starts(site, 5);
+    ck_assert_int_eq(count_executors(worker), 5);
+    site_await(site, 10, "SELECT count(*) = 5 FROM job.result");
+    await_executors(site, worker, 1);
+    trace_enqueue(site, "selftest.echo", 1, "{}");
+    site_await(site, 10, "SELECT count(*) = 6 FROM job.result");
+    site_free(site);
+}
+END_TEST
+
+START_TEST(worn_executors_are_replaced_and_repeat_nothing)
+{
+    struct site *site = start(WORKER " recycle_jobs = 50;", HANDLERS(""));
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.echo", 2000, "{\"trace\": \"%s\"}");
+    site_await(site, 30, "SELECT count(*) = 2000 FROM job.result WHERE state = 'succeeded'");
+    struct trace_event *events;
+    ck_assert_uint_eq(trace_events(&events), 4000);
+    free(events);
+    ck_assert_uint_eq(trace_read().n_repeated, 0);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(children_of_a_job_end_with_it_wherever_they_went)
+{
+    struct site *site = start(WORKER, HANDLERS(""));
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "selftest.fork", 1, "{\"count\": 20}");
+    trace_enqueue(site, "selftest.fork", 1, "{\"count\": 20, \"daemon\": true}");
+    site_await(site, 20, "SELECT count(*) = 2 FROM job.result WHERE state = 'succeeded'");
+    char command[160], number[16] = "";
+    snprintf(command, sizeof(command), "pgrep -P $(pgrep -d, -P $(pgrep -P %d jobzygote)) | wc -l",
+             site_pid(worker));
+    FILE *pipe = popen(command, "re");
+    ck_assert_ptr_nonnull(fgets(number, sizeof(number), pipe));
+    pclose(pipe);
+    ck_assert_int_eq(atoi(number), 0); /* who is orphaned is the executor's, so they would be there */
+    ck_assert_int_le(count_executors(worker), 2);
+    site_stop(worker);
+    site_free(site);
+}
+END_TEST
+
+/* What an executor has for RLIMIT_NOFILE and RLIMIT_FSIZE, whether it may gain privileges, and who goes first. */
+START_TEST(executors_are_confined)
+{
+    struct site *site = start(WORKER " limits: { files = 77; file_size = \"3 MiB\"; };", HANDLERS(""));
+    struct site_daemon *worker = site_start_worker(site);
+    char command[400], text[256] = "";
+    snprintf(
+        command, sizeof(command),
+        "p=$(pgrep -P $(pgrep -P %d jobzygote) jobexecutor | head -n 1); "
+        "awk '/Max open files/ {print $4} /Max file size/ {print $4} /Max core/ {print $5}' /proc/$p/limits | xargs; "
+        "grep NoNewPrivs /proc/$p/status | cut -f 2; cat /proc/$p/oom_score_adj",
+        site_pid(worker));
+    FILE *pipe = popen(command, "re");
+    ck_assert_ptr_nonnull(pipe);
+    ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, pipe), 0);
+    pclose(pipe);
+    ck_assert_str_eq(text, "3145728 0 77\n1\n1000\n");
+    site_free(site);
+}
+END_TEST
+
 /* --- Without servers ------------------------------------------------------------------------------------------------------------ */
 
 START_TEST(single_run_tells_what_became_of_the_handler)
@@ -161,4 +257,6 @@ SUITE_MAIN("executors", job_that_runs_for_its_timeout_is_asked_to_stop,
            job_that_is_done_in_spite_of_being_asked_to_stop_has_succeeded, drain_asks_running_jobs_to_stop,
            crash_loop_of_one_job_costs_no_other,
            job_that_kills_its_worker_is_dead_after_its_budget_and_others_run,
+           executors_grow_under_load_and_shrink_when_idle, worn_executors_are_replaced_and_repeat_nothing,
+           children_of_a_job_end_with_it_wherever_they_went, executors_are_confined,
            single_run_tells_what_became_of_the_handler)
