@@ -41,6 +41,7 @@ enum job_outcome {
     OUTCOME_OOM,          /* its executor was killed for want of memory */
     OUTCOME_INTERRUPTED,  /* stopped by us */
     OUTCOME_UNKNOWN_TYPE, /* never started */
+    OUTCOME_EXPIRED,      /* never started: it was too late */
     OUTCOME_MALFORMED,    /* never started */
     OUTCOME_CONDEMNED,    /* never looked at: it kills workers */
 };

@@ -161,6 +161,9 @@ static void fill_try(const struct job *job, const struct outcome_context *contex
     case OUTCOME_INTERRUPTED:
         ret->outcome = "interrupted";
         break;
+    case OUTCOME_EXPIRED:
+        ret->verdict = "expired";
+        break;
     case OUTCOME_CONDEMNED:
         ret->verdict = "crashed";
         break;

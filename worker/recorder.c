@@ -701,6 +701,11 @@ const char *recorder_worker_id(const struct recorder *r)
     return r->worker_id;
 }
 
+int64_t recorder_server_now_us(const struct recorder *r)
+{
+    return clock_mono_us() + r->clock_offset_us;
+}
+
 bool recorder_is_registered(const struct recorder *r)
 {
     return r->registered;

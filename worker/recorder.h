@@ -71,6 +71,8 @@ DEFINE_CLEANUP(struct recorder *, recorder_free)
 void recorder_start(struct recorder *r);
 const char *recorder_worker_id(const struct recorder *r);
 bool recorder_is_registered(const struct recorder *r);
+/* PostgreSQL's clock, as far as its answers tell; µs since 1970. */
+int64_t recorder_server_now_us(const struct recorder *r);
 
 /* All partitions of this worker, for cursors that move without a job. The list stays the caller's. */
 void recorder_set_partitions(struct recorder *r, struct list *partitions);

@@ -243,12 +243,25 @@ static void look_again(void *userdata)
 
 /* --- The loop ------------------------------------------------------------------------------------------------------------- */
 
+/* Return: true when it is too late for @job, which is finished then. */
+static bool expire(struct worker *w, struct job *job)
+{
+    int64_t expires_us = job->envelope.expires_us;
+    if (!expires_us || recorder_server_now_us(w->recorder) < expires_us)
+        return false;
+    job_finish(job, OUTCOME_EXPIRED, "it had not started in time");
+    recorder_add_finished(w->recorder, job);
+    return true;
+}
+
 static void dispatch(struct worker *w)
 {
     while (recorder_has_room(w->recorder)) {
         struct job *job = reader_next_ready(intake_reader(w->intake));
         if (!job)
             break;
+        if (expire(w, job))
+            continue;
         if (!pool_dispatch(w->pool, job)) {
             reader_add_ready(intake_reader(w->intake), job);
             break;

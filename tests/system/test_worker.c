@@ -347,6 +347,35 @@ START_TEST(job_enqueued_again_while_it_waits_still_waits)
 }
 END_TEST
 
+START_TEST(job_that_is_too_late_does_not_start)
+{
+    struct site *site = start(&plain);
+    site_start_broker(site);
+    const struct message_header late[] = { HEADER("ce_type", "selftest.echo"),
+                                           HEADER("ce_expires", "2020-01-01T00:00:00Z") };
+    const struct message_header timely[] = { HEADER("ce_type", "selftest.echo"),
+                                             HEADER("ce_expires", "2100-01-01T00:00:00Z") };
+    produce(site, "{}", late, 2);
+    produce(site, "{}", timely, 2);
+    site_start_worker(site);
+    await_results(site, 2, 20);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'succeeded'"), 1);
+    ck_assert(site_ask(
+        site, "SELECT started_at IS NULL AND reason IS NULL AND error = 'it had not started in time' "
+              "FROM job.result WHERE state = 'expired'"));
+    site_sql(site,
+             "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers) VALUES "
+             "(job.new_id(), now(), 3, 2, 'selftest', 'selftest.echo', 'retry', "
+             "'{\"ce_expires\": \"2020-01-01T00:00:00Z\"}')");
+    await_results(site, 3, 20);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'expired'"), 2);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead") +
+                         site_ask(site, "SELECT count(*) FROM job.lease"),
+                     0);
+    site_free(site);
+}
+END_TEST
+
 /* --- Deaths ------------------------------------------------------------------------------------------------------------------ */
 
 static void check_all_recorded_once(struct site *site, size_t n)
@@ -522,8 +551,9 @@ SUITE_MAIN("worker", enqueued_job_is_recorded_with_its_result, failed_job_is_ret
            crashing_handler_costs_itself_and_is_dead_after_its_budget,
            result_that_jsonb_cannot_hold_costs_only_itself, relayed_message_that_comes_twice_runs_once,
            job_enqueued_again_with_its_id_runs_once, job_enqueued_again_while_it_waits_still_waits,
-           killed_worker_loses_nothing_and_records_nothing_twice, stopped_worker_repeats_nothing,
-           rebalance_repeats_nothing, job_beyond_the_drain_time_is_interrupted_and_goes_on_elsewhere,
-           lost_connections_repeat_nothing, fenced_partition_is_dropped_and_taken_over_again,
+           job_that_is_too_late_does_not_start, killed_worker_loses_nothing_and_records_nothing_twice,
+           stopped_worker_repeats_nothing, rebalance_repeats_nothing,
+           job_beyond_the_drain_time_is_interrupted_and_goes_on_elsewhere, lost_connections_repeat_nothing,
+           fenced_partition_is_dropped_and_taken_over_again,
            fence_during_a_revocation_does_not_hold_up_the_group,
            worker_declared_dead_goes_on_under_a_new_name)

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
--- A job that keeps killing workers must not take the jobs beside it along.
+-- A job that keeps killing workers must not take the jobs beside it along; and not every job that ends without success is dead.
 
 -- Writes the attempt row and either the pending row or the dead letter of each job.
 --   outcome  of the try; null: there was none (malformed message)
---   verdict  dead.reason when the caller knows that the job is dead; null: crash and unknown-type budgets decide here
+--   verdict  dead.reason when the caller knows that the job is dead, or the state expired or cancelled; null: crash and unknown-type budgets decide here
 --   delay_us until the next try; negative: as the outcome has it (crashed 1, 2, 4, 8 s; parked 10 s … 5 min; else none)
 --   token    of the lease that it ends; null: it was none. Without that lease the row is dropped.
 --   ce_crashes goes into the headers of what crashed or was lost: the worker that gets it next is careful with it.
@@ -59,7 +59,8 @@ BEGIN
     ), ended AS (
         INSERT INTO job.result (id, queue, type, state, reason, attempt, delivery, error, enqueued_at, started_at,
                                 finished_at, worker, cpu_ms, peak_kib, trace_id, topic, partition, "offset", parent)
-        SELECT j.id, j.queue, j.type, 'dead', j.fate, j.attempt, j.delivery, j.error, j.enqueued, j.started,
+        SELECT j.id, j.queue, j.type, CASE WHEN j.fate IN ('expired', 'cancelled') THEN j.fate ELSE 'dead' END,
+               CASE WHEN j.fate NOT IN ('expired', 'cancelled') THEN j.fate END, j.attempt, j.delivery, j.error, j.enqueued, j.started,
                j.finished, holder, j.cpu, j.peak, j.trace, j.topic, j.partition, j.ofs, j.parent
         FROM judged j WHERE j.fate IS NOT NULL
         ORDER BY j.id
@@ -70,7 +71,7 @@ BEGIN
                               "offset", key, headers, payload)
         SELECT j.id, j.finished, j.queue, j.type, j.fate, j.delivery, j.attempt, j.error, j.enqueued, j.topic, j.partition,
                j.ofs, j.key, j.headers::jsonb, j.payload
-        FROM judged j WHERE j.id IN (SELECT id FROM ended)
+        FROM judged j WHERE j.id IN (SELECT id FROM ended) AND j.fate NOT IN ('expired', 'cancelled')
         ORDER BY j.id
         ON CONFLICT DO NOTHING
     )
