@@ -8,16 +8,18 @@
 #include "base/log.h"
 #include "broker/duty.h"
 #include "broker/observe.h"
+#include "store/jobs.h"
 #include "store/partition.h"
 #include "store/rescue.h"
 
 #define PARTITIONS_US (INT64_C(3600) * USEC_PER_SEC)
 #define PARTITIONS_AGAIN_US (60 * USEC_PER_SEC)
+#define CANCELS_US (INT64_C(600) * USEC_PER_SEC)
 
 struct clock {
     struct duty duty;
     struct observe *observe;
-    int64_t next_partitions_us;
+    int64_t next_partitions_us, next_cancels_us;
 };
 
 /* --- Partitions --- */
@@ -34,6 +36,19 @@ static int make_partitions(struct clock *c, struct err *reterr)
         log_info("clock: %d partitions made", made);
     if (r == STORE_REFUSED)
         log_error("clock: partitions: %s", reterr->text);
+    return r == STORE_REFUSED ? 0 : r;
+}
+
+/* --- Cancellations --- */
+
+static int forget_cancels(struct clock *c, struct err *reterr)
+{
+    if (clock_mono_us() < c->next_cancels_us)
+        return 0;
+    c->next_cancels_us = clock_mono_us() + CANCELS_US;
+    int r = jobs_forget_cancels(c->duty.db, reterr);
+    if (r == STORE_REFUSED)
+        log_error("clock: cancellations: %s", reterr->text);
     return r == STORE_REFUSED ? 0 : r;
 }
 
@@ -87,6 +102,8 @@ static int rescue(struct clock *c, struct err *reterr)
 static int tick(struct clock *c, struct err *reterr)
 {
     int r = make_partitions(c, reterr);
+    if (r == 0)
+        r = forget_cancels(c, reterr);
     if (r == 0 && c->duty.config->broker.rescue)
         r = rescue(c, reterr);
     return r;

@@ -176,6 +176,17 @@ const struct command commands[] = {
       .examples = EXAMPLES("jobctl job list --state running",
                            "what runs and holds a lease (claimed before its start)",
                            "jobctl job list -q mail -n 10 -o jsonl", "one JSON object per line") },
+    { .path = "job cancel",
+      .arguments = "ID…",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = -1,
+      .run = command_job_cancel,
+      .summary = "Cancel jobs: what waits does not start, what runs is stopped",
+      .details =
+          "A job that runs is asked to stop, and killed when it does not. `noted` is said of a job that PostgreSQL does not know: it\n"
+          "will not start when a worker reads it within a week. Exit status 1 when one had ended before.",
+      .examples = EXAMPLES("jobctl job cancel 0190a6c2-7d3e-7f00-8000-000000000000", "this one") },
     { .path = "job wait",
       .arguments = "ID…",
       .argument_kind = VALUE_ID,

@@ -88,6 +88,16 @@ int jobs_list_known(struct db *db, const struct uuid *ids, size_t n, struct rows
                      ids, n, ret, reterr);
 }
 
+int jobs_cancel(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)
+{
+    return query_ids(db, "SELECT job, action FROM job.cancel_jobs($1)", ids, n, ret, reterr);
+}
+
+int jobs_forget_cancels(struct db *db, struct err *reterr)
+{
+    return db_query(db, "SELECT job.forget_cancels()", NULL, 0, NULL, reterr);
+}
+
 int jobs_listen_for_ends(struct db *db, struct err *reterr)
 {
     return db_execute(db, "LISTEN job_result", reterr);

@@ -41,5 +41,10 @@ int jobs_list_ended(struct db *db, const struct uuid *ids, size_t n, struct rows
 /* Which of @ids PostgreSQL knows in any state. Column: id uuid. Return: as db_query(). */
 int jobs_list_known(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
 
+/* What became of each (job.cancel_jobs()). Columns: id; action text: cancelled, stopping, noted, ended. Return: as db_query(). */
+int jobs_cancel(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
+/* Cancellations whose job has ended, or never came. Return: as db_query(). */
+int jobs_forget_cancels(struct db *db, struct err *reterr);
+
 /* From now on db_wait() gives the ids of jobs that end, if they were enqueued with "reply". Return: as db_query(). */
 int jobs_listen_for_ends(struct db *db, struct err *reterr);

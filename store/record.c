@@ -23,6 +23,7 @@ enum record_statement {
     STATEMENT_READ_BACK,
     STATEMENT_REGISTER,
     STATEMENT_UNREGISTER,
+    STATEMENT_CANCELS,
 };
 
 #define RESULT_COLUMNS                                                                                       \
@@ -76,6 +77,7 @@ const struct session_statement record_statements[] = {
                               "ORDER BY c.topic, c.partition FOR UPDATE OF c" },
     [STATEMENT_REGISTER] = { "INSERT INTO job.worker (id, host, pid, queues) VALUES ($1, $2, $3, $4) "
                              "ON CONFLICT (id) DO UPDATE SET beat_at = clock_timestamp() RETURNING beat_at" },
+    [STATEMENT_CANCELS] = { "SELECT c.id FROM job.cancel c ORDER BY c.id LIMIT 100000" },
     [STATEMENT_UNREGISTER] = { "DELETE FROM job.worker w WHERE w.id = $1 AND NOT EXISTS "
                                "(SELECT FROM job.lease l WHERE l.worker = w.id)" },
 };
@@ -614,6 +616,12 @@ void record_register(struct session *s, const char *worker, const char *host, in
     session_add(s, STATEMENT_REGISTER, params, 4);
     session_submit(s, reply, userdata);
     array_done(&names);
+}
+
+void record_list_cancels(struct session *s, session_reply_fn reply, void *userdata)
+{
+    session_add(s, STATEMENT_CANCELS, NULL, 0);
+    session_submit(s, reply, userdata);
 }
 
 void record_unregister(struct session *s, const char *worker, session_reply_fn reply, void *userdata)

@@ -129,5 +129,7 @@ void record_read_back(struct session *s, const struct record_place *places, size
 /* Registers the worker; rows: clock. @queues: names. */
 void record_register(struct session *s, const char *worker, const char *host, int pid,
                      const struct span *queues, size_t n_queues, session_reply_fn reply, void *userdata);
+/* The jobs that somebody has cancelled. Rows: id. */
+void record_list_cancels(struct session *s, session_reply_fn reply, void *userdata);
 /* Takes the worker's row away (nothing happens while it holds leases). */
 void record_unregister(struct session *s, const char *worker, session_reply_fn reply, void *userdata);

@@ -42,6 +42,7 @@ enum job_outcome {
     OUTCOME_INTERRUPTED,  /* stopped by us */
     OUTCOME_UNKNOWN_TYPE, /* never started */
     OUTCOME_EXPIRED,      /* never started: it was too late */
+    OUTCOME_CANCELLED,    /* somebody did not want it any more */
     OUTCOME_MALFORMED,    /* never started */
     OUTCOME_CONDEMNED,    /* never looked at: it kills workers */
 };

@@ -164,6 +164,9 @@ static void fill_try(const struct job *job, const struct outcome_context *contex
     case OUTCOME_EXPIRED:
         ret->verdict = "expired";
         break;
+    case OUTCOME_CANCELLED:
+        ret->verdict = "cancelled";
+        break;
     case OUTCOME_CONDEMNED:
         ret->verdict = "crashed";
         break;

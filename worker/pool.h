@@ -54,6 +54,8 @@ void pool_dump(const struct pool *p);
  * SIGTERM, then SIGKILL, and is finished with @outcome and @why (a literal), unless it is done after all. Total: kill_grace.
  */
 void pool_stop_job(struct pool *p, struct job *job, enum job_outcome outcome, const char *why);
+/* The same for the job with this id, if the pool has it. */
+void pool_stop_id(struct pool *p, const struct uuid *id, enum job_outcome outcome, const char *why);
 /* The same for all that run; the others come back through `unstarted`. */
 void pool_stop_all(struct pool *p, enum job_outcome outcome, const char *why);
 /* Sends @signal to every executor that has a job. */

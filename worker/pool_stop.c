@@ -200,6 +200,19 @@ void pool_stop_job(struct pool *p, struct job *job, enum job_outcome outcome, co
     p->owner.finished(job, p->owner.userdata);
 }
 
+void pool_stop_id(struct pool *p, const struct uuid *id, enum job_outcome outcome, const char *why)
+{
+    for (uint32_t i = 0; i < p->max; i++) {
+        list_for_each(link, &p->executors[i].jobs)
+        {
+            if (!uuid_equal(&job_of(link)->envelope.id, id))
+                continue;
+            pool_stop_job(p, job_of(link), outcome, why);
+            return;
+        }
+    }
+}
+
 void pool_stop_all(struct pool *p, enum job_outcome outcome, const char *why)
 {
     for (uint32_t i = 0; i < p->max; i++)

@@ -24,6 +24,7 @@
 enum request_kind {
     REQUEST_NONE,
     REQUEST_REGISTER,
+    REQUEST_CANCELS,
     REQUEST_TAKE_OVER,
     REQUEST_BATCH,
     REQUEST_READ_BACK,
@@ -39,6 +40,7 @@ struct recorder {
     char host[64];
     char worker_id[96];
     bool registered, unregistering, unregistered;
+    bool cancels_known; /* they were read over this connection, which hears of new ones */
 
     /* what waits */
     struct backlog finished, claims;
@@ -144,7 +146,7 @@ static void look_again(void *userdata)
 }
 
 /* What the connection listens to. */
-static const char *const channels[] = { NULL };
+static const char *const channels[] = { "job_cancel", NULL };
 
 static void on_notified(const char *channel, const char *payload, void *userdata)
 {
@@ -237,6 +239,24 @@ void recorder_unregister(struct recorder *r)
 bool recorder_is_unregistered(const struct recorder *r)
 {
     return r->unregistered;
+}
+
+static void on_cancels(const struct session_reply *reply, void *userdata)
+{
+    struct recorder *r = userdata;
+    r->request = REQUEST_NONE;
+    if (reply->outcome == STORE_REFUSED)
+        session_abort(session(r), reply->refusal.text);
+    if (reply->outcome != STORE_OK)
+        return;
+    r->cancels_known = true;
+    r->owner.cancels(reply->rows[0], r->owner.userdata);
+}
+
+static void send_cancels(struct recorder *r)
+{
+    r->request = REQUEST_CANCELS;
+    record_list_cancels(session(r), on_cancels, r);
 }
 
 /* --- Take-over ----------------------------------------------------------------------------------------------------------- */
@@ -677,6 +697,8 @@ static void send_next(struct recorder *r)
         return;
     if (!r->registered && !r->unregistering)
         send_register(r);
+    else if (!r->cancels_known)
+        send_cancels(r);
     else if (r->take_over)
         send_take_over(r);
     else if (r->registered && batch_is_due(r))
@@ -687,6 +709,7 @@ static void send_next(struct recorder *r)
 
 void recorder_pump(struct recorder *r)
 {
+    r->cancels_known &= link_is_connected(r->link);
     if (r->request == REQUEST_NONE && link_is_ready(r->link))
         send_next(r);
     link_watch(r->link);

@@ -33,6 +33,7 @@
 #define RECORDER_MAX_BYTES (32 << 20)
 
 struct recorder;
+struct rows; /* store/db.h */
 
 /* What a take-over found. */
 struct recorder_cursor {
@@ -58,6 +59,8 @@ struct recorder_owner {
     void (*advanced)(struct partition *p, void *userdata); /* the cursor moved */
     void (*notified)(const char *channel, const char *payload,
                      void *userdata); /* a channel of the recorder's connection */
+    void (*cancels)(const struct rows *ids,
+                    void *userdata);  /* all that job.cancel has, after each connection */
     void (*progress)(void *userdata); /* something has changed: look again */
     void *userdata;
 };

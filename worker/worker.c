@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "libjob/program.h"
+#include "store/db.h"
+#include "worker/cancels.h"
 #include "worker/handover.h"
 #include "worker/intake.h"
 #include "worker/life.h"
@@ -36,6 +38,7 @@ struct worker {
     struct recorder *recorder;
     struct handover *handover;
     struct life *life;
+    struct cancels cancels;
     struct intake *intake;
     sd_event_source *post, *drain_timer;
     enum phase phase;
@@ -53,6 +56,8 @@ static void end(struct worker *w, int status)
 static void finish_job(struct job *job, void *userdata)
 {
     struct worker *w = userdata;
+    if (job->outcome == OUTCOME_SUCCEEDED || job->outcome == OUTCOME_CANCELLED)
+        cancels_remove(&w->cancels, &job->envelope.id);
     if (job->orphan)
         job_free(job);
     else
@@ -229,11 +234,30 @@ static void consumer_fatal(const char *why, void *userdata)
     end(userdata, PROGRAM_FAILED);
 }
 
+static void cancel(struct worker *w, const struct uuid *id)
+{
+    if (cancels_add(&w->cancels, id) != 0)
+        log_warning("intake: more than %d cancelled jobs wait to be met; one more is only stopped if it runs",
+                    CANCELS_MAX);
+    pool_stop_id(w->pool, id, OUTCOME_CANCELLED, "cancelled while it ran");
+}
+
+static void take_cancels(const struct rows *ids, void *userdata)
+{
+    struct worker *w = userdata;
+    struct uuid id;
+    cancels_clear(&w->cancels);
+    for (size_t i = 0; i < rows_count(ids); i++) {
+        rows_uuid(ids, i, 0, &id);
+        cancel(w, &id);
+    }
+}
+
 static void notified(const char *channel, const char *payload, void *userdata)
 {
-    (void)channel;
-    (void)payload;
-    (void)userdata;
+    struct uuid id;
+    if (strcmp(channel, "job_cancel") == 0 && uuid_parse(payload, strlen(payload), &id) == 0)
+        cancel(userdata, &id);
 }
 
 static void look_again(void *userdata)
@@ -254,13 +278,23 @@ static bool expire(struct worker *w, struct job *job)
     return true;
 }
 
+/* Return: true when @job is cancelled, and finished. */
+static bool drop_cancelled(struct worker *w, struct job *job)
+{
+    if (!cancels_has(&w->cancels, &job->envelope.id))
+        return false;
+    job_finish(job, OUTCOME_CANCELLED, "cancelled before it started");
+    finish_job(job, w);
+    return true;
+}
+
 static void dispatch(struct worker *w)
 {
     while (recorder_has_room(w->recorder)) {
         struct job *job = reader_next_ready(intake_reader(w->intake));
         if (!job)
             break;
-        if (expire(w, job))
+        if (drop_cancelled(w, job) || expire(w, job))
             continue;
         if (!pool_dispatch(w->pool, job)) {
             reader_add_ready(intake_reader(w->intake), job);
@@ -477,6 +511,7 @@ static int make_parts(struct worker *w, int zygote)
         .released = partitions_released,
         .advanced = partition_advanced,
         .notified = notified,
+        .cancels = take_cancels,
         .progress = look_again,
         .userdata = w,
     };
@@ -553,6 +588,7 @@ static void take_down(struct worker *w)
 {
     /* Jobs hold messages of the Kafka client: they go first. */
     life_free(w->life);
+    cancels_done(&w->cancels);
     handover_free(w->handover);
     pool_free(w->pool);
     recorder_free(w->recorder);

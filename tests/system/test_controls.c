@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs that somebody does not want any more: wherever they are, they end cancelled, once. */
+#define SUITE_TIMEOUT_S 120
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/support/harness.h"
+#include "tests/support/suite.h"
+#include "tests/support/trace.h"
+
+static struct site *start(void)
+{
+    struct site *site = site_new(&(struct site_options){
+        .queues = "{ name = \"selftest\"; partitions = 4; }",
+        .worker = "queues = ( { name = \"selftest\"; } ); executors_max = 1; kill_grace = \"600ms\";",
+        .handlers =
+            "{ type = \"selftest.*\"; kind = \"module\"; path = \"${build}/jobs/selftest/selftest.so\"; "
+            "queue = \"selftest\"; }",
+    });
+    trace_start(site);
+    site_start_broker(site);
+    return site;
+}
+
+/* Of the only started job, or of the last one that was started. Static memory. */
+static const char *started_id(void)
+{
+    static char id[37];
+    struct trace_event *events;
+    size_t n = trace_events(&events);
+    ck_assert_uint_gt(n, 0);
+    snprintf(id, sizeof(id), "%s", events[n - 1].id);
+    free(events);
+    return id;
+}
+
+/* jobctl job cancel @id must exit with @status and say @action. */
+static void cancel(struct site *site, const char *id, int status, const char *action)
+{
+    char *output, expected[128];
+    const char *const arguments[] = { "job", "cancel", id, "-o", "csv", NULL };
+    ck_assert_int_eq(site_jobctl(site, &output, arguments), status);
+    snprintf(expected, sizeof(expected), "id,action\n%s,%s\n", id, action);
+    ck_assert_str_eq(output, expected);
+    free(output);
+}
+
+START_TEST(waiting_job_is_cancelled_at_once)
+{
+    struct site *site = start();
+    char *id = site_ask_text(
+        site, "SELECT job.enqueue('selftest', 'selftest.echo', run_at => now() + interval '1 hour')");
+    cancel(site, id, 0, "cancelled");
+    ck_assert(
+        site_ask(site, "SELECT state = 'cancelled' AND reason IS NULL FROM job.result WHERE id = '%s'", id));
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending") +
+                         site_ask(site, "SELECT count(*) FROM job.cancel"),
+                     0);
+    cancel(site, id, 0, "cancelled");
+    free(id);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(job_that_waits_in_kafka_never_starts)
+{
+    struct site *site = start();
+    trace_enqueue(site, "selftest.echo", 1, "{\"trace\": \"%s\"}");
+    struct site_records *records = site_await_records(site, "selftest", 1, 20);
+    char id[37];
+    snprintf(id, sizeof(id), "%s", site_header(&records->records[0], "ce_id"));
+    site_records_free(records);
+    cancel(site, id, 0, "noted");
+    site_start_worker(site);
+    site_await(site, 20, "SELECT state = 'cancelled' AND started_at IS NULL FROM job.result WHERE id = '%s'",
+               id);
+    ck_assert_uint_eq(trace_read().n_starts, 0);
+    ck_assert_int_eq(site_ask(site, "SELECT job.forget_cancels()"), 1);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(running_job_is_asked_to_stop)
+{
+    struct site *site = start();
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 60000, \"trace\": \"%s\"}");
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.lease");
+    cancel(site, started_id(), 0, "stopping");
+    site_await(
+        site, 10,
+        "SELECT state = 'cancelled' AND error LIKE 'cancelled while it ran; it said: asked to stop%%' FROM "
+        "job.result");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.lease") +
+                         site_ask(site, "SELECT count(*) FROM job.pending"),
+                     0);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(stubborn_job_is_killed)
+{
+    struct site *site = start();
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 60000, \"stubborn\": true, \"trace\": \"%s\"}");
+    trace_await_starts(site, 1);
+    cancel(site, started_id(), 0, site_ask(site, "SELECT count(*) FROM job.lease") ? "stopping" : "noted");
+    site_await(site, 10, "SELECT state = 'cancelled' AND error = 'cancelled while it ran' FROM job.result");
+    trace_enqueue(site, "selftest.echo", 1, "{}");
+    site_await(site, 10, "SELECT count(*) = 1 FROM job.result WHERE state = 'succeeded'");
+    site_stop(worker);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(cancellation_during_an_outage_of_the_connection_is_read_afterwards)
+{
+    struct site *site = start();
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 30000, \"trace\": \"%s\"}");
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.lease");
+    /* Noted without a word, as if the notification had been lost with the connection. */
+    site_sql(site, "INSERT INTO job.cancel (id) VALUES ('%s')", started_id());
+    site_sql(
+        site,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'jobworkerd' AND "
+        "datname = current_database()");
+    site_await(site, 20, "SELECT state = 'cancelled' FROM job.result");
+    ck_assert(site_is_running(worker));
+    site_free(site);
+}
+END_TEST
+
+START_TEST(ended_job_stays_as_it_is)
+{
+    struct site *site = start();
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.echo", 1, "{\"trace\": \"%s\"}");
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.result");
+    cancel(site, started_id(), 1, "ended");
+    ck_assert(site_ask(site, "SELECT state = 'succeeded' FROM job.result"));
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.cancel"), 0);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(retrying_job_is_cancelled)
+{
+    struct site *site = start();
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.fail", 1, "{\"trace\": \"%s\"}");
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.pending");
+    cancel(site, started_id(), 0, "cancelled");
+    ck_assert(site_ask(site, "SELECT state = 'cancelled' AND attempt = 2 FROM job.result"));
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt"), 1);
+    site_free(site);
+}
+END_TEST
+
+SUITE_MAIN("controls", waiting_job_is_cancelled_at_once, job_that_waits_in_kafka_never_starts,
+           running_job_is_asked_to_stop, stubborn_job_is_killed,
+           cancellation_during_an_outage_of_the_connection_is_read_afterwards, ended_job_stays_as_it_is,
+           retrying_job_is_cancelled)
