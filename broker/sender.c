@@ -261,6 +261,15 @@ static int send_message(struct sender *s, const struct relay_row *row, size_t in
     return judge_send(s, produce(s, &m, index, deadline_us), &s->verdicts[index], topic, reterr);
 }
 
+/* Back to the lane that it came from; @topic has room for a name. */
+static const char *choose_topic(const struct sender *s, const struct relay_row *row, char *topic)
+{
+    const char *prefix = s->config->prefix;
+    bool known = row->topic && span_equals(name_queue_of_topic(prefix, row->topic), row->queue);
+    return name_topic_of_lane(prefix, row->queue,
+                              known ? name_lane_of_topic(prefix, row->topic) : LANE_NORMAL, topic);
+}
+
 static int send_row(struct sender *s, const struct relay_row *row, size_t index, int64_t deadline_us,
                     struct err *reterr)
 {
@@ -269,7 +278,7 @@ static int send_row(struct sender *s, const struct relay_row *row, size_t index,
     char topic[NAME_TOPIC_MAX + 1];
     if (check_row(row, &why))
         return give_up(&s->verdicts[index], why.text);
-    int r = find_topic(s, name_topic(s->config->prefix, row->queue, topic), &there, reterr);
+    int r = find_topic(s, choose_topic(s, row, topic), &there, reterr);
     if (r)
         return r;
     if (there)

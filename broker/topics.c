@@ -12,7 +12,8 @@
 
 int topics_init(struct topics *t, const struct job_config *config)
 {
-    *t = (struct topics){ .config = config, .said = calloc(config->n_queues + 1, sizeof(bool)) };
+    *t = (struct topics){ .config = config,
+                          .said = calloc((config->n_queues + 1) * LANE_COUNT, sizeof(bool)) };
     return t->said ? 0 : -ENOMEM;
 }
 
@@ -22,29 +23,30 @@ void topics_done(struct topics *t)
     t->said = NULL;
 }
 
-static int create(struct topics *t, struct admin *admin, size_t queue, const char *topic, struct err *reterr)
+static int create(const struct config_queue *queue, struct admin *admin, const char *topic, bool *said,
+                  struct err *reterr)
 {
-    int n_partitions = t->config->queues[queue].partitions;
+    int n_partitions = queue->partitions;
     int r = admin_create_topic(admin, topic, n_partitions, REPLICATION_DEFAULT, reterr);
     if (r == 0)
         log_info("topic %s made with %d partitions", topic, n_partitions);
-    if (r == ADMIN_REFUSED && !t->said[queue]) {
-        t->said[queue] = true;
+    if (r == ADMIN_REFUSED && !*said) {
+        *said = true;
         log_error("topic %s is missing and cannot be made: %s", topic, reterr->text);
     }
     return r;
 }
 
-static int inspect(struct topics *t, struct admin *admin, size_t queue, const char *topic, struct err *reterr)
+static int inspect(struct admin *admin, const char *topic, bool *said, struct err *reterr)
 {
     struct admin_setting settings[ADMIN_N_SETTINGS];
     int r = admin_describe_topic(admin, topic, settings, reterr);
-    if (r || t->said[queue])
+    if (r || *said)
         return r;
     for (size_t i = 0; i < ADMIN_N_SETTINGS; i++) {
         if (settings[i].right)
             continue;
-        t->said[queue] = true;
+        *said = true;
         log_warning("topic %s has %s = %s, a queue needs %s", topic, settings[i].name,
                     *settings[i].value ? settings[i].value : "(not reported)", settings[i].wanted);
     }
@@ -59,17 +61,26 @@ static bool is_there(const struct admin_topics *there, const char *topic)
     return false;
 }
 
-int topics_apply(struct topics *t, struct admin *admin, struct err *reterr)
+static int apply_lane(struct topics *t, struct admin *admin, const struct admin_topics *there, size_t queue,
+                      enum name_lane lane, struct err *reterr)
 {
     char topic[NAME_TOPIC_MAX + 1];
+    const struct config_queue *declared = &t->config->queues[queue];
+    bool *said = &t->said[queue * LANE_COUNT + lane];
+    if (!config_has_lane(declared, lane))
+        return 0;
+    name_topic_of_lane(t->config->prefix, declared->name, lane, topic);
+    int r = is_there(there, topic) ? inspect(admin, topic, said, reterr)
+                                   : create(declared, admin, topic, said, reterr);
+    return r == ADMIN_AWAY || r < 0 ? r : 0;
+}
+
+int topics_apply(struct topics *t, struct admin *admin, struct err *reterr)
+{
     _cleanup_(admin_topics_done) struct admin_topics there = { 0 };
     int r = admin_list_topics(admin, t->config->prefix, &there, reterr);
-    for (size_t i = 0; i < t->config->n_queues && r == 0; i++) {
-        name_topic(t->config->prefix, t->config->queues[i].name, topic);
-        int one = is_there(&there, topic) ? inspect(t, admin, i, topic, reterr)
-                                          : create(t, admin, i, topic, reterr);
-        if (one == ADMIN_AWAY || one < 0)
-            r = one;
-    }
+    for (size_t i = 0; i < t->config->n_queues && r == 0; i++)
+        for (enum name_lane lane = 0; lane < LANE_COUNT && r == 0; lane++)
+            r = apply_lane(t, admin, &there, i, lane, reterr);
     return r;
 }

@@ -14,7 +14,7 @@
 
 struct topics {
     const struct job_config *config;
-    bool *said; /* of each queue: its trouble is in the log */
+    bool *said; /* of each queue's lanes: the trouble is in the log */
 };
 
 /* Return: 0; -ENOMEM. */

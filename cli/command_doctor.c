@@ -236,12 +236,12 @@ static void check_shape(struct doctor *d, const char *check, const struct config
     }
 }
 
-static void check_topic(struct doctor *d, const struct config_queue *queue)
+static void check_topic(struct doctor *d, const struct config_queue *queue, enum name_lane lane)
 {
     char topic[NAME_TOPIC_MAX + 1], check[80];
     struct admin_topic found = { 0 };
     struct err err = { 0 };
-    name_topic(d->in->config->prefix, queue->name, topic);
+    name_topic_of_lane(d->in->config->prefix, queue->name, lane, topic);
     snprintf(check, sizeof(check), "topic %.70s", topic);
     size_t before = d->findings.n;
     int r = admin_find_topic(d->in->admin, topic, &found, &err);
@@ -298,7 +298,9 @@ static void check_kafka(struct doctor *d)
     }
     well(d, "kafka", "%s answers", config->kafka.brokers);
     for (size_t i = 0; i < config->n_queues; i++)
-        check_topic(d, &config->queues[i]);
+        for (enum name_lane lane = 0; lane < LANE_COUNT; lane++)
+            if (config_has_lane(&config->queues[i], lane))
+                check_topic(d, &config->queues[i], lane);
     check_strays(d);
 }
 

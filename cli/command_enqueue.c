@@ -16,6 +16,7 @@
 #include "cli/order.h"
 #include "cli/present.h"
 #include "cli/wait.h"
+#include "libjob/encode.h"
 #include "libjob/json_text.h"
 #include "libjob/names.h"
 #include "store/outbox.h"
@@ -123,11 +124,12 @@ static int open_client(const struct invocation *in, struct fate *fate, struct jo
 static int refuse_queue(const struct invocation *in, const struct order *o, struct err *reterr)
 {
     char topic[NAME_TOPIC_MAX + 1];
+    name_topic_of_lane(in->config->prefix, o->queue, encode_lane(o->priority), topic);
     dialog_remark_queue(in, o->queue);
     return err_set(
         reterr, STATUS_NOT_FOUND,
-        "the queue \"%s\" has no topic %s in Kafka: declare it under queues in %s and run `jobctl topic apply`",
-        o->queue, name_topic(in->config->prefix, o->queue, topic), invocation_config_path(in));
+        "the queue \"%s\" has no topic %s in Kafka: declare it%s under queues in %s and run `jobctl topic apply`",
+        o->queue, topic, o->priority ? " with lanes" : "", invocation_config_path(in));
 }
 
 static int refuse_silence(const struct invocation *in, const struct uuid *id, struct err *reterr)
@@ -178,6 +180,7 @@ static struct job_spec make_spec(const struct order *o)
         .headers = o->headers,
         .n_headers = o->n_headers,
         .reply = o->wait,
+        .priority = o->priority,
     };
 }
 
@@ -275,6 +278,7 @@ static int enqueue_later(struct invocation *in, const struct order *o, struct id
     _cleanup_buf_ struct buf headers = { 0 };
     struct uuid id;
     memcpy(id.bytes, o->id.bytes, sizeof(id.bytes));
+    char topic[NAME_TOPIC_MAX + 1];
     append_headers(&headers, o);
     struct outbox_job job = {
         .queue = o->queue,
@@ -290,6 +294,9 @@ static int enqueue_later(struct invocation *in, const struct order *o, struct id
         .headers = headers.data,
         .id = o->has_id ? &id : NULL,
         .reply = o->wait,
+        .topic = o->priority
+                     ? name_topic_of_lane(in->config->prefix, o->queue, encode_lane(o->priority), topic)
+                     : NULL,
     };
     int r = invocation_connect(in, reterr);
     if (r)

@@ -106,14 +106,14 @@ static void await_leaders(const struct invocation *in, const char *topic, int n_
     }
 }
 
-static int apply_queue(struct invocation *in, const struct config_queue *queue, struct output *o,
-                       bool *all_right, struct err *reterr)
+static int apply_lane(struct invocation *in, const struct config_queue *queue, enum name_lane lane,
+                      struct output *o, bool *all_right, struct err *reterr)
 {
     char topic[NAME_TOPIC_MAX + 1];
     _cleanup_buf_ struct buf wrong = { 0 };
     int32_t partitions = queue->partitions;
     const char *action = "created";
-    name_topic(in->config->prefix, queue->name, topic);
+    name_topic_of_lane(in->config->prefix, queue->name, lane, topic);
     int r = admin_create_topic(in->admin, topic, queue->partitions, -1, reterr);
     if (r == 0)
         await_leaders(in, topic, queue->partitions);
@@ -134,6 +134,16 @@ static int apply_queue(struct invocation *in, const struct config_queue *queue, 
     output_add(o, cells);
     *all_right &= wrong.size == 0;
     return STATUS_DONE;
+}
+
+static int apply_queue(struct invocation *in, const struct config_queue *queue, struct output *o,
+                       bool *all_right, struct err *reterr)
+{
+    int r = STATUS_DONE;
+    for (enum name_lane lane = 0; lane < LANE_COUNT && r == STATUS_DONE; lane++)
+        if (config_has_lane(queue, lane))
+            r = apply_lane(in, queue, lane, o, all_right, reterr);
+    return r;
 }
 
 int command_topic_apply(struct invocation *in, struct err *reterr)

@@ -13,6 +13,7 @@ static const char *const words_state[] = {
 };
 static const char *const words_reason[] = { "exhausted", "failed",       "crashed",
                                             "malformed", "unknown_type", NULL };
+static const char *const words_priority[] = { "high", "low", NULL };
 
 const struct command_option command_global_options[] = {
     { "output", 'o', .kind = VALUE_WORD, .argument = "FORMAT", .words = words_output,
@@ -71,6 +72,8 @@ static const struct command_option enqueue_options[] = {
       .help = "For each try, otherwise as the handler says; stored, not enforced yet" },
     { "expires", .kind = VALUE_DURATION, .argument = "DURATION",
       .help = "Do not start it later than so long from now; stored, not enforced yet" },
+    { "priority", .kind = VALUE_WORD, .argument = "high|low", .words = words_priority,
+      .help = "Before or after the other jobs of its queue, which must have lanes" },
     { "tag", .repeat = true, .kind = VALUE_TEXT, .argument = "TAG",
       .help = "A tag, to find it by; may be repeated" },
     { "header", .repeat = true, .kind = VALUE_PAIR, .argument = "NAME=VALUE",

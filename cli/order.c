@@ -110,6 +110,14 @@ static int read_wait(struct order *o, const struct arguments *a, struct err *ret
     return STATUS_DONE;
 }
 
+static int read_priority(const struct arguments *a)
+{
+    const char *word = arguments_get(a, "priority");
+    if (!word)
+        return JOB_PRIORITY_NORMAL;
+    return strcmp(word, "high") == 0 ? JOB_PRIORITY_HIGH : JOB_PRIORITY_LOW;
+}
+
 int order_read(struct order *ret, const struct invocation *in, struct err *reterr)
 {
     const struct arguments *a = &in->arguments;
@@ -121,6 +129,7 @@ int order_read(struct order *ret, const struct invocation *in, struct err *reter
         .has_payload = payload != NULL,
         .count = (int)arguments_get_count(a, "count", 1),
         .max_attempts = (int)arguments_get_count(a, "max-attempts", 0),
+        .priority = read_priority(a),
     };
     int r = payload_read(payload, &ret->payload, reterr);
     if (r == STATUS_DONE)

@@ -17,6 +17,7 @@ struct order {
     struct job_id id;
     bool has_id;
     int max_attempts;
+    int priority; /* enum job_priority */
     int64_t timeout_ms, expires_ms;
     bool later;        /* through PostgreSQL */
     int64_t delay_us;  /* --in */

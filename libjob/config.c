@@ -395,6 +395,11 @@ const struct config_queue *config_find_queue(const struct job_config *config, st
     return NULL;
 }
 
+bool config_has_lane(const struct config_queue *queue, enum name_lane lane)
+{
+    return queue->lanes || lane == LANE_NORMAL;
+}
+
 int64_t config_lease_stop_us(const struct job_config *config)
 {
     return config->broker.lease_timeout_us / 10 * 7;

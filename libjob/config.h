@@ -17,6 +17,7 @@
 #include "base/option.h"
 #include "base/span.h"
 #include "libjob/backoff.h"
+#include "libjob/names.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/libjob/libjob.conf"
 
@@ -34,8 +35,12 @@ struct config_property {
 
 struct config_queue {
     char *name;
-    int partitions; /* when the topic is made */
+    int partitions;  /* of each of its topics, when that is made */
+    bool lanes;      /* has topics for high and low priority, too */
+    int concurrency; /* jobs that run at once in one worker; 0: no limit */
 };
+
+enum config_order { CONFIG_ORDER_WEIGHTED, CONFIG_ORDER_STRICT };
 
 struct config_worker_queue {
     char *name;
@@ -55,6 +60,7 @@ struct config_handler {
     int64_t timeout_us;
     int max_attempts;
     int max_crashes;
+    int concurrency; /* jobs that run at once in one worker; 0: no limit */
     struct backoff backoff;
 };
 
@@ -77,6 +83,7 @@ struct config_limits {
 struct config_worker {
     struct config_worker_queue *queues; /* at least one */
     size_t n_queues;
+    int order; /* enum config_order: which of the queues is next */
     int executors_min, executors_max;
     int64_t executor_idle_us;
     int recycle_jobs;             /* 0: never */
@@ -146,6 +153,7 @@ DEFINE_CLEANUP(struct job_config *, config_free)
 /* The handler that names @type, else the one with the longest matching "prefix.*"; NULL when there is none. */
 const struct config_handler *config_find_handler(const struct job_config *config, struct span type);
 const struct config_queue *config_find_queue(const struct job_config *config, struct span name);
+bool config_has_lane(const struct config_queue *queue, enum name_lane lane);
 
 /* After so long without a beat a worker stops itself, well before lease_timeout gives its jobs to others. */
 int64_t config_lease_stop_us(const struct job_config *config);

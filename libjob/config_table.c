@@ -52,6 +52,11 @@ static const char *const transports[] = { "kafka", NULL };
 static const char *const kinds[] = {
     [CONFIG_KIND_MODULE] = "module", [CONFIG_KIND_COMMAND] = "command", [CONFIG_KIND_HTTP] = "http", NULL
 };
+static const char *const orders[] = {
+    [CONFIG_ORDER_WEIGHTED] = "weighted",
+    [CONFIG_ORDER_STRICT] = "strict",
+    NULL,
+};
 static const char *const backoffs[] = {
     [BACKOFF_POLYNOMIAL] = "polynomial",
     [BACKOFF_EXPONENTIAL] = "exponential",
@@ -121,7 +126,7 @@ static const struct option_row worker_queue_rows[] = {
       .max = 1000,
       .preset = "1",
       .help =
-          "Share of the executors that this queue is to get while others have jobs too; accepted, not acted on yet" },
+          "Share of the starts that this queue gets while others have jobs too; with `order` \"weighted\"" },
 };
 static const struct option_table worker_queue_table =
     OPTION_TABLE(struct config_worker_queue, worker_queue_rows);
@@ -161,6 +166,14 @@ static const struct option_row worker_rows[] = {
       .table = &worker_queue_table,
       .preset_help = "all declared queues, weight 1",
       .help = "The queues that this worker takes jobs from" },
+    { .key = "order",
+      .type = OPTION_ENUM,
+      AT(config_worker, order),
+      .names = orders,
+      .preset = "weighted",
+      .help =
+          "Which queue is next: weighted shares the starts out by weight, strict takes the first of the list that "
+          "has a job; then the others may starve" },
     { .key = "executors_min",
       .type = OPTION_INT,
       AT(config_worker, executors_min),
@@ -415,6 +428,15 @@ static const struct option_row handler_rows[] = {
       .max = 10000,
       .preset = "5",
       .help = "Crashes, also of the worker, after which a job is dead" },
+    { .key = "concurrency",
+      .type = OPTION_INT,
+      AT(config_handler, concurrency),
+      .min = 0,
+      .max = 1000000,
+      .preset = "0",
+      .help =
+          "Jobs of this handler, all its types together, that one worker runs at once; 0 is no limit; those beyond "
+          "it wait and others pass them" },
     { .key = "backoff",
       .type = OPTION_GROUP,
       AT(config_handler, backoff),
@@ -438,6 +460,20 @@ static const struct option_row queue_rows[] = {
       .max = 1000,
       .preset = "8",
       .help = "Partitions of its topic, when the topic is made" },
+    { .key = "lanes",
+      .type = OPTION_BOOL,
+      AT(config_queue, lanes),
+      .preset = "false",
+      .help =
+          "Whether it has lanes for priorities too, the topics `<prefix>.<name>.high` and `.low`: high goes before "
+          "normal before low, and each lane that has jobs gets at least every 20th start of the queue" },
+    { .key = "concurrency",
+      .type = OPTION_INT,
+      AT(config_queue, concurrency),
+      .min = 0,
+      .max = 1000000,
+      .preset = "0",
+      .help = "Jobs of this queue that one worker runs at once; 0 is no limit" },
 };
 static const struct option_table queue_table = OPTION_TABLE(struct config_queue, queue_rows);
 

@@ -55,6 +55,9 @@ static int check_numbers(const struct job_spec *spec)
     if (spec->expires_ms < 0 || spec->expires_ms > EXPIRES_MAX_MS)
         return error_set(JOB_E_INVALID_OPTION, "expires_ms: %" PRId64 " is not in 0 … %" PRId64,
                          spec->expires_ms, EXPIRES_MAX_MS);
+    if (spec->priority < JOB_PRIORITY_LOW || spec->priority > JOB_PRIORITY_HIGH)
+        return error_set(JOB_E_INVALID_OPTION, "priority: %d is not in %d … %d", spec->priority,
+                         JOB_PRIORITY_LOW, JOB_PRIORITY_HIGH);
     for (size_t i = 0; i < ARRAY_SIZE(spec->reserved); i++)
         if (spec->reserved[i])
             return error_set(JOB_E_INVALID_OPTION, "reserved: not zero");
@@ -208,6 +211,13 @@ static void put_callers(struct encoding *e, const struct job_spec *spec)
 
 /* --- the message --- */
 
+enum name_lane encode_lane(int priority)
+{
+    if (priority == JOB_PRIORITY_NORMAL)
+        return LANE_NORMAL;
+    return priority > JOB_PRIORITY_NORMAL ? LANE_HIGH : LANE_LOW;
+}
+
 static struct span sized(const void *data, size_t size)
 {
     return (struct span){ data, data && size == 0 ? strlen(data) : size };
@@ -245,7 +255,7 @@ int encode_job(const char *prefix, const char *source, const struct job_spec *sp
     if (r)
         return r;
     e->message = (struct message){
-        .topic = name_topic(prefix, queue, e->topic),
+        .topic = name_topic_of_lane(prefix, queue, encode_lane(spec->priority), e->topic),
         .partition = -1,
         .key = sized(spec->key, spec->key_size),
         .value = sized(spec->payload, spec->payload_size),

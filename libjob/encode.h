@@ -22,5 +22,8 @@ struct encoding {
     char max_attempts_text[16], timeout_text[24];
 };
 
+/* Of an enum job_priority. */
+enum name_lane encode_lane(int priority);
+
 /* @ret is not initialised beyond what the message uses. Return: 0; JOB_E_TOO_LARGE or JOB_E_INVALID_… with its text in job_error_set(). */
 int encode_job(const char *prefix, const char *source, const struct job_spec *spec, struct encoding *ret);

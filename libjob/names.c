@@ -5,6 +5,12 @@
 
 #define LANE_MAX 5 /* ".high" */
 
+static const char *const lane_ends[LANE_COUNT] = {
+    [LANE_HIGH] = ".high",
+    [LANE_NORMAL] = "",
+    [LANE_LOW] = ".low",
+};
+
 static bool is_lower(char c)
 {
     return c >= 'a' && c <= 'z';
@@ -84,6 +90,27 @@ char *name_topic(const char *prefix, const char *queue, char *topic)
     return topic;
 }
 
+char *name_topic_of_lane(const char *prefix, const char *queue, enum name_lane lane, char *topic)
+{
+    name_topic(prefix, queue, topic);
+    return strncat(topic, lane_ends[lane], NAME_TOPIC_MAX - strlen(topic));
+}
+
+/* LANE_COUNT: what stands behind the queue is no lane. */
+static enum name_lane find_lane(const char *end)
+{
+    enum name_lane lane = 0;
+    while (lane < LANE_COUNT && strcmp(end, lane_ends[lane]) != 0)
+        lane++;
+    return lane;
+}
+
+enum name_lane name_lane_of_topic(const char *prefix, const char *topic)
+{
+    struct span queue = name_queue_of_topic(prefix, topic);
+    return queue.data ? find_lane(queue.data + queue.size) : LANE_NORMAL;
+}
+
 struct span name_queue_of_topic(const char *prefix, const char *topic)
 {
     static const struct span none;
@@ -91,8 +118,7 @@ struct span name_queue_of_topic(const char *prefix, const char *topic)
     if (strncmp(topic, prefix, skip) != 0 || topic[skip] != '.')
         return none;
     struct span queue = { topic + skip + 1, strcspn(topic + skip + 1, ".") };
-    const char *lane = queue.data + queue.size;
-    if (*lane && strcmp(lane, ".high") != 0 && strcmp(lane, ".low") != 0)
+    if (find_lane(queue.data + queue.size) == LANE_COUNT)
         return none;
     return name_is_queue(queue) ? queue : none;
 }

@@ -43,7 +43,14 @@ bool name_is_prefix(struct span name);
 /* "application/json", "…+json", with or without parameters; absent counts as JSON. */
 bool name_is_json_content_type(struct span content_type);
 
+/* A queue's topics, those whose jobs go first in front. */
+enum name_lane { LANE_HIGH, LANE_NORMAL, LANE_LOW, LANE_COUNT };
+
 /* "<prefix>.<queue>" into @topic (NAME_TOPIC_MAX + 1 bytes). Return: @topic. */
 char *name_topic(const char *prefix, const char *queue, char *topic);
+/* The same with the lane behind it: "<prefix>.<queue>.high", "<prefix>.<queue>", "<prefix>.<queue>.low". */
+char *name_topic_of_lane(const char *prefix, const char *queue, enum name_lane lane, char *topic);
+/* Of a topic that name_queue_of_topic() knows. */
+enum name_lane name_lane_of_topic(const char *prefix, const char *topic);
 /* The queue inside a topic's name ("job.mail" and "job.mail.high" give "mail"); data NULL when it is no queue topic. */
 struct span name_queue_of_topic(const char *prefix, const char *topic);

@@ -53,13 +53,13 @@ static int complete(struct db *db, const struct outbox_job *job, const struct ro
         array_append_uuid(&array, &id);
     }
     struct db_param params[] = { array_param(&array), db_text(job->reply ? "1" : NULL),
-                                 number(job->expires_ms, expires) };
+                                 number(job->expires_ms, expires), db_text(job->topic) };
     return db_query(
         db,
-        "UPDATE job.pending SET headers = headers || jsonb_strip_nulls(jsonb_build_object('ce_reply', $2::text,"
+        "UPDATE job.pending SET topic = $4, headers = headers || jsonb_strip_nulls(jsonb_build_object('ce_reply', $2::text,"
         " 'ce_expires', to_char((clock_timestamp() + $3::bigint * interval '1 millisecond') AT TIME ZONE 'UTC',"
         " 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'))) WHERE id = ANY ($1)",
-        params, 3, NULL, reterr);
+        params, 4, NULL, reterr);
 }
 
 int outbox_enqueue(struct db *db, const struct outbox_job *job, int n, struct rows **ret, struct err *reterr)
@@ -68,7 +68,7 @@ int outbox_enqueue(struct db *db, const struct outbox_job *job, int n, struct ro
     int r = db_begin(db, reterr);
     if (r == 0)
         r = insert(db, job, n, &ids, reterr);
-    if (r == 0 && (job->reply || job->expires_ms))
+    if (r == 0 && (job->reply || job->expires_ms || job->topic))
         r = complete(db, job, ids, reterr);
     if (r == 0)
         r = db_commit(db, reterr);

@@ -21,6 +21,7 @@ struct outbox_job {
     const char *headers; /* a JSON object of strings */
     const struct uuid *id;
     bool reply;
+    const char *topic; /* the lane's; NULL: the queue's own */
 };
 
 /* Enqueues @n equal jobs in one transaction. Column: id uuid. Return: as db_query(). */

@@ -29,6 +29,7 @@ struct intake {
     struct consumer *consumer;
     sd_event_source *io, *commit_timer, *prove_timer, *revoke_timer, *retake_timer;
     struct reader reader;
+    struct ready *ready;
 
     struct list partitions;
     size_t n_partitions;
@@ -40,6 +41,27 @@ struct intake {
 static struct partition *partition_at(struct list *link)
 {
     return list_entry(link, struct partition, link);
+}
+
+/* --- Jobs that have not started -------------------------------------------------------------------------------------------- */
+
+static bool is_in_log(const struct job *job, const void *partition)
+{
+    return job->partition && (!partition || job->partition == partition);
+}
+
+/* Those of @p (NULL: of all partitions) that hold no lease: they stay in the log. */
+static void drop_ready(struct intake *in, const struct partition *p)
+{
+    struct list dropped;
+    list_init(&dropped);
+    reader_drop_dangerous(&in->reader, p);
+    ready_take_matching(in->ready, is_in_log, p, &dropped);
+    list_for_each_safe(link, &dropped)
+    {
+        job_of(link)->partition->n_open--;
+        job_free(job_of(link));
+    }
 }
 
 /* --- Take-over --------------------------------------------------------------------------------------------------------- */
@@ -203,6 +225,7 @@ static void on_assign(struct intake *in, const struct consumer_event *event)
             in->owner.reader.fatal("out of memory", in->owner.reader.userdata);
             return;
         }
+        p->lane = ready_find_lane(in->ready, p->topic);
         list_append(&in->partitions, &p->link);
         in->n_partitions++;
     }
@@ -256,7 +279,7 @@ void intake_fenced(struct intake *in, struct partition *p)
     watch_contention(in, p);
     p->state = PARTITION_FENCED;
     p->gap = 0;
-    reader_drop_ready(&in->reader, p);
+    drop_ready(in, p);
     in->owner.drop(p, in->owner.reader.userdata);
     if (!p->closing)
         set_timer(in->retake_timer, RETAKE_PAUSE_US);
@@ -281,7 +304,7 @@ static void answer_revoke(struct intake *in)
 static void close_all(struct intake *in)
 {
     in->generation++;
-    reader_drop_ready(&in->reader, NULL);
+    drop_ready(in, NULL);
     list_for_each(link, &in->partitions) partition_at(link)->closing = true;
 }
 
@@ -409,11 +432,6 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 
 /* --- Start and end -------------------------------------------------------------------------------------------------------- */
 
-struct reader *intake_reader(struct intake *in)
-{
-    return &in->reader;
-}
-
 void intake_pump(struct intake *in)
 {
     if (!in->stopping)
@@ -439,8 +457,8 @@ static const char *const state_names[] = {
 
 void intake_dump(const struct intake *in)
 {
-    log_info("state: intake: %zu partitions, %zu jobs ready, of them %zu leased%s%s", in->n_partitions,
-             in->reader.n_ready, in->reader.n_leased,
+    ready_dump(in->ready);
+    log_info("state: intake: %zu partitions%s%s", in->n_partitions,
              in->pending == REBALANCE_ASSIGN ? "; being assigned" : "",
              in->pending == REBALANCE_REVOKE ? "; being revoked" : "");
     list_for_each(link, &in->partitions)
@@ -458,11 +476,17 @@ struct list *intake_partitions(struct intake *in)
     return &in->partitions;
 }
 
+static bool is_leased(const struct job *job, const void *unused)
+{
+    (void)unused;
+    return job->token != 0;
+}
+
 void intake_stop(struct intake *in, struct list *leased)
 {
     in->stopping = true;
-    reader_drop_ready(&in->reader, NULL);
-    reader_take_leased(&in->reader, leased);
+    drop_ready(in, NULL);
+    ready_take_matching(in->ready, is_leased, NULL, leased);
 }
 
 void intake_release_all(struct intake *in)
@@ -481,13 +505,19 @@ bool intake_is_released(const struct intake *in)
 
 static int subscribe(struct intake *in, struct err *reterr)
 {
-    size_t n = in->config->worker.n_queues;
-    _cleanup_free_ char(*topics)[NAME_TOPIC_MAX + 1] = calloc(n, sizeof(*topics));
-    _cleanup_free_ const char **names = calloc(n, sizeof(*names));
+    size_t n = 0, max = in->config->worker.n_queues * LANE_COUNT;
+    _cleanup_free_ char(*topics)[NAME_TOPIC_MAX + 1] = calloc(max, sizeof(*topics));
+    _cleanup_free_ const char **names = calloc(max, sizeof(*names));
     if (!topics || !names)
         return -ENOMEM;
-    for (size_t i = 0; i < n; i++)
-        names[i] = name_topic(in->config->prefix, in->config->worker.queues[i].name, topics[i]);
+    for (size_t i = 0; i < max; i++) {
+        const char *queue = in->config->worker.queues[i / LANE_COUNT].name;
+        enum name_lane lane = i % LANE_COUNT;
+        if (config_has_lane(config_find_queue(in->config, span_from_string(queue)), lane)) {
+            names[n] = name_topic_of_lane(in->config->prefix, queue, lane, topics[n]);
+            n++;
+        }
+    }
     return consumer_subscribe(in->consumer, names, n, reterr);
 }
 
@@ -559,7 +589,7 @@ int intake_close(struct intake *in, int64_t timeout_us)
     return 0;
 }
 
-int intake_new(struct intake **ret, sd_event *event, const struct job_config *config,
+int intake_new(struct intake **ret, sd_event *event, const struct job_config *config, struct ready *ready,
                const struct intake_owner *owner, struct err *reterr)
 {
     struct intake *in = calloc(1, sizeof(*in));
@@ -569,7 +599,8 @@ int intake_new(struct intake **ret, sd_event *event, const struct job_config *co
     in->config = config;
     in->owner = *owner;
     list_init(&in->partitions);
-    int r = reader_init(&in->reader, config, &owner->reader);
+    in->ready = ready;
+    int r = reader_init(&in->reader, config, ready, &owner->reader);
     if (r == 0)
         r = open_consumer(in, reterr);
     if (r == 0)

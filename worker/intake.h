@@ -49,7 +49,8 @@ struct intake_owner {
     void (*forget)(void *userdata);                    /* what was asked for by take_over and release */
 };
 
-int intake_new(struct intake **ret, sd_event *event, const struct job_config *config,
+/* @ready: where jobs that can start go; stays the caller's. */
+int intake_new(struct intake **ret, sd_event *event, const struct job_config *config, struct ready *ready,
                const struct intake_owner *owner, struct err *reterr);
 /* Leaves the group. Return: 0; 1 when librdkafka did not come back in time (then nothing is freed). */
 int intake_close(struct intake *in, int64_t timeout_us);
@@ -68,8 +69,6 @@ void intake_advanced(struct intake *in, struct partition *p);
 void intake_fenced(struct intake *in, struct partition *p);
 void intake_released(struct intake *in);
 
-/* Its ready list is where jobs to be dispatched are taken from. */
-struct reader *intake_reader(struct intake *in);
 /* Reads what there is room for. */
 void intake_pump(struct intake *in);
 

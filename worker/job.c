@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "worker/ready.h"
 
 struct job *job_new(struct message *message)
 {
@@ -28,6 +29,7 @@ struct job *job_free(struct job *job)
         return NULL;
     if (job->alive)
         (*job->alive)--;
+    ready_uncount(job);
     list_remove(&job->link);
     list_remove(&job->lease_link);
     envelope_done(&job->envelope);

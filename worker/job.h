@@ -7,7 +7,7 @@
  *     CLAIMING       ▼
  *       └─ taken or ended elsewhere: freed
  *
- * A job is in exactly one list at a time: intake's ready list, an executor's, or the recorder's.
+ * A job is in exactly one list at a time: the ready jobs', an executor's, or the recorder's.
  *
  * Beside that it may get a lease, before its start (a claim) or while it runs (a hand-over). With the lease its offset is done,
  * so it has no partition any more, and only the transaction that takes the lease away can end it:
@@ -61,6 +61,12 @@ enum lease_state {
     LEASE_HELD,
 };
 
+/* How a job that has not ended is counted in its lane (worker/ready.h). */
+enum job_count { JOB_NOT_COUNTED, JOB_COUNTED_HELD, JOB_COUNTED_RUNNING };
+
+struct ready_lane;
+struct ready_limit;
+
 struct job {
     struct list link;
     struct list lease_link;   /* of a hand-over that is WANTED or ASKED: the recorder's */
@@ -68,7 +74,11 @@ struct job {
     struct envelope envelope; /* points into message */
     struct partition
         *partition; /* where its offset is still open; NULL: leased, or the partition is no longer ours */
-    struct job_type *type; /* NULL: malformed */
+    struct job_type *type;     /* NULL: malformed */
+    struct ready_lane *lane;   /* NULL: not admitted to the ready jobs */
+    struct ready_limit *limit; /* NULL: its handler has none */
+    uint64_t number;           /* its place among the ready jobs */
+    enum job_count count;
     enum lease_state lease;
     int64_t token;      /* of its lease, unless NONE; 0: none */
     bool lease_refused; /* PostgreSQL would not store its lease: it stays in the log until it ends */

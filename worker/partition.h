@@ -28,8 +28,11 @@ enum partition_state {
 
 #define PARTITION_FENCED_MAX 3 /* take-overs by others within a minute */
 
+struct ready_lane;
+
 struct partition {
     struct list link;
+    struct ready_lane *lane; /* where its jobs wait for their start */
     char *topic;
     int32_t id;
     enum partition_state state;

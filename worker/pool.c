@@ -123,7 +123,7 @@ void executor_retire(struct executor *e)
     shutdown(e->socket, SHUT_WR); /* it reads the end, and the zygote tells when it is gone */
 }
 
-static void watch_idle(struct executor *e)
+void executor_watch_idle(struct executor *e)
 {
     struct pool *p = e->pool;
     e->idle_us = clock_mono_us();
@@ -171,7 +171,7 @@ void executor_take_job(struct executor *e, struct job *job)
     if (e->worn)
         executor_retire(e);
     else
-        watch_idle(e);
+        executor_watch_idle(e);
 }
 
 static struct executor *find_pid(struct pool *p, pid_t pid)

@@ -103,6 +103,7 @@ static bool take_hello(struct executor *e, const struct frame *hello)
         log_error("run: %s", error); /* a module was replaced by a broken one: the other executors go on */
     } else {
         e->state = EXECUTOR_READY;
+        executor_watch_idle(e); /* what it was started for may be over */
         e->pool->proven = true;
         pool_start_minimum(e->pool);
     }

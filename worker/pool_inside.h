@@ -62,6 +62,8 @@ struct job *executor_running_job(const struct executor *e);
 void pool_start_minimum(struct pool *p);
 /* Takes back what has not started; it goes to the owner's `unstarted`. */
 void executor_take_back(struct executor *e);
+/* It has no job from now on: sees to it that it is not kept for ever. */
+void executor_watch_idle(struct executor *e);
 /* It has no job and gets no more: it is told to end, and ends by itself. */
 void executor_retire(struct executor *e);
 /* Out of the executor's list. */

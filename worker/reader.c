@@ -7,36 +7,12 @@
 #include "base/log.h"
 #include "libjob/envelope.h"
 
-/* --- The ready list ---------------------------------------------------------------------------------------------------- */
-
-static void put_ready(struct reader *r, struct job *job)
+/* It must be leased before it starts. */
+static void claim(struct reader *r, struct job *job)
 {
-    r->n_ready++;
-    r->n_leased += job->token != 0;
-    r->ready_bytes += job_size_bytes(job);
-}
-
-void reader_add_ready(struct reader *r, struct job *job)
-{
-    list_prepend(&r->ready, &job->link);
-    put_ready(r, job);
-}
-
-static void take_ready(struct reader *r, struct job *job)
-{
-    list_remove(&job->link);
-    r->n_ready--;
-    r->n_leased -= job->token != 0;
-    r->ready_bytes -= job_size_bytes(job);
-}
-
-struct job *reader_next_ready(struct reader *r)
-{
-    struct list *first = list_first(&r->ready);
-    if (!first)
-        return NULL;
-    take_ready(r, job_of(first));
-    return job_of(first);
+    ready_admit(r->ready, job->partition->lane, job);
+    ready_hold(job);
+    r->owner.claim(job, r->owner.userdata);
 }
 
 /* --- Dangerous jobs ---------------------------------------------------------------------------------------------------- */
@@ -69,23 +45,11 @@ static void claim_dangerous(struct reader *r)
     take_dangerous(job);
     job->alive = &r->n_dangerous_alive;
     r->n_dangerous_alive++;
-    r->owner.claim(job, r->owner.userdata);
+    claim(r, job);
 }
 
-/* --- Giving up --------------------------------------------------------------------------------------------------------- */
-
-/* Jobs of @p (NULL: of all partitions) that have not started: they stay in the log. */
-void reader_drop_ready(struct reader *r, const struct partition *p)
+void reader_drop_dangerous(struct reader *r, const struct partition *p)
 {
-    list_for_each_safe(link, &r->ready)
-    {
-        struct job *job = job_of(link);
-        if (!job->partition || (p && job->partition != p))
-            continue;
-        job->partition->n_open--;
-        take_ready(r, job);
-        job_free(job);
-    }
     list_for_each_safe(link, &r->dangerous)
     {
         struct job *job = job_of(link);
@@ -94,18 +58,6 @@ void reader_drop_ready(struct reader *r, const struct partition *p)
         job->partition->n_open--;
         take_dangerous(job);
         job_free(job);
-    }
-}
-
-void reader_take_leased(struct reader *r, struct list *leased)
-{
-    list_for_each_safe(link, &r->ready)
-    {
-        struct job *job = job_of(link);
-        if (!job->token)
-            continue;
-        take_ready(r, job);
-        list_append(leased, &job->link);
     }
 }
 
@@ -156,10 +108,10 @@ static void route(struct reader *r, struct partition *p, struct job *job)
     } else if (is_dangerous(job)) {
         keep_dangerous(r, job);
     } else if (needs_claim(p, job)) {
-        r->owner.claim(job, r->owner.userdata);
+        claim(r, job);
     } else {
-        list_append(&r->ready, &job->link);
-        put_ready(r, job);
+        ready_admit(r->ready, p->lane, job);
+        ready_add(r->ready, job);
     }
 }
 
@@ -271,13 +223,12 @@ static bool may_take_up(struct reader *r, struct partition *p)
 static bool is_readable(struct reader *r, struct partition *p)
 {
     return p->state == PARTITION_OPEN && !p->closing && p->feed && p->n_dangerous < READER_DANGEROUS_JOBS &&
-           may_take_up(r, p);
+           ready_lane_has_room(p->lane) && may_take_up(r, p);
 }
 
 static bool has_room(const struct reader *r)
 {
-    return r->n_ready < READER_READY_JOBS && r->ready_bytes < READER_READY_BYTES &&
-           r->owner.has_room(r->owner.userdata);
+    return r->owner.has_room(r->owner.userdata);
 }
 
 /* In turns of some records, so that no partition waits for another. */
@@ -304,21 +255,18 @@ void reader_pump(struct reader *r, struct list *partitions)
 
 /* --- Life ---------------------------------------------------------------------------------------------------------------- */
 
-int reader_init(struct reader *r, const struct job_config *config, const struct reader_owner *owner)
+int reader_init(struct reader *r, const struct job_config *config, struct ready *ready,
+                const struct reader_owner *owner)
 {
     r->owner = *owner;
-    list_init(&r->ready);
     list_init(&r->dangerous);
+    r->ready = ready;
     r->types = job_types_new(config);
     return r->types ? 0 : -ENOMEM;
 }
 
 void reader_done(struct reader *r)
 {
-    list_for_each_safe(link, &r->ready)
-    {
-        job_free(job_of(link));
-    }
     list_for_each_safe(link, &r->dangerous)
     {
         job_free(job_of(link));

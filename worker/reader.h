@@ -2,7 +2,7 @@
 /*
  * From record to job: reads the open partitions in turns, decodes, and decides where each job goes first.
  *
- *     malformed, unknown type ──▶ finished      may be a duplicate, or suspect ──▶ claim      else ──▶ the ready list
+ *     malformed, unknown type ──▶ finished      may be a duplicate, or suspect ──▶ claim      else ──▶ the ready jobs
  *
  * A careful partition (worker/intake.h) is read one record at a time: the recorder writes into the cursor from where on the next
  * one is to be taken up, then that is read, and nothing more before its offset is done. A condemned record is one that was
@@ -12,8 +12,8 @@
  * workers, every job that is leased beside it is lost with them; so that these are not dead together with it, a worker
  * holds one dangerous job at a time. Innocent ones get through this way.
  *
- * Bounds: the ready list by READER_READY_JOBS and READER_READY_BYTES, each partition by its window, and what was handed on
- * by the owner's has_room().
+ * Bounds: a partition is read while its lane has room (worker/ready.h) and its window has; what was handed on is bounded by the
+ * owner's has_room(). So no partition waits for the room of another queue, and none is paused: each has a feed of its own.
  */
 #pragma once
 
@@ -22,9 +22,8 @@
 #include "libjob/config.h"
 #include "worker/job.h"
 #include "worker/partition.h"
+#include "worker/ready.h"
 
-#define READER_READY_JOBS 2048
-#define READER_READY_BYTES (16 << 20)
 #define READER_DANGEROUS_JOBS 64 /* of a partition, that wait; it is not read meanwhile */
 #define READER_DANGEROUS_CRASHES 2
 
@@ -42,23 +41,18 @@ struct reader_owner {
 struct reader {
     struct reader_owner owner;
     struct job_types *types;
-    struct list ready;
-    size_t n_ready, ready_bytes;
-    size_t n_leased;          /* of the ready ones */
+    struct ready *ready;
     struct list dangerous;    /* jobs that may only run when no other such job does */
     size_t n_dangerous_alive; /* claimed, and not yet recorded: 0 or 1 */
 };
 
-int reader_init(struct reader *r, const struct job_config *config, const struct reader_owner *owner);
+/* @ready: the owner's, where jobs that can start go. */
+int reader_init(struct reader *r, const struct job_config *config, struct ready *ready,
+                const struct reader_owner *owner);
 void reader_done(struct reader *r);
+
+/* Forgets the dangerous jobs of @p (NULL: of all partitions) that have not been claimed: they are still in the log. */
+void reader_drop_dangerous(struct reader *r, const struct partition *p);
 
 /* Reads what there is room for. */
 void reader_pump(struct reader *r, struct list *partitions);
-
-/* In front of the others: it was there before. */
-void reader_add_ready(struct reader *r, struct job *job);
-struct job *reader_next_ready(struct reader *r);
-/* Forgets the ready jobs of @p (NULL: of all partitions), which are still in the log. Leased jobs stay. */
-void reader_drop_ready(struct reader *r, const struct partition *p);
-/* Appends the ready jobs that hold a lease to @leased, whose they are then. */
-void reader_take_leased(struct reader *r, struct list *leased);

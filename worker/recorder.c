@@ -800,11 +800,6 @@ void recorder_dump(const struct recorder *r)
         r->must_read_back ? "; the last batch's fate is not known" : "");
 }
 
-size_t recorder_n_claims(const struct recorder *r)
-{
-    return r->claims.n + r->batch.n_jobs; /* at most: the batch may hold finished ones */
-}
-
 bool recorder_has_room(const struct recorder *r)
 {
     return recorder_n_waiting(r) < RECORDER_MAX_JOBS &&

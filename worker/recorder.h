@@ -91,8 +91,6 @@ size_t recorder_n_leases(const struct recorder *r);
 void recorder_dump(const struct recorder *r);
 /* Not yet recorded, claims included. */
 size_t recorder_n_waiting(const struct recorder *r);
-/* Claims that have not been granted yet, at most. */
-size_t recorder_n_claims(const struct recorder *r);
 /* False: nothing that ends here may be started, or it would gather without bound. What runs may still come. */
 bool recorder_has_room(const struct recorder *r);
 

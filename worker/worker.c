@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "worker/intake.h"
 #include "worker/life.h"
 #include "worker/pool.h"
+#include "worker/ready.h"
 #include "worker/recorder.h"
 
 #define CLOSE_TIMEOUT_US (10 * USEC_PER_SEC)
@@ -40,6 +42,7 @@ struct worker {
     struct life *life;
     struct cancels cancels;
     struct intake *intake;
+    struct ready *ready;
     sd_event_source *post, *drain_timer;
     enum phase phase;
     int status;
@@ -56,6 +59,7 @@ static void end(struct worker *w, int status)
 static void finish_job(struct job *job, void *userdata)
 {
     struct worker *w = userdata;
+    ready_uncount(job);
     if (job->outcome == OUTCOME_SUCCEEDED || job->outcome == OUTCOME_CANCELLED)
         cancels_remove(&w->cancels, &job->envelope.id);
     if (job->orphan)
@@ -70,7 +74,7 @@ static void return_job(struct job *job, void *userdata)
     if (job->orphan) {
         job_free(job);
     } else if (w->phase <= PHASE_RUNNING && !(job->partition && job->partition->closing)) {
-        reader_add_ready(intake_reader(w->intake), job);
+        ready_add(w->ready, job);
     } else if (job->token) {
         job_finish(job, OUTCOME_INTERRUPTED, "its worker stopped before it started");
         recorder_add_finished(w->recorder, job);
@@ -172,7 +176,7 @@ static void leases_unsure(void *userdata)
     struct worker *w = userdata;
     struct list leased;
     list_init(&leased);
-    reader_take_leased(intake_reader(w->intake), &leased);
+    ready_take_matching(w->ready, is_leased, NULL, &leased);
     list_for_each_safe(link, &leased)
     {
         list_remove(link);
@@ -187,7 +191,7 @@ static void leases_lost(void *userdata)
     struct worker *w = userdata;
     struct list leased;
     list_init(&leased);
-    reader_take_leased(intake_reader(w->intake), &leased);
+    ready_take_matching(w->ready, is_leased, NULL, &leased);
     list_for_each_safe(link, &leased) job_free(job_of(link));
     pool_disown(w->pool, is_leased, NULL);
 }
@@ -209,13 +213,9 @@ static void forget_requests(void *userdata)
     recorder_forget_requests(((struct worker *)userdata)->recorder);
 }
 
-/* A worker that dies costs every job that it holds a lease on one of its crashes: so no more than can soon run. */
 static bool has_room(void *userdata)
 {
-    const struct worker *w = userdata;
-    size_t held = recorder_n_claims(w->recorder) + intake_reader(w->intake)->n_leased;
-    return recorder_has_room(w->recorder) &&
-           held < WORKER_MAX_CLAIMS + (size_t)w->config->worker.executors_max * POOL_DEPTH;
+    return recorder_has_room(((struct worker *)userdata)->recorder);
 }
 
 static void note_gap(void *userdata)
@@ -274,7 +274,7 @@ static bool expire(struct worker *w, struct job *job)
     if (!expires_us || recorder_server_now_us(w->recorder) < expires_us)
         return false;
     job_finish(job, OUTCOME_EXPIRED, "it had not started in time");
-    recorder_add_finished(w->recorder, job);
+    finish_job(job, w);
     return true;
 }
 
@@ -291,15 +291,17 @@ static bool drop_cancelled(struct worker *w, struct job *job)
 static void dispatch(struct worker *w)
 {
     while (recorder_has_room(w->recorder)) {
-        struct job *job = reader_next_ready(intake_reader(w->intake));
+        struct job *job = ready_peek(w->ready);
         if (!job)
             break;
+        ready_take(w->ready, job);
         if (drop_cancelled(w, job) || expire(w, job))
             continue;
         if (!pool_dispatch(w->pool, job)) {
-            reader_add_ready(intake_reader(w->intake), job);
+            ready_add(w->ready, job);
             break;
         }
+        ready_started(w->ready, job);
     }
     pool_flush(w->pool);
 }
@@ -480,7 +482,7 @@ static int start_intake(struct worker *w)
         .forget = forget_requests,
     };
     struct err err = { 0 };
-    int r = intake_new(&w->intake, w->event, w->config, &owner, &err);
+    int r = intake_new(&w->intake, w->event, w->config, w->ready, &owner, &err);
     if (r < 0) {
         log_error("intake: %s", err.text[0] ? err.text : strerror(-r));
         return r;
@@ -515,6 +517,9 @@ static int make_parts(struct worker *w, int zygote)
         .progress = look_again,
         .userdata = w,
     };
+    w->ready = ready_new(w->config, WORKER_MAX_CLAIMS + (size_t)w->config->worker.executors_max * POOL_DEPTH);
+    if (!w->ready)
+        return -ENOMEM;
     int r = life_new(&w->life, w->event);
     if (r >= 0)
         r = pool_new(&w->pool, w->event, zygote, w->config, &pool_owner);
@@ -592,6 +597,7 @@ static void take_down(struct worker *w)
     handover_free(w->handover);
     pool_free(w->pool);
     recorder_free(w->recorder);
+    ready_free(w->ready);
     if (intake_close(w->intake, CLOSE_TIMEOUT_US) != 0) {
         log_warning("stopping: the Kafka client did not close within 10 s; ending without it");
         _exit(w->status);

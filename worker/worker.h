@@ -18,7 +18,9 @@
 
 #include "libjob/config.h"
 
-#define WORKER_MAX_CLAIMS 2000                   /* in one batch, beside what the executors can take */
+/* Jobs that are claimed before their start, beside what the executors can take. A worker that dies costs each of them one of its
+ * crashes: so no more than can soon run. */
+#define WORKER_MAX_CLAIMS 2000
 #define WORKER_RELEASE_US (5 * INT64_C(1000000)) /* for giving the cursors back, when nothing else is left */
 #define WORKER_KILL_MARGIN_US (2 * INT64_C(1000000)) /* for an executor to be gone, after the kill grace */
 /* From the end of the kill grace to the end of the process, at most: giving the cursors back, leaving the group. */

@@ -73,6 +73,13 @@ struct job_header {
     const char *value; /**< UTF-8 text */
 };
 
+/** Which of the queue's topics a job goes to. Jobs of different priority are in no order, even with one key. */
+enum job_priority {
+    JOB_PRIORITY_LOW = -1,
+    JOB_PRIORITY_NORMAL = 0,
+    JOB_PRIORITY_HIGH = 1,
+};
+
 /**
  * What to run. Zero-initialise; everything but type and queue is optional. Copied by the call, the caller keeps it.
  */
@@ -96,7 +103,8 @@ struct job_spec {
     size_t n_headers;
     int reply;         /**< not 0: somebody waits for the end */
     void *cookie;      /**< handed to the delivery callback, not looked at */
-    void *reserved[6]; /**< zero */
+    int priority;      /**< enum job_priority; other than normal only for a queue that has lanes */
+    void *reserved[5]; /**< zero */
 };
 
 /**

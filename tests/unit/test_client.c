@@ -210,6 +210,8 @@ START_TEST(every_limit_has_its_error)
     refuse((struct job_spec){ .content_type = "" }, JOB_E_INVALID_OPTION, "content_type");
     refuse((struct job_spec){ .traceparent = "\xff" }, JOB_E_INVALID_OPTION, "traceparent");
     refuse((struct job_spec){ .reserved = { large } }, JOB_E_INVALID_OPTION, "reserved");
+    refuse((struct job_spec){ .priority = 2 }, JOB_E_INVALID_OPTION, "priority");
+    refuse((struct job_spec){ .priority = -2 }, JOB_E_INVALID_OPTION, "priority");
     refuse((struct job_spec){ .headers = mine, .n_headers = 41 }, JOB_E_INVALID_HEADER, "41 headers");
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         refuse((struct job_spec){ .headers = &bad[i], .n_headers = 1 }, JOB_E_INVALID_HEADER, "header");

@@ -85,6 +85,21 @@ START_TEST(topic_is_prefix_and_queue)
 }
 END_TEST
 
+START_TEST(lane_stands_behind_the_queue)
+{
+    char topic[NAME_TOPIC_MAX + 1];
+    ck_assert_str_eq(name_topic_of_lane("job", "mail", LANE_HIGH, topic), "job.mail.high");
+    ck_assert_str_eq(name_topic_of_lane("job", "mail", LANE_NORMAL, topic), "job.mail");
+    ck_assert_str_eq(name_topic_of_lane("job", "mail", LANE_LOW, topic), "job.mail.low");
+    ck_assert_uint_eq(strlen(name_topic_of_lane(long_name(300), "mail", LANE_LOW, topic)), NAME_TOPIC_MAX);
+    ck_assert_int_eq(name_lane_of_topic("job", "job.mail.high"), LANE_HIGH);
+    ck_assert_int_eq(name_lane_of_topic("job", "job.mail"), LANE_NORMAL);
+    ck_assert_int_eq(name_lane_of_topic("job", "job.mail.low"), LANE_LOW);
+    ck_assert_int_eq(name_lane_of_topic("a.high", "a.high.mail"), LANE_NORMAL);
+    ck_assert_int_eq(name_lane_of_topic("job", "job.mail.other"), LANE_NORMAL);
+}
+END_TEST
+
 START_TEST(queue_is_found_in_its_topics)
 {
     static const struct {
@@ -117,4 +132,4 @@ END_TEST
 
 SUITE_MAIN("names", queue_names_are_lower_case_and_short, type_names_start_with_a_letter,
            prefix_leaves_room_for_the_longest_queue_and_lane, json_is_known_by_its_content_type,
-           topic_is_prefix_and_queue, queue_is_found_in_its_topics)
+           topic_is_prefix_and_queue, lane_stands_behind_the_queue, queue_is_found_in_its_topics)

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/ready.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "libjob/names.h"
+
+#define STRIDE (UINT64_C(1) << 20)
+#define LANE_MIN_JOBS 64
+
+/* Jobs of one handler run at once, in all queues. */
+struct ready_limit {
+    const struct config_handler *handler;
+    size_t n_running;
+};
+
+struct ready_queue {
+    const char *name;
+    size_t max_running, n_running; /* max 0: no limit */
+    uint64_t stride, pass;
+};
+
+struct ready_lane {
+    struct ready *ready;
+    struct ready_queue *queue;
+    struct list
+        *strands; /* of jobs in the order of their numbers: one per limit, the last of handlers without */
+    size_t n_jobs, size_bytes;
+    size_t n_held; /* claiming, or leased and not started */
+    int patience;  /* starts of the queue that went by while it had a job */
+};
+
+struct ready {
+    const struct job_config *config;
+    struct ready_queue *queues;
+    struct ready_lane *lanes; /* LANE_COUNT for each queue */
+    size_t n_queues;
+    struct list *strands;
+    struct ready_limit *limits;
+    size_t n_limits;
+    size_t max_jobs, max_bytes, max_held; /* of a lane */
+    uint64_t pass;                        /* of the last start */
+    uint64_t last_number;
+};
+
+/* --- Making it ----------------------------------------------------------------------------------------------------------- */
+
+static void make_limits(struct ready *r)
+{
+    for (size_t i = 0; i < r->config->n_handlers; i++)
+        if (r->config->handlers[i].concurrency)
+            r->limits[r->n_limits++].handler = &r->config->handlers[i];
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Shares what there may be of all lanes out among those that there are. */
+static void make_room(struct ready *r, size_t n_lanes, size_t max_held)
+{
+    r->max_jobs = larger(READY_JOBS / n_lanes, LANE_MIN_JOBS);
+    r->max_bytes = READY_BYTES / n_lanes;
+    r->max_held = larger(max_held / n_lanes, 1);
+}
+
+static void make_lane(struct ready *r, size_t i)
+{
+    struct ready_lane *lane = &r->lanes[i];
+    lane->ready = r;
+    lane->queue = &r->queues[i / LANE_COUNT];
+    lane->strands = &r->strands[i * (r->n_limits + 1)];
+    for (size_t k = 0; k <= r->n_limits; k++)
+        list_init(&lane->strands[k]);
+}
+
+static void make_queues(struct ready *r, size_t max_held)
+{
+    size_t n_lanes = r->n_queues;
+    for (size_t i = 0; i < r->n_queues; i++) {
+        const struct config_worker_queue *mine = &r->config->worker.queues[i];
+        const struct config_queue *queue = config_find_queue(r->config, span_from_string(mine->name));
+        n_lanes += queue->lanes ? LANE_COUNT - 1 : 0;
+        r->queues[i] = (struct ready_queue){
+            .name = mine->name,
+            .max_running = (size_t)queue->concurrency,
+            .stride = STRIDE / (uint64_t)mine->weight,
+        };
+    }
+    for (size_t i = 0; i < r->n_queues * LANE_COUNT; i++)
+        make_lane(r, i);
+    make_room(r, n_lanes, max_held);
+}
+
+struct ready *ready_new(const struct job_config *config, size_t max_held)
+{
+    _cleanup_(ready_free_cleanup) struct ready *r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    r->config = config;
+    r->n_queues = config->worker.n_queues;
+    r->limits = calloc(config->n_handlers + 1, sizeof(*r->limits));
+    if (!r->limits)
+        return NULL;
+    make_limits(r);
+    r->queues = calloc(r->n_queues, sizeof(*r->queues));
+    r->lanes = calloc(r->n_queues * LANE_COUNT, sizeof(*r->lanes));
+    r->strands = calloc(r->n_queues * LANE_COUNT * (r->n_limits + 1), sizeof(*r->strands));
+    if (!r->queues || !r->lanes || !r->strands)
+        return NULL;
+    make_queues(r, max_held);
+    return steal(r);
+}
+
+static bool is_any(const struct job *job, const void *unused)
+{
+    (void)job;
+    (void)unused;
+    return true;
+}
+
+struct ready *ready_free(struct ready *r)
+{
+    struct list left;
+    if (!r)
+        return NULL;
+    list_init(&left);
+    if (r->strands)
+        ready_take_matching(r, is_any, NULL, &left);
+    list_for_each_safe(link, &left) job_free(job_of(link));
+    free(r->queues);
+    free(r->lanes);
+    free(r->strands);
+    free(r->limits);
+    free(r);
+    return NULL;
+}
+
+/* --- Lanes --------------------------------------------------------------------------------------------------------------- */
+
+struct ready_lane *ready_find_lane(struct ready *r, const char *topic)
+{
+    struct span queue = name_queue_of_topic(r->config->prefix, topic);
+    for (size_t i = 0; queue.data && i < r->n_queues; i++)
+        if (span_equals(queue, r->queues[i].name))
+            return &r->lanes[i * LANE_COUNT + name_lane_of_topic(r->config->prefix, topic)];
+    return NULL;
+}
+
+bool ready_lane_has_room(const struct ready_lane *lane)
+{
+    const struct ready *r = lane->ready;
+    return lane->n_jobs < r->max_jobs && lane->size_bytes < r->max_bytes && lane->n_held < r->max_held;
+}
+
+static struct ready_limit *find_limit(struct ready *r, const struct config_handler *handler)
+{
+    for (size_t i = 0; i < r->n_limits; i++)
+        if (r->limits[i].handler == handler)
+            return &r->limits[i];
+    return NULL;
+}
+
+void ready_admit(struct ready *r, struct ready_lane *lane, struct job *job)
+{
+    job->lane = lane;
+    job->limit = find_limit(r, job->type->handler);
+    job->number = ++r->last_number;
+}
+
+static struct list *strand_of(struct ready *r, const struct job *job)
+{
+    return &job->lane->strands[job->limit ? (size_t)(job->limit - r->limits) : r->n_limits];
+}
+
+/* --- Counting ------------------------------------------------------------------------------------------------------------ */
+
+void ready_hold(struct job *job)
+{
+    job->count = JOB_COUNTED_HELD;
+    job->lane->n_held++;
+}
+
+static void count_running(struct job *job)
+{
+    job->count = JOB_COUNTED_RUNNING;
+    job->lane->queue->n_running++;
+    if (job->limit)
+        job->limit->n_running++;
+}
+
+void ready_uncount(struct job *job)
+{
+    if (job->count == JOB_COUNTED_HELD)
+        job->lane->n_held--;
+    if (job->count == JOB_COUNTED_RUNNING) {
+        job->lane->queue->n_running--;
+        if (job->limit)
+            job->limit->n_running--;
+    }
+    job->count = JOB_NOT_COUNTED;
+}
+
+/* --- In and out ---------------------------------------------------------------------------------------------------------- */
+
+/* Most are the last; those that come back are among the first. */
+static struct list *find_place(struct list *strand, const struct job *job)
+{
+    if (list_is_empty(strand) || job_of(strand->prev)->number < job->number)
+        return strand;
+    struct list *at = strand->next;
+    while (job_of(at)->number < job->number)
+        at = at->next;
+    return at;
+}
+
+void ready_add(struct ready *r, struct job *job)
+{
+    if (job->count == JOB_COUNTED_RUNNING)
+        ready_uncount(job);
+    if (job->token && job->count == JOB_NOT_COUNTED)
+        ready_hold(job);
+    list_insert_before(find_place(strand_of(r, job), job), &job->link);
+    job->lane->n_jobs++;
+    job->lane->size_bytes += job_size_bytes(job);
+}
+
+void ready_take(struct ready *r, struct job *job)
+{
+    (void)r;
+    list_remove(&job->link);
+    job->lane->n_jobs--;
+    job->lane->size_bytes -= job_size_bytes(job);
+}
+
+void ready_take_matching(struct ready *r, bool (*match)(const struct job *job, const void *arg),
+                         const void *arg, struct list *to)
+{
+    for (size_t i = 0; i < r->n_queues * LANE_COUNT * (r->n_limits + 1); i++) {
+        list_for_each_safe(link, &r->strands[i])
+        {
+            if (!match(job_of(link), arg))
+                continue;
+            ready_take(r, job_of(link));
+            list_append(to, link);
+        }
+    }
+}
+
+void ready_dump(const struct ready *r)
+{
+    static const char *const names[LANE_COUNT] = { "high", "normal", "low" };
+    for (size_t i = 0; i < r->n_queues * LANE_COUNT; i++) {
+        const struct ready_lane *lane = &r->lanes[i];
+        if (lane->n_jobs || lane->n_held || lane->queue->n_running)
+            log_info("state: queue %s, %s lane: %zu jobs ready, %zu claimed before their start; "
+                     "%zu of the queue are running",
+                     lane->queue->name, names[i % LANE_COUNT], lane->n_jobs, lane->n_held,
+                     lane->queue->n_running);
+    }
+}
+
+/* --- Choosing ------------------------------------------------------------------------------------------------------------ */
+
+static bool is_full(const struct ready_limit *limit)
+{
+    return limit->n_running >= (size_t)limit->handler->concurrency;
+}
+
+/* The oldest job of the lane whose handler may run one more; NULL: none. */
+static struct job *first_of_lane(const struct ready *r, const struct ready_lane *lane)
+{
+    struct job *best = NULL;
+    if (lane->n_jobs == 0)
+        return NULL;
+    for (size_t i = 0; i <= r->n_limits; i++) {
+        struct list *first = list_first(&lane->strands[i]);
+        if (!first || (i < r->n_limits && is_full(&r->limits[i])))
+            continue;
+        if (!best || job_of(first)->number < best->number)
+            best = job_of(first);
+    }
+    return best;
+}
+
+static struct job *first_of_queue(const struct ready *r, size_t queue)
+{
+    const struct ready_queue *q = &r->queues[queue];
+    struct job *best = NULL;
+    if (q->max_running && q->n_running >= q->max_running)
+        return NULL;
+    for (enum name_lane lane = 0; lane < LANE_COUNT; lane++) {
+        const struct ready_lane *l = &r->lanes[queue * LANE_COUNT + lane];
+        struct job *job = first_of_lane(r, l);
+        if (!job)
+            continue;
+        if (best && l->patience >= READY_PATIENCE)
+            return job;
+        if (!best)
+            best = job;
+    }
+    return best;
+}
+
+static uint64_t pass_of(const struct ready *r, const struct ready_queue *q)
+{
+    return q->pass > r->pass ? q->pass : r->pass;
+}
+
+struct job *ready_peek(struct ready *r)
+{
+    struct job *best = NULL;
+    for (size_t i = 0; i < r->n_queues; i++) {
+        struct job *job = first_of_queue(r, i);
+        if (job && r->config->worker.order == CONFIG_ORDER_STRICT)
+            return job;
+        if (job && (!best || pass_of(r, &r->queues[i]) < pass_of(r, best->lane->queue)))
+            best = job;
+    }
+    return best;
+}
+
+static void charge_lanes(struct ready *r, const struct ready_lane *started)
+{
+    struct ready_lane *lanes = &r->lanes[(started->queue - r->queues) * LANE_COUNT];
+    for (enum name_lane lane = 0; lane < LANE_COUNT; lane++) {
+        bool waits = &lanes[lane] != started && first_of_lane(r, &lanes[lane]);
+        lanes[lane].patience = waits ? lanes[lane].patience + 1 : 0;
+    }
+}
+
+void ready_started(struct ready *r, struct job *job)
+{
+    struct ready_queue *q = job->lane->queue;
+    charge_lanes(r, job->lane);
+    r->pass = pass_of(r, q);
+    q->pass = r->pass + q->stride;
+    ready_uncount(job);
+    count_running(job);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which job is next: the jobs that could start, and the order in which they do.
+ *
+ *     queue "mail"   weight 3 ── lane high    ── strand of each limited handler, strand of all others
+ *                             ├─ lane normal  ── …
+ *                             └─ lane low     ── …
+ *     queue "report" weight 1 ── …
+ *
+ * Among queues: strict takes the first that has a job which may start. Weighted is stride scheduling (Waldspurger and Weihl,
+ * "Stride Scheduling: Deterministic Proportional-Share Resource Management", MIT/LCS/TM-528, 1995): each start moves its
+ * queue's pass ahead by 1/weight, the queue with the lowest pass is next, and one that had nothing to start begins where the
+ * others are, so it saves up nothing.
+ *
+ * Among a queue's lanes: the highest, but a lower one that saw READY_PATIENCE starts of its queue go by is next. So each lane
+ * that has jobs gets every 20th start, 5 %, and with two busy lanes below it the highest gets 90 %.
+ *
+ * Within a lane: the order in which they were read. A job whose handler runs as many as it may is passed by others.
+ *
+ * Each lane has room of its own, so a queue that is slow, throttled or empty takes nothing from the others.
+ *
+ * Invariants: a job is counted in at most one way (`claiming or leased, not started`, `running`); whoever frees it uncounts it
+ * (job_free). A job that comes back goes where its number says, so it does not lose its place.
+ *
+ * Pure: no I/O, no clock.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "libjob/config.h"
+#include "worker/job.h"
+
+#define READY_JOBS 4096 /* of all lanes together */
+#define READY_BYTES (16 << 20)
+#define READY_PATIENCE 19
+
+struct ready;
+struct ready_lane;
+
+/* @max_held: jobs that are claimed or leased before their start, of all lanes together. NULL without memory. */
+struct ready *ready_new(const struct job_config *config, size_t max_held);
+/* Frees the jobs that are in it; no other may be left that was admitted. */
+struct ready *ready_free(struct ready *r);
+DEFINE_CLEANUP(struct ready *, ready_free)
+
+/* NULL: no topic of this worker's queues. */
+struct ready_lane *ready_find_lane(struct ready *r, const char *topic);
+bool ready_lane_has_room(const struct ready_lane *lane);
+
+/* Gives @job, which has a type and a handler, its place among the jobs of @lane. */
+void ready_admit(struct ready *r, struct ready_lane *lane, struct job *job);
+/* Its lease is asked for before it starts. */
+void ready_hold(struct job *job);
+
+/* It could start now: admitted before; held or not, or back from an executor. */
+void ready_add(struct ready *r, struct job *job);
+/* The one to start next; it stays. NULL: there is none. */
+struct job *ready_peek(struct ready *r);
+/* It leaves the list, without having started. */
+void ready_take(struct ready *r, struct job *job);
+/* What was taken has started: its queue, lane and handler are charged. */
+void ready_started(struct ready *r, struct job *job);
+/* It does not run any more, or never will. Also for a job that was never admitted. */
+void ready_uncount(struct job *job);
+
+/* Logs what waits and runs, lane by lane. */
+void ready_dump(const struct ready *r);
+
+/* Takes all that match to the end of @to. */
+void ready_take_matching(struct ready *r, bool (*match)(const struct job *job, const void *arg),
+                         const void *arg, struct list *to);
