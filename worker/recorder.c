@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/recorder.h"
+#include "worker/recorder_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,69 +9,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/record.h"
-#include "worker/batch.h"
-#include "worker/link.h"
 #include "worker/noise.h"
 
 #define CLOCK_STEP_US USEC_PER_SEC /* no answer takes that long: PostgreSQL's clock was set back */
 #define GAP_DELAY_US USEC_PER_SEC
 #define BEAT_IDLE_US (10 * USEC_PER_SEC)
 #define RECONNECT_MAX_US (5 * USEC_PER_SEC)
-#define REPEAT_MIN_US 10000
-#define REPEAT_MAX_US (5 * USEC_PER_SEC)
 
-enum request_kind {
-    REQUEST_NONE,
-    REQUEST_REGISTER,
-    REQUEST_CANCELS,
-    REQUEST_TAKE_OVER,
-    REQUEST_BATCH,
-    REQUEST_READ_BACK,
-    REQUEST_UNREGISTER,
-};
-
-struct recorder {
-    const struct job_config *config;
-    struct recorder_owner owner;
-    struct link *link;
-    sd_event_source *timer; /* to the next beat, gap or repetition */
-    sd_event_source *deadline_timer;
-    char host[64];
-    char worker_id[96];
-    bool registered, unregistering, unregistered;
-    bool cancels_known; /* they were read over this connection, which hears of new ones */
-
-    /* what waits */
-    struct backlog finished, claims;
-    struct list handovers; /* running jobs that are to get a lease, by lease_link */
-    size_t n_handovers;
-    struct list *take_over; /* partitions to be taken over; NULL: none */
-    struct list *release;   /* partitions to be given back; NULL: none */
-    struct list *owned;     /* all partitions of this worker */
-    bool gap_noted;
-    int64_t gap_at_us;
-    int64_t beat_at_us;        /* when the next beat of its own is due */
-    size_t n_leases;           /* jobs that hold a lease, in this process */
-    int64_t beat_sent_us;      /* when the request under way, which is a beat too, was sent */
-    int64_t lease_deadline_us; /* when the leases may be lost; 0: no beat has been answered since they were */
-
-    /* the request under way */
-    enum request_kind request;
-    struct batch batch;
-    bool must_read_back; /* the batch's fate is not known */
-
-    /* after a refusal */
-    size_t limit;         /* jobs in the next batch */
-    size_t suspects;      /* jobs of the refused batch that have not been recorded since */
-    int64_t repeat_at_us; /* no batch before this; 0: at once */
-    int64_t repeat_pause_us;
-
-    int64_t seq;             /* highest batch_seq used or met */
-    int64_t clock_offset_us; /* PostgreSQL's clock less our monotonic one */
-};
-
-static struct session *session(struct recorder *r)
+struct session *recorder_session(struct recorder *r)
 {
     return link_session(r->link);
 }
@@ -89,7 +34,7 @@ static void make_id(struct recorder *r)
  * The answer's way here makes an estimate too small, never too large: so the largest is the best, unless PostgreSQL's clock
  * was set. Too small a one would let a job start before it was enqueued.
  */
-static void learn_clock(struct recorder *r, int64_t server_time_us)
+void recorder_learn_clock(struct recorder *r, int64_t server_time_us)
 {
     int64_t offset_us = server_time_us - clock_mono_us();
     if (offset_us > r->clock_offset_us || r->clock_offset_us - offset_us > CLOCK_STEP_US)
@@ -112,7 +57,7 @@ static void set_timer(struct recorder *r)
                                 r->registered && link_is_ready(r->link) ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-static void set_deadline(struct recorder *r, int64_t from_us)
+void recorder_set_deadline(struct recorder *r, int64_t from_us)
 {
     r->lease_deadline_us = from_us + config_lease_stop_us(r->config);
 }
@@ -164,7 +109,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* --- Registering --------------------------------------------------------------------------------------------------------- */
 
-static void plan_beat(struct recorder *r)
+void recorder_plan_beat(struct recorder *r)
 {
     r->beat_at_us = clock_mono_us() + (r->n_leases ? r->config->worker.beat_us : BEAT_IDLE_US);
     if (r->config->worker.beat_us > BEAT_IDLE_US)
@@ -175,7 +120,7 @@ static void on_refused(void *userdata)
 {
     struct recorder *r = userdata;
     if (r->lease_deadline_us)
-        set_deadline(r, clock_mono_us());
+        recorder_set_deadline(r, clock_mono_us());
     set_deadline_timer(r);
 }
 
@@ -184,13 +129,13 @@ static void on_registered(const struct session_reply *reply, void *userdata)
     struct recorder *r = userdata;
     r->request = REQUEST_NONE;
     if (reply->outcome == STORE_REFUSED)
-        session_abort(session(r), reply->refusal.text);
+        session_abort(recorder_session(r), reply->refusal.text);
     if (reply->outcome != STORE_OK)
         return;
     r->registered = true;
-    learn_clock(r, rows_time_us(reply->rows[0], 0, 0));
-    set_deadline(r, r->beat_sent_us);
-    plan_beat(r);
+    recorder_learn_clock(r, rows_time_us(reply->rows[0], 0, 0));
+    recorder_set_deadline(r, r->beat_sent_us);
+    recorder_plan_beat(r);
     log_info("record: registered as %s", r->worker_id);
 }
 
@@ -202,14 +147,14 @@ static void send_register(struct recorder *r)
         queues[n] = span_from_string(r->config->worker.queues[n].name);
     r->request = REQUEST_REGISTER;
     r->beat_sent_us = clock_mono_us();
-    record_register(session(r), r->worker_id, r->host, getpid(), queues, n, on_registered, r);
+    record_register(recorder_session(r), r->worker_id, r->host, getpid(), queues, n, on_registered, r);
 }
 
 /*
  * A broker has declared this worker dead: its leases went to others, so what holds one is stopped and dropped. What it holds by
  * its cursors is not touched by that.
  */
-static void declared_dead(struct recorder *r)
+void recorder_declared_dead(struct recorder *r)
 {
     log_warning("record: %s was declared dead; %zu leased jobs are others' now; going on under a new name",
                 r->worker_id, r->n_leases);
@@ -246,7 +191,7 @@ static void on_cancels(const struct session_reply *reply, void *userdata)
     struct recorder *r = userdata;
     r->request = REQUEST_NONE;
     if (reply->outcome == STORE_REFUSED)
-        session_abort(session(r), reply->refusal.text);
+        session_abort(recorder_session(r), reply->refusal.text);
     if (reply->outcome != STORE_OK)
         return;
     r->cancels_known = true;
@@ -256,7 +201,7 @@ static void on_cancels(const struct session_reply *reply, void *userdata)
 static void send_cancels(struct recorder *r)
 {
     r->request = REQUEST_CANCELS;
-    record_list_cancels(session(r), on_cancels, r);
+    record_list_cancels(recorder_session(r), on_cancels, r);
 }
 
 /* --- Take-over ----------------------------------------------------------------------------------------------------------- */
@@ -311,7 +256,7 @@ static void on_taken(const struct session_reply *reply, void *userdata)
     struct recorder *r = userdata;
     r->request = REQUEST_NONE;
     if (reply->outcome == STORE_REFUSED)
-        session_abort(session(r), reply->refusal.text);
+        session_abort(recorder_session(r), reply->refusal.text);
     if (reply->outcome != STORE_OK || !r->take_over)
         return;
     for (size_t i = 0; i < rows_count(reply->rows[0]); i++)
@@ -330,7 +275,7 @@ static void send_take_over(struct recorder *r)
         return;
     size_t n = list_places(r->take_over, PARTITION_TAKING, places, BATCH_MAX_PARTITIONS);
     r->request = REQUEST_TAKE_OVER;
-    record_take_over(session(r), places, n, r->worker_id, on_taken, r);
+    record_take_over(recorder_session(r), places, n, r->worker_id, on_taken, r);
     free(places);
 }
 
@@ -340,335 +285,19 @@ void recorder_take_over(struct recorder *r, struct list *partitions)
     recorder_pump(r);
 }
 
-/* --- Batches ------------------------------------------------------------------------------------------------------------- */
+/* --- Leases --------------------------------------------------------------------------------------------------------------- */
 
-static void on_recorded(const struct record_reply *reply, void *userdata);
-
-static bool release_is_ready(const struct recorder *r)
-{
-    if (!r->release)
-        return false;
-    list_for_each(link, r->release)
-    {
-        if (list_entry(link, struct partition, link)->n_open)
-            return false;
-    }
-    return true;
-}
-
-/* Cursors that move without a job of the batch. */
-static void touch_gaps(struct recorder *r)
-{
-    list_for_each(link, r->owned)
-    {
-        struct partition *p = list_entry(link, struct partition, link);
-        if (p->state == PARTITION_OPEN &&
-            (p->gap || p->log_start_dirty || p->suspect != p->suspect_recorded) &&
-            r->batch.n_partitions < BATCH_MAX_PARTITIONS)
-            batch_touch(&r->batch, p);
-    }
-    r->gap_noted = false;
-}
-
-static void send_batch(struct recorder *r)
-{
-    struct outcome_context context = { .config = r->config,
-                                       .clock_offset_us = r->clock_offset_us,
-                                       .now_us = clock_mono_us() };
-    batch_begin(&r->batch);
-    batch_add_claims(&r->batch, &r->claims, r->limit, &context);
-    batch_add_handovers(&r->batch, &r->handovers, &r->n_handovers, r->limit, &context);
-    batch_add_finished(&r->batch, &r->finished, r->limit, &context);
-    if (release_is_ready(r))
-        batch_touch_releasable(&r->batch, r->release);
-    if (r->gap_noted && r->owned)
-        touch_gaps(r);
-    batch_add_cursors(&r->batch);
-    r->batch.seq = ++r->seq;
-    r->request = REQUEST_BATCH;
-    r->beat_sent_us = clock_mono_us();
-    record_send(r->batch.rows, session(r), r->worker_id, r->batch.seq,
-                r->config->worker.unknown_type_grace_us, on_recorded, r);
-}
-
-static void close_offset(struct job *job)
-{
-    if (job->partition)
-        job->partition->n_open--;
-    job->partition = NULL;
-}
-
-/* By token, because one batch may hold several messages of one job. job.claim() returns them in order. */
-static bool was_claimed(const struct rows *claimed, const struct job *job)
-{
-    size_t low = 0, high = rows_count(claimed);
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int64_t token = rows_bigint(claimed, middle, 0);
-        if (token == job->token)
-            return true;
-        if (token < job->token)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
-}
-
-static void hold_lease(struct recorder *r, struct job *job)
+void recorder_hold_lease(struct recorder *r, struct job *job)
 {
     job->lease = LEASE_HELD;
     r->n_leases++;
 }
 
-static void want_handover(struct recorder *r, struct job *job)
+void recorder_want_handover(struct recorder *r, struct job *job)
 {
     job->lease = LEASE_WANTED;
     list_append(&r->handovers, &job->lease_link);
     r->n_handovers++;
-}
-
-static void drop_finished(struct recorder *r, struct job *job)
-{
-    backlog_remove(&r->finished, job);
-    job_free(job);
-}
-
-/* Its offset is done. A job that has finished meanwhile and may have its lease ends it by its token, which tells by itself. */
-static void settle_handover(struct recorder *r, struct job *job, const struct rows *claimed)
-{
-    close_offset(job);
-    if (claimed ? was_claimed(claimed, job) : job->finished) {
-        hold_lease(r, job);
-    } else if (!claimed) {
-        want_handover(r, job);
-    } else if (job->finished) {
-        drop_finished(r, job);
-    } else {
-        job->lease = LEASE_NONE;
-        job->token = 0;
-        r->owner.disowned(job, r->owner.userdata);
-    }
-}
-
-/* The batch did not take effect. What has finished meanwhile is recorded as if this had not been tried. */
-static void put_back_handover(struct recorder *r, struct job *job)
-{
-    if (!job->finished && !job->lease_refused) {
-        want_handover(r, job);
-        return;
-    }
-    job->lease = LEASE_NONE;
-    job->token = 0;
-    if (job->partition) /* its offset is open: it stays in the log */
-        return;
-    if (job->finished)
-        drop_finished(r, job);
-    else
-        r->owner.disowned(job, r->owner.userdata);
-}
-
-/* The offset is done. Without rows the answer was lost: ask again, which tells the same (job.claim()). */
-static void settle_claim(struct recorder *r, struct job *job, const struct rows *claimed)
-{
-    if (!claimed) {
-        backlog_append(&r->claims, job);
-    } else if (was_claimed(claimed, job)) {
-        hold_lease(r, job);
-        r->owner.claimed(job, r->owner.userdata);
-    } else {
-        log_debug("intake: job is taken or has ended already");
-        job_free(job);
-    }
-}
-
-static void settle_job(struct recorder *r, struct job *job, const struct rows *claimed)
-{
-    close_offset(job);
-    if (job_is_claim(job)) {
-        settle_claim(r, job, claimed);
-        return;
-    }
-    if (job->lease == LEASE_HELD)
-        r->n_leases--;
-    job_free(job);
-}
-
-static void settle_committed(struct recorder *r, const struct rows *claimed)
-{
-    bool releases = r->batch.releases;
-    size_t n = batch_n_rows(&r->batch);
-    struct job *job;
-    r->must_read_back = false;
-    r->repeat_pause_us = 0;
-    r->suspects -= n < r->suspects ? n : r->suspects;
-    r->limit = r->suspects ? r->suspects : BATCH_MAX_JOBS;
-    batch_advance(&r->batch, r->owner.advanced, r->owner.userdata);
-    while ((job = batch_take_handover(&r->batch)))
-        settle_handover(r, job, claimed);
-    while ((job = batch_take_job(&r->batch)))
-        settle_job(r, job, claimed);
-    plan_beat(r);
-    if (releases) {
-        r->release = NULL;
-        r->owner.released(r->owner.userdata);
-    }
-}
-
-static void settle_not_committed(struct recorder *r)
-{
-    struct job *job;
-    r->must_read_back = false;
-    batch_put_back(&r->batch, &r->claims, &r->finished);
-    while ((job = batch_take_handover(&r->batch)))
-        put_back_handover(r, job);
-    r->gap_noted = true;
-    r->gap_at_us = clock_mono_us();
-}
-
-/* Prepared statements that no longer fit, a standby that was the primary: a new connection may find it otherwise. */
-static bool heals_by_reconnecting(const char *sqlstate)
-{
-    return strncmp(sqlstate, "42", 2) == 0 || strncmp(sqlstate, "26", 2) == 0 ||
-           strncmp(sqlstate, "0A", 2) == 0 || strcmp(sqlstate, "25006") == 0;
-}
-
-static void repeat_later(struct recorder *r, const struct record_reply *reply)
-{
-    if (r->repeat_pause_us == 0)
-        log_warning("record: PostgreSQL: %s (SQLSTATE %s); again soon", reply->text, reply->sqlstate);
-    r->repeat_pause_us = r->repeat_pause_us ? 2 * r->repeat_pause_us : REPEAT_MIN_US;
-    if (r->repeat_pause_us > REPEAT_MAX_US)
-        r->repeat_pause_us = REPEAT_MAX_US;
-    r->repeat_at_us = clock_mono_us() + r->repeat_pause_us;
-    settle_not_committed(r);
-    if (heals_by_reconnecting(reply->sqlstate))
-        session_abort(session(r), reply->text);
-}
-
-/* Halves the batch until the refused row is alone; then that one gives way (worker/outcome.c leaves out what it may). */
-static void narrow_down(struct recorder *r, const struct record_reply *reply)
-{
-    size_t n = batch_n_rows(&r->batch);
-    struct job *job = n == 1 && r->batch.n_jobs ? job_of(list_first(&r->batch.jobs)) : NULL;
-    if (n == 1 && !job)
-        job_of_lease(list_first(&r->batch.handovers))->lease_refused = true; /* it stays in the log */
-    if (job && job->refused[0]) { /* stripped, and refused all the same: somebody has changed the tables */
-        repeat_later(r, reply);
-        return;
-    }
-    if (n == 1)
-        log_warning("record: PostgreSQL refused a row: %s (SQLSTATE %s)", reply->text, reply->sqlstate);
-    if (job) {
-        memcpy(job->refused, reply->sqlstate, sizeof(job->refused));
-        if (job_is_claim(job)) { /* what cannot be stored cannot be run again after a crash either */
-            job->lease = LEASE_NONE;
-            job->token = 0;
-            job_finish(job, OUTCOME_MALFORMED, NULL);
-        }
-    }
-    settle_not_committed(r);
-    if (r->suspects < n)
-        r->suspects = n;
-    r->limit = n > 1 ? n / 2 : 1;
-}
-
-static void on_recorded(const struct record_reply *reply, void *userdata)
-{
-    struct recorder *r = userdata;
-    r->request = REQUEST_NONE;
-    switch (reply->outcome) {
-    case RECORD_DONE:
-        if (reply->beaten) {
-            learn_clock(r, reply->server_time_us);
-            set_deadline(r, r->beat_sent_us);
-        }
-        settle_committed(r, reply->claimed);
-        if (!reply->beaten)
-            declared_dead(r);
-        break;
-    case RECORD_UNKNOWN:
-    case RECORD_FENCED:
-        r->must_read_back = true;
-        break;
-    case RECORD_ROW_REFUSED:
-        narrow_down(r, reply);
-        break;
-    case RECORD_GONE:
-        settle_not_committed(r);
-        declared_dead(r);
-        break;
-    case RECORD_REPEAT:
-        repeat_later(r, reply);
-        break;
-    }
-}
-
-/* --- Reading back -------------------------------------------------------------------------------------------------------- */
-
-/* Reads the rows into the partitions. Return: true when one cursor that still is ours has the batch's batch_seq. */
-static bool find_epochs(struct recorder *r, const struct rows *rows)
-{
-    bool committed = false;
-    for (size_t i = 0; i < r->batch.n_partitions; i++)
-        r->batch.partitions[i]->found_epoch = r->batch.partitions[i]->found_seq = -1;
-    for (size_t i = 0; i < rows_count(rows); i++) {
-        struct partition *p = batch_find_partition(&r->batch, rows_text(rows, i, 0), rows_int(rows, i, 1));
-        if (!p)
-            continue;
-        p->found_epoch = rows_bigint(rows, i, 2);
-        p->found_seq = rows_bigint(rows, i, 3);
-        committed |= p->found_epoch == p->epoch && p->found_seq == r->batch.seq;
-    }
-    return committed;
-}
-
-/* Another epoch: somebody took it over. Another number: PostgreSQL came back with an older state (failover, restore). */
-static bool is_fenced(const struct recorder *r, const struct partition *p)
-{
-    return p->found_epoch != p->epoch || (p->found_seq != r->batch.seq && p->found_seq != p->seq);
-}
-
-/*
- * One transaction wrote all cursors of the batch or none, so one that is still ours tells for all. Fenced partitions go
- * first: their claims of this batch may have been granted, so they are asked for again, without a cursor.
- */
-static void on_read_back(const struct session_reply *reply, void *userdata)
-{
-    struct recorder *r = userdata;
-    struct partition *fenced[BATCH_MAX_PARTITIONS];
-    size_t n_fenced = 0;
-    r->request = REQUEST_NONE;
-    if (reply->outcome == STORE_REFUSED)
-        session_abort(session(r), reply->refusal.text);
-    if (reply->outcome != STORE_OK)
-        return;
-    bool committed = find_epochs(r, reply->rows[0]);
-    for (size_t i = 0; i < r->batch.n_partitions; i++)
-        if (is_fenced(r, r->batch.partitions[i]))
-            fenced[n_fenced++] = r->batch.partitions[i];
-    for (size_t i = 0; i < n_fenced; i++)
-        r->owner.fenced(fenced[i], r->owner.userdata);
-    if (committed)
-        settle_committed(r, NULL);
-    else
-        settle_not_committed(r);
-}
-
-static void send_read_back(struct recorder *r)
-{
-    if (r->batch.n_partitions == 0) { /* leases only: repeating it is its own read-back */
-        settle_not_committed(r);
-        return;
-    }
-    struct record_place *places = calloc(r->batch.n_partitions, sizeof(*places));
-    if (!places)
-        return;
-    for (size_t i = 0; i < r->batch.n_partitions; i++)
-        places[i] = (struct record_place){ r->batch.partitions[i]->topic, r->batch.partitions[i]->id };
-    r->request = REQUEST_READ_BACK;
-    record_read_back(session(r), places, r->batch.n_partitions, on_read_back, r);
-    free(places);
 }
 
 /* --- What to send next --------------------------------------------------------------------------------------------------- */
@@ -680,19 +309,19 @@ static bool batch_is_due(struct recorder *r)
         return false;
     r->repeat_at_us = 0;
     return r->finished.n || r->claims.n || r->n_handovers || (r->gap_noted && now_us >= r->gap_at_us) ||
-           release_is_ready(r) || now_us >= r->beat_at_us;
+           settle_release_is_ready(r) || now_us >= r->beat_at_us;
 }
 
 static void send_unregister(struct recorder *r)
 {
     r->request = REQUEST_UNREGISTER;
-    record_unregister(session(r), r->worker_id, on_unregistered, r);
+    record_unregister(recorder_session(r), r->worker_id, on_unregistered, r);
 }
 
 static void send_next(struct recorder *r)
 {
     if (r->must_read_back)
-        send_read_back(r);
+        settle_send_read_back(r);
     if (r->request != REQUEST_NONE)
         return;
     if (!r->registered && !r->unregistering)
@@ -702,7 +331,7 @@ static void send_next(struct recorder *r)
     else if (r->take_over)
         send_take_over(r);
     else if (r->registered && batch_is_due(r))
-        send_batch(r);
+        settle_send_batch(r);
     else if (r->registered && r->unregistering)
         send_unregister(r);
 }
@@ -743,7 +372,7 @@ static void cancel_handover(struct recorder *r, struct job *job)
         job->lease = LEASE_NONE;
         job->token = 0;
     } else {
-        hold_lease(r, job);
+        recorder_hold_lease(r, job);
     }
 }
 
@@ -773,7 +402,7 @@ void recorder_add_handover(struct recorder *r, struct job *job)
     if (job->lease != LEASE_NONE || job->lease_refused || job->finished)
         return;
     job->token = new_token();
-    want_handover(r, job);
+    recorder_want_handover(r, job);
 }
 
 void recorder_drop_claims(struct recorder *r, struct partition *p)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the recorder, for worker/recorder*.c alone: what waits, and the one request that is under way. */
+#pragma once
+
+#include "store/record.h"
+#include "worker/batch.h"
+#include "worker/link.h"
+#include "worker/recorder.h"
+
+enum request_kind {
+    REQUEST_NONE,
+    REQUEST_REGISTER,
+    REQUEST_CANCELS,
+    REQUEST_TAKE_OVER,
+    REQUEST_BATCH,
+    REQUEST_READ_BACK,
+    REQUEST_UNREGISTER,
+};
+
+struct recorder {
+    const struct job_config *config;
+    struct recorder_owner owner;
+    struct link *link;
+    sd_event_source *timer; /* to the next beat, gap or repetition */
+    sd_event_source *deadline_timer;
+    char host[64];
+    char worker_id[96];
+    bool registered, unregistering, unregistered;
+    bool cancels_known; /* they were read over this connection, which hears of new ones */
+
+    /* what waits */
+    struct backlog finished, claims;
+    struct list handovers; /* running jobs that are to get a lease, by lease_link */
+    size_t n_handovers;
+    struct list *take_over; /* partitions to be taken over; NULL: none */
+    struct list *release;   /* partitions to be given back; NULL: none */
+    struct list *owned;     /* all partitions of this worker */
+    bool gap_noted;
+    int64_t gap_at_us;
+    int64_t beat_at_us;        /* when the next beat of its own is due */
+    size_t n_leases;           /* jobs that hold a lease, in this process */
+    int64_t beat_sent_us;      /* when the request under way, which is a beat too, was sent */
+    int64_t lease_deadline_us; /* when the leases may be lost; 0: no beat has been answered since they were */
+
+    /* the request under way */
+    enum request_kind request;
+    struct batch batch;
+    bool must_read_back; /* the batch's fate is not known */
+
+    /* after a refusal */
+    size_t limit;         /* jobs in the next batch */
+    size_t suspects;      /* jobs of the refused batch that have not been recorded since */
+    int64_t repeat_at_us; /* no batch before this; 0: at once */
+    int64_t repeat_pause_us;
+
+    int64_t seq;             /* highest batch_seq used or met */
+    int64_t clock_offset_us; /* PostgreSQL's clock less our monotonic one */
+};
+
+/* --- recorder.c --- */
+
+struct session *recorder_session(struct recorder *r);
+void recorder_learn_clock(struct recorder *r, int64_t server_time_us);
+/* Until when the leases are safe, counted from the sending of a beat that was answered. */
+void recorder_set_deadline(struct recorder *r, int64_t from_us);
+void recorder_plan_beat(struct recorder *r);
+void recorder_declared_dead(struct recorder *r);
+void recorder_hold_lease(struct recorder *r, struct job *job);
+void recorder_want_handover(struct recorder *r, struct job *job);
+
+/* --- recorder_settle.c: one batch, from its sending to its fate --- */
+
+bool settle_release_is_ready(const struct recorder *r);
+void settle_send_batch(struct recorder *r);
+void settle_send_read_back(struct recorder *r);
