@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -171,7 +172,10 @@ void job_log(struct job_context *ctx, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    log_info("job %s: %s", job_context_id(ctx), text);
+    if (ctx->captured)
+        dprintf(STDERR_FILENO, "job %s: %s\n", job_context_id(ctx), text);
+    else
+        log_info("job %s: %s", job_context_id(ctx), text);
 }
 
 void job_context_reset(struct job_context *ctx)

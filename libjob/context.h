@@ -21,6 +21,7 @@ struct job_context {
     const _Atomic uint32_t *cancelled; /* holds `seq` once this job is to stop; NULL: never */
     uint32_t seq;
     int cancel_fd; /* readable then; -1: none */
+    bool captured; /* standard error is read by the worker, which writes the log */
 
     /* the answer */
     struct buf result;

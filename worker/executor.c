@@ -184,6 +184,7 @@ static void run_job(struct executor *e, const struct frame_job *job)
     e->ctx.seq = job->seq;
     e->ctx.deadline_us = job->timeout_us ? answer.started_us + job->timeout_us : 0;
     answer.verdict = handler_set_run(e->handlers, &e->ctx);
+    fflush(stdout);
     end_children();
     answer.finished_us = clock_mono_us();
     answer.cpu_us = cpu_us() - cpu_before_us;
@@ -251,6 +252,8 @@ _Noreturn void executor_main(int socket, int board, int cancel)
     close(board);
     e.ctx.cancelled = &e.board->cancelled;
     e.ctx.cancel_fd = cancel;
+    e.ctx.captured = true;
+    setvbuf(stdout, NULL, _IOLBF, 0);
     const struct frame_setup *setup = (const struct frame_setup *)(const void *)next_frame(&e);
     if (setup->head.kind != FRAME_SETUP || setup->head.size < sizeof(*setup))
         end();

@@ -34,6 +34,7 @@ static int make_board(struct executor *e)
 
 static void forget(struct executor *e)
 {
+    output_close(e);
     e->io = sd_event_source_disable_unref(e->io);
     if (e->socket >= 0)
         close(e->socket);
@@ -65,8 +66,14 @@ static int spawn(struct executor *e)
     e->socket = pair[0];
     fcntl(e->socket, F_SETFL, O_NONBLOCK);
     e->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    const int fds[] = { [ZYGOTE_SOCKET] = pair[1], [ZYGOTE_BOARD] = board, [ZYGOTE_CANCEL] = e->cancel_fd };
-    int r = e->cancel_fd < 0 ? -errno : zygote_request_spawn(p->zygote, (uint32_t)(e - p->executors), fds);
+    _cleanup_close_ int output = -1;
+    int r = e->cancel_fd < 0 ? -errno : output_open(e, &output);
+    const int fds[] = { [ZYGOTE_SOCKET] = pair[1],
+                        [ZYGOTE_BOARD] = board,
+                        [ZYGOTE_CANCEL] = e->cancel_fd,
+                        [ZYGOTE_OUTPUT] = output };
+    if (r >= 0)
+        r = zygote_request_spawn(p->zygote, (uint32_t)(e - p->executors), fds);
     close(pair[1]);
     if (r == 0)
         r = sd_event_add_io(p->event, &e->io, e->socket, EPOLLIN, answer_on_socket, e);
@@ -495,7 +502,7 @@ int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_co
         return -ENOMEM;
     for (uint32_t i = 0; i < p->max; i++) {
         p->executors[i].pool = p;
-        p->executors[i].socket = p->executors[i].cancel_fd = -1;
+        p->executors[i].socket = p->executors[i].cancel_fd = p->executors[i].output_fd = -1;
         list_init(&p->executors[i].jobs);
     }
     answer_init(p);

@@ -86,6 +86,7 @@ static bool take_answer(struct executor *e, const struct frame_answer *answer)
         stop_settle(e, job);
     job_type_learn(job->type, answer->finished_us - answer->started_us);
     note_wear(e, answer->peak_kib);
+    output_end_job(e, job, false);
     executor_take_job(e, job);
     e->pool->owner.finished(job, e->pool->owner.userdata);
     return true;
@@ -145,6 +146,7 @@ static bool read_socket(struct executor *e)
     if (n == 0)
         return false;
     e->in.size += (size_t)n;
+    output_read(e);
     size_t at = 0;
     take_frames(e, e->in.data, e->in.size, &at);
     buf_consume(&e->in, at);
@@ -242,9 +244,12 @@ static void give_jobs_back(struct executor *e, const struct zygote_exit *exit)
     list_for_each_safe(link, &e->jobs)
     {
         struct job *job = job_of(link);
-        executor_take_job(e, job);
         if (job->seq == started) {
             blame(e, job, exit);
+            output_end_job(e, job, true);
+        }
+        executor_take_job(e, job);
+        if (job->seq == started) {
             e->pool->owner.finished(job, e->pool->owner.userdata);
         } else {
             e->pool->owner.unstarted(job, e->pool->owner.userdata);
@@ -255,5 +260,6 @@ static void give_jobs_back(struct executor *e, const struct zygote_exit *exit)
 void answer_on_exit(struct executor *e, const struct zygote_exit *exit)
 {
     read_rest(e);
+    output_read(e);
     give_jobs_back(e, exit);
 }

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "worker/capture.h"
 #include "worker/frame.h"
 #include "worker/pool.h"
 #include "worker/zygote.h"
@@ -21,7 +22,10 @@ struct executor {
     int cancel_fd; /* eventfd */
     struct frame_board *board;
     sd_event_source *io;
-    struct buf out; /* not yet written */
+    int output_fd; /* what it writes on standard output and standard error */
+    sd_event_source *output_io;
+    struct capture capture; /* of the first job without an answer */
+    struct buf out;         /* not yet written */
     struct buf in;
     struct list jobs; /* in the order of their seq */
     size_t n_jobs;
@@ -51,7 +55,9 @@ struct pool {
     uint32_t max;
     bool proven, draining, waiting_to_respawn;
     size_t n_running;
-    uint64_t oom_kills; /* of the kernel, when last looked at */
+    uint64_t oom_kills;       /* of the kernel, when last looked at */
+    int64_t output_second_us; /* since when output_lines are counted */
+    int output_lines;         /* that went to the log */
 };
 
 /* --- pool.c --- */
@@ -87,3 +93,13 @@ void stop_watch(struct pool *p, const struct job *job);
 void stop_settle(struct executor *e, struct job *job);
 /* Is the running job @job the one that is being stopped? */
 bool stop_is_for(const struct executor *e, const struct job *job);
+
+/* --- pool_output.c: what handlers write --- */
+
+/* @ret_write_end: the executor's; the caller closes it. Return: 0 or more; negative errno, and output_close() is due all the same. */
+int output_open(struct executor *e, int *ret_write_end);
+void output_close(struct executor *e);
+/* Takes what is in the pipe, before an answer says that its job has ended. */
+void output_read(struct executor *e);
+/* @job, the first of @e, has ended: its last lines explain a failure that nothing else explains. @died: with its executor. */
+void output_end_job(struct executor *e, struct job *job, bool died);

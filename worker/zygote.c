@@ -124,6 +124,15 @@ static void arrange_fds(const int fds[ZYGOTE_N_FDS])
     syscall(SYS_close_range, EXECUTOR_FIRST_FD + ZYGOTE_N_FDS, ~0U, 0);
 }
 
+/* What a handler writes goes through the worker, which knows whose it is. */
+static void take_output(void)
+{
+    const int output = EXECUTOR_FIRST_FD + ZYGOTE_OUTPUT;
+    if (dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
+        _exit(1);
+    close(output);
+}
+
 /* When memory runs out, the kernel is to take this process and not the worker. */
 static void prefer_as_oom_victim(void)
 {
@@ -141,6 +150,7 @@ static _Noreturn void become_executor(const int fds[ZYGOTE_N_FDS], pid_t zygote)
         _exit(1);
     prctl(PR_SET_NAME, "jobexecutor");
     arrange_fds(fds);
+    take_output();
     setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prefer_as_oom_victim();

@@ -34,7 +34,7 @@ struct zygote_event {
 int zygote_start(int *ret_socket, pid_t *ret_pid);
 
 /* What an executor gets, see executor_main(). */
-enum zygote_fd { ZYGOTE_SOCKET, ZYGOTE_BOARD, ZYGOTE_CANCEL, ZYGOTE_N_FDS };
+enum zygote_fd { ZYGOTE_SOCKET, ZYGOTE_BOARD, ZYGOTE_CANCEL, ZYGOTE_OUTPUT, ZYGOTE_N_FDS };
 
 /* Worker side. The descriptors stay the caller's, who closes them. Return: 0; negative errno (-EAGAIN: ask again later). */
 int zygote_request_spawn(int zygote, uint32_t tag, const int fds[ZYGOTE_N_FDS]);

@@ -171,18 +171,21 @@ static int do_alloc(struct job_context *ctx, const json_t *args)
     return JOB_DONE;
 }
 
-/* Writes so much on standard output: lines of text, or with "binary" all bytes in turn. */
+/* Writes so much on standard output: lines of text, or with "binary" all bytes in turn; "log": says so; "fail": fails
+ * then, without an error text. */
 static int do_spew(struct job_context *ctx, const json_t *args)
 {
     char chunk[4096];
     bool binary = get_flag(args, "binary");
     for (size_t i = 0; i < sizeof(chunk); i++)
         chunk[i] = binary ? (char)i : i % 64 == 63 ? '\n' : 'x';
-    (void)ctx;
-    for (int64_t left = get_number(args, "mib", 1, 1 << 20) << 8; left > 0; left--)
+    int64_t mib = get_number(args, "mib", 1, 1 << 20);
+    for (int64_t left = mib << 8; left > 0; left--)
         if (write(STDOUT_FILENO, chunk, sizeof(chunk)) < 0 && errno != EINTR)
             break;
-    return JOB_DONE;
+    if (get_flag(args, "log"))
+        job_log(ctx, "wrote %" PRId64 " MiB", mib);
+    return get_flag(args, "fail") ? JOB_FAIL : JOB_DONE;
 }
 
 /* Leaves children behind that sleep for an hour; with "daemon" each in a session of its own, orphaned. */

@@ -142,7 +142,10 @@ JOB_HANDLER_API int job_fail(struct job_context *ctx, const char *format, ...)
 #endif
     ;
 
-/** One line on standard error, with the job's id in front; ends up in the worker's log. */
+/**
+ * One line in the worker's log, with the job's id in front. So is whatever else a handler writes on standard output or
+ * standard error, up to 64 KiB per job; when it fails without an error text, the last lines are its error.
+ */
 JOB_HANDLER_API void job_log(struct job_context *ctx, const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 2, 3)))

@@ -236,6 +236,99 @@ START_TEST(executors_are_confined)
 }
 END_TEST
 
+/* --- What they write ----------------------------------------------------------------------------------------------------------- */
+
+#ifdef __SANITIZE_ADDRESS__ /* keeps what was freed */
+#define MAX_GROWTH_KIB 65536
+#else
+#define MAX_GROWTH_KIB 8192
+#endif
+
+static long peak_rss_kib(struct site_daemon *d)
+{
+    char path[64], line[256];
+    long kib = 0;
+    snprintf(path, sizeof(path), "/proc/%d/status", site_pid(d));
+    FILE *file = fopen(path, "re");
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof(line), file))
+        sscanf(line, "VmHWM: %ld kB", &kib);
+    fclose(file);
+    return kib;
+}
+
+START_TEST(flood_of_output_is_cut_and_costs_the_worker_no_memory)
+{
+    struct site *site = start(WORKER, HANDLERS(""));
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "selftest.echo", 1, "{}");
+    site_await(site, 10, "SELECT count(*) = 1 FROM job.result");
+    long before_kib = peak_rss_kib(worker);
+    trace_enqueue(site, "selftest.spew", 1, "{\"mib\": 500}");
+    trace_enqueue(site, "selftest.spew", 1, "{\"mib\": 1, \"binary\": true}");
+    trace_enqueue(site, "selftest.echo", 100, "{}");
+    site_await(site, 30, "SELECT count(*) = 103 FROM job.result WHERE state = 'succeeded'");
+    ck_assert_uint_eq(site_count_log(worker, "[truncated: 524222464 bytes more]"), 1);
+    ck_assert_uint_eq(site_count_log(worker, "[truncated: 983040 bytes more]"), 1);
+    ck_assert_int_lt(peak_rss_kib(worker) - before_kib, MAX_GROWTH_KIB);
+    site_free(site);
+}
+END_TEST
+
+/* They are short, so many are sent ahead together. */
+START_TEST(each_job_logs_under_its_own_name)
+{
+    struct site *site = start(WORKER, HANDLERS(""));
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "selftest.spew", 200, "{\"mib\": 0, \"log\": true}");
+    site_await(site, 20, "SELECT count(*) = 200 FROM job.result WHERE state = 'succeeded'");
+    for (int i = 0; i < 200; i++) {
+        char *id = site_ask_text(site, "SELECT id FROM job.result ORDER BY id OFFSET %d LIMIT 1", i),
+             line[128];
+        snprintf(line, sizeof(line), "info: job %s: wrote 0 MiB\n", id);
+        ck_assert_uint_eq(site_count_log(worker, line), 1);
+        free(id);
+    }
+    site_free(site);
+}
+END_TEST
+
+/* The script's standard error passes through its executor, which is killed with it. */
+START_TEST(last_lines_of_a_job_that_dies_are_in_its_error)
+{
+    struct site *site = start(
+        WORKER,
+        HANDLERS(
+            "") ", { type = \"stubborn\"; kind = \"command\"; queue = \"selftest\"; timeout = \"500ms\"; "
+                "max_attempts = 1; argv = ( \"/bin/sh\", \"-c\", \"trap '' TERM; echo first >&2; "
+                "echo last words >&2; sleep 60\" ); }");
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "stubborn", 1, "{}");
+    site_await(site, 20, "SELECT true FROM job.dead");
+    ck_assert(site_ask(site,
+                       "SELECT error = E'it ran for longer than its timeout; it wrote: first\\nlast words' "
+                       "FROM job.dead"));
+    char *id = site_ask_text(site, "SELECT id FROM job.dead"), line[128];
+    snprintf(line, sizeof(line), "job %s: last words\n", id);
+    ck_assert_uint_eq(site_count_log(worker, line), 1);
+    free(id);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(last_lines_of_a_job_that_fails_without_a_word_are_its_error)
+{
+    struct site *site = start(WORKER, HANDLERS(""));
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.spew", 1, "{\"mib\": 3, \"fail\": true}");
+    site_await(site, 20, "SELECT reason = 'failed' FROM job.dead");
+    ck_assert(site_ask(
+        site, "SELECT error LIKE E'it wrote: xxxxxxxx%%x\\nx%%x' AND length(error) BETWEEN 900 AND 1034 "
+              "FROM job.dead"));
+    site_free(site);
+}
+END_TEST
+
 /* --- Without servers ------------------------------------------------------------------------------------------------------------ */
 
 START_TEST(single_run_tells_what_became_of_the_handler)
@@ -251,7 +344,7 @@ START_TEST(single_run_tells_what_became_of_the_handler)
 }
 END_TEST
 
-SUITE_MAIN("executors", job_that_runs_for_its_timeout_is_asked_to_stop,
+SUITE_MAIN("executors", each_job_logs_under_its_own_name, job_that_runs_for_its_timeout_is_asked_to_stop,
            stubborn_job_is_killed_on_time_and_its_neighbours_do_not_notice,
            timeout_of_the_message_counts_before_that_of_the_type,
            job_that_is_done_in_spite_of_being_asked_to_stop_has_succeeded, drain_asks_running_jobs_to_stop,
@@ -259,4 +352,7 @@ SUITE_MAIN("executors", job_that_runs_for_its_timeout_is_asked_to_stop,
            job_that_kills_its_worker_is_dead_after_its_budget_and_others_run,
            executors_grow_under_load_and_shrink_when_idle, worn_executors_are_replaced_and_repeat_nothing,
            children_of_a_job_end_with_it_wherever_they_went, executors_are_confined,
+           flood_of_output_is_cut_and_costs_the_worker_no_memory,
+           last_lines_of_a_job_that_dies_are_in_its_error,
+           last_lines_of_a_job_that_fails_without_a_word_are_its_error,
            single_run_tells_what_became_of_the_handler)
