@@ -32,7 +32,7 @@
 #include "libjob/config.h"
 #include "worker/job.h"
 
-#define READY_JOBS 4096 /* of all lanes together */
+#define READY_JOBS 2048 /* of all lanes together */
 #define READY_BYTES (16 << 20)
 #define READY_PATIENCE 19
 
