@@ -26,6 +26,7 @@ enum config_outcome {
 };
 
 enum config_transport { CONFIG_TRANSPORT_KAFKA };
+enum config_delivery { CONFIG_AT_LEAST_ONCE, CONFIG_AT_MOST_ONCE };
 enum config_kind { CONFIG_KIND_MODULE, CONFIG_KIND_COMMAND, CONFIG_KIND_HTTP };
 
 struct config_property {
@@ -58,7 +59,8 @@ struct config_handler {
     size_t n_allow;
     char *queue;
     int64_t timeout_us;
-    int max_attempts;
+    int delivery;     /* enum config_delivery */
+    int max_attempts; /* of at-least-once types, as max_crashes; see worker/job.h */
     int max_crashes;
     int concurrency; /* jobs that run at once in one worker; 0: no limit */
     struct backoff backoff;

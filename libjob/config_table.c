@@ -52,6 +52,9 @@ static const char *const transports[] = { "kafka", NULL };
 static const char *const kinds[] = {
     [CONFIG_KIND_MODULE] = "module", [CONFIG_KIND_COMMAND] = "command", [CONFIG_KIND_HTTP] = "http", NULL
 };
+static const char *const deliveries[] = {
+    [CONFIG_AT_LEAST_ONCE] = "at_least_once", [CONFIG_AT_MOST_ONCE] = "at_most_once", NULL
+};
 static const char *const orders[] = {
     [CONFIG_ORDER_WEIGHTED] = "weighted",
     [CONFIG_ORDER_STRICT] = "strict",
@@ -414,6 +417,14 @@ static const struct option_row handler_rows[] = {
       .max = 30 * DAY,
       .preset = "15m",
       .help = "How long one try may run before it is stopped" },
+    { .key = "delivery",
+      .type = OPTION_ENUM,
+      AT(config_handler, delivery),
+      .names = deliveries,
+      .preset = "at_least_once",
+      .help =
+          "Whether a job may be started again after it was started: at_most_once claims each job before its start, and "
+          "one that fails, crashes or is interrupted is dead, whatever `max_attempts` and `max_crashes` say" },
     { .key = "max_attempts",
       .type = OPTION_INT,
       AT(config_handler, max_attempts),

@@ -45,6 +45,23 @@ bool job_is_short(const struct job *job)
     return job->type->typical_us > 0 && job->type->typical_us < JOB_SHORT_US;
 }
 
+bool job_runs_at_most_once(const struct job *job)
+{
+    return job->type->handler->delivery == CONFIG_AT_MOST_ONCE;
+}
+
+int job_max_attempts(const struct job *job)
+{
+    if (job_runs_at_most_once(job))
+        return 1;
+    return job->envelope.max_attempts ? job->envelope.max_attempts : job->type->handler->max_attempts;
+}
+
+int job_max_crashes(const struct job *job)
+{
+    return job_runs_at_most_once(job) ? 1 : job->type->handler->max_crashes;
+}
+
 size_t job_size_bytes(const struct job *job)
 {
     return job->message->key.size + job->message->value.size + job->result_size + 1024;

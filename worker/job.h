@@ -118,6 +118,11 @@ static inline struct job *job_of_lease(struct list *link)
 }
 
 bool job_is_short(const struct job *job);
+/* Of a type that has a handler: the job is never to be started twice. */
+bool job_runs_at_most_once(const struct job *job);
+/* Its budgets; of a job that runs at most once they are 1, whatever message and handler say. */
+int job_max_attempts(const struct job *job);
+int job_max_crashes(const struct job *job);
 /* The memory that it holds, roughly. */
 size_t job_size_bytes(const struct job *job);
 

@@ -45,7 +45,6 @@ static int64_t server_time(const struct outcome_context *context, int64_t mono_u
 static void fill_common(const struct job *job, const struct outcome_context *context, struct record_row *ret)
 {
     const struct envelope *envelope = &job->envelope;
-    const struct config_handler *handler = job->type ? job->type->handler : NULL;
     *ret = (struct record_row){
         .id = envelope->id,
         .parent = envelope->parent,
@@ -63,7 +62,7 @@ static void fill_common(const struct job *job, const struct outcome_context *con
         .cpu_ms = job->cpu_us < 0 ? -1 : (int32_t)(job->cpu_us / 1000),
         .peak_kib = (int32_t)job->peak_kib,
         .delay_us = -1,
-        .max_crashes = handler ? handler->max_crashes : 1,
+        .max_crashes = job->type && job->type->handler ? job_max_crashes(job) : 1,
     };
     if (!job->refused[0])
         ret->trace_id = trace_id(envelope->traceparent);
@@ -136,9 +135,7 @@ static void fill_try(const struct job *job, const struct outcome_context *contex
     case OUTCOME_TIMEOUT:
         ret->outcome = job->outcome == OUTCOME_FAILED ? "failed" : "timeout";
         ret->delay_us = delay_of(job, context);
-        int limit =
-            job->envelope.max_attempts ? job->envelope.max_attempts : job->type->handler->max_attempts;
-        if (job->envelope.attempt >= limit)
+        if (job->envelope.attempt >= job_max_attempts(job))
             ret->verdict = "exhausted";
         break;
     case OUTCOME_FAILED_FOR_GOOD:
@@ -160,6 +157,8 @@ static void fill_try(const struct job *job, const struct outcome_context *contex
         break;
     case OUTCOME_INTERRUPTED:
         ret->outcome = "interrupted";
+        if (job->started_us && job_runs_at_most_once(job))
+            ret->verdict = "crashed";
         break;
     case OUTCOME_EXPIRED:
         ret->verdict = "expired";

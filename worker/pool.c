@@ -278,8 +278,7 @@ static void send_job(struct executor *e, struct job *job)
     job->seq = ++e->last_seq;
     frame_put_job(&e->out, job->seq, job->epoch, timeout_us, &envelope->id, envelope->type, handler->queue,
                   envelope->content_type, envelope->traceparent, envelope->tracestate, envelope->payload,
-                  envelope->attempt, envelope->max_attempts ? envelope->max_attempts : handler->max_attempts,
-                  envelope->delivery);
+                  envelope->attempt, job_max_attempts(job), envelope->delivery);
     stop_watch(e->pool, job);
 }
 

@@ -19,7 +19,7 @@ static void claim(struct reader *r, struct job *job)
 
 static bool is_dangerous(const struct job *job)
 {
-    int last = job->type->handler->max_crashes - 1; /* one more is too many */
+    int last = job_max_crashes(job) - 1; /* one more is too many */
     int limit = last < READER_DANGEROUS_CRASHES ? last : READER_DANGEROUS_CRASHES;
     return job->envelope.crashes > 0 && job->envelope.crashes >= limit;
 }
@@ -65,7 +65,8 @@ void reader_drop_dangerous(struct reader *r, const struct partition *p)
 
 static bool needs_claim(const struct partition *p, const struct job *job)
 {
-    return job->envelope.relayed || job->envelope.claim || job->message->offset < p->probation_end;
+    return job->envelope.relayed || job->envelope.claim || job->message->offset < p->probation_end ||
+           job_runs_at_most_once(job);
 }
 
 static void finish_unread(struct reader *r, struct job *job)

@@ -2,7 +2,7 @@
 /*
  * From record to job: reads the open partitions in turns, decodes, and decides where each job goes first.
  *
- *     malformed, unknown type ──▶ finished      may be a duplicate, or suspect ──▶ claim      else ──▶ the ready jobs
+ *     malformed, unknown type ──▶ finished      may be a duplicate, or suspect, or must never start twice ──▶ claim      else ──▶ the ready jobs
  *
  * A careful partition (worker/intake.h) is read one record at a time: the recorder writes into the cursor from where on the next
  * one is to be taken up, then that is read, and nothing more before its offset is done. A condemned record is one that was

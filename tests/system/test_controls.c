@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs that somebody does not want any more: wherever they are, they end cancelled, once. */
+/* What people and policies may do to a job: cancel it wherever it is, never start it twice. */
 #define SUITE_TIMEOUT_S 120
 #include <signal.h>
 #include <stdio.h>
@@ -9,19 +9,29 @@
 #include "tests/support/suite.h"
 #include "tests/support/trace.h"
 
-static struct site *start(void)
+static struct site *start_with(const char *policies)
 {
+    char handlers[512];
+    snprintf(handlers, sizeof(handlers),
+             "{ type = \"selftest.*\"; kind = \"module\"; path = \"${build}/jobs/selftest/selftest.so\"; "
+             "queue = \"selftest\"; %s }",
+             policies);
     struct site *site = site_new(&(struct site_options){
         .queues = "{ name = \"selftest\"; partitions = 4; }",
         .worker = "queues = ( { name = \"selftest\"; } ); executors_max = 1; kill_grace = \"600ms\";",
-        .handlers =
-            "{ type = \"selftest.*\"; kind = \"module\"; path = \"${build}/jobs/selftest/selftest.so\"; "
-            "queue = \"selftest\"; }",
+        .handlers = handlers,
     });
     trace_start(site);
     site_start_broker(site);
     return site;
 }
+
+static struct site *start(void)
+{
+    return start_with("");
+}
+
+/* --- Cancel ---------------------------------------------------------------------------------------------------------------- */
 
 /* Of the only started job, or of the last one that was started. Static memory. */
 static const char *started_id(void)
@@ -158,7 +168,93 @@ START_TEST(retrying_job_is_cancelled)
 }
 END_TEST
 
+/* --- At most once ---------------------------------------------------------------------------------------------------------- */
+
+#define AT_MOST_ONCE                                                                                         \
+    "delivery = \"at_most_once\"; max_attempts = 5; max_crashes = 5; backoff: { kind = \"constant\"; base = \"0s\"; };"
+
+/* The only job is dead of @reason, and was started once. */
+static void check_died(struct site *site, const char *reason)
+{
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.dead WHERE reason = '%s'", reason);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 0);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.lease"), 0);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt"), 1);
+    ck_assert_uint_eq(trace_read().n_starts, 1);
+}
+
+START_TEST(failure_crash_and_timeout_are_the_end_of_what_may_start_once)
+{
+    static const struct {
+        const char *type, *payload, *reason;
+    } cases[] = {
+        { "selftest.fail", "{\"trace\": \"%s\"}", "exhausted" },
+        { "selftest.crash", "{\"trace\": \"%s\"}", "crashed" },
+        { "selftest.sleep", "{\"ms\": 60000, \"trace\": \"%s\"}", "exhausted" },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct site *site = start_with(AT_MOST_ONCE " timeout = \"1s\";");
+        site_start_worker(site);
+        trace_enqueue(site, cases[i].type, 1, cases[i].payload);
+        check_died(site, cases[i].reason);
+        site_free(site);
+    }
+}
+END_TEST
+
+START_TEST(lost_worker_is_the_end_of_what_may_start_once)
+{
+    struct site *site = start_with(AT_MOST_ONCE);
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 60000, \"trace\": \"%s\"}");
+    trace_await_starts(site, 1);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.lease"), 1); /* before it started */
+    site_destroy(worker);
+    site_start_worker(site);
+    check_died(site, "crashed");
+    ck_assert(site_ask(site, "SELECT outcome = 'lost' FROM job.attempt"));
+    site_free(site);
+}
+END_TEST
+
+START_TEST(interruption_is_the_end_of_what_may_start_once_and_what_did_not_start_goes_back)
+{
+    struct site *site = start_with(AT_MOST_ONCE);
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 60000, \"trace\": \"%s\"}");
+    trace_await_starts(site, 1);
+    trace_enqueue(site, "selftest.echo", 1, "{}"); /* its only executor is busy */
+    site_await(site, 10, "SELECT count(*) = 2 FROM job.lease");
+    site_kill(worker, SIGTERM);
+    site_await_log(worker, 10, "stopping: 1 jobs are running");
+    site_kill(worker, SIGTERM);
+    ck_assert_int_eq(site_await_exit(worker, 20), 0);
+    ck_assert(site_ask(
+        site, "SELECT count(*) = 1 FROM job.dead WHERE type = 'selftest.sleep' AND reason = 'crashed'"));
+    ck_assert(site_ask(
+        site, "SELECT count(*) = 1 FROM job.attempt WHERE outcome = 'interrupted' AND started_at IS NULL"));
+    site_start_worker(site);
+    site_await(site, 20,
+               "SELECT count(*) = 1 FROM job.result WHERE type = 'selftest.echo' AND state = 'succeeded'");
+    ck_assert_uint_eq(trace_read().n_starts, 1);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(snooze_is_the_handlers_own_wish_to_start_again)
+{
+    struct site *site = start_with(AT_MOST_ONCE);
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.snooze", 1, "{\"ms\": 10, \"times\": 1, \"trace\": \"%s\"}");
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.result WHERE state = 'succeeded' AND delivery = 2");
+    site_free(site);
+}
+END_TEST
+
 SUITE_MAIN("controls", waiting_job_is_cancelled_at_once, job_that_waits_in_kafka_never_starts,
            running_job_is_asked_to_stop, stubborn_job_is_killed,
            cancellation_during_an_outage_of_the_connection_is_read_afterwards, ended_job_stays_as_it_is,
-           retrying_job_is_cancelled)
+           retrying_job_is_cancelled, failure_crash_and_timeout_are_the_end_of_what_may_start_once,
+           lost_worker_is_the_end_of_what_may_start_once,
+           interruption_is_the_end_of_what_may_start_once_and_what_did_not_start_goes_back,
+           snooze_is_the_handlers_own_wish_to_start_again)

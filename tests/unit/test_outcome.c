@@ -119,6 +119,36 @@ START_TEST(limits_of_the_message_go_before_those_of_the_handler)
 }
 END_TEST
 
+START_TEST(what_started_and_may_not_start_twice_is_dead_unless_it_was_snoozed)
+{
+    static const struct {
+        enum job_outcome outcome;
+        int64_t started_us;
+        const char *expect_verdict;
+    } cases[] = {
+        { OUTCOME_FAILED, 100, "exhausted" },    { OUTCOME_TIMEOUT, 100, "exhausted" },
+        { OUTCOME_INTERRUPTED, 100, "crashed" }, { OUTCOME_INTERRUPTED, 0, NULL },
+        { OUTCOME_CRASHED, 100, NULL },          { OUTCOME_SNOOZED, 100, NULL },
+    };
+    struct outcome_texts texts = { 0 };
+    struct config_handler once = handler;
+    struct job_type once_type = { .handler = &once, .name = "t" };
+    once.delivery = CONFIG_AT_MOST_ONCE;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct record_row row;
+        struct job *job = make(cases[i].outcome, 1);
+        job->type = &once_type;
+        job->started_us = cases[i].started_us;
+        job->envelope.max_attempts = 4;
+        ck_assert(outcome_fill(job, &context, &texts, &row));
+        ck_assert_pstr_eq(row.verdict, cases[i].expect_verdict);
+        ck_assert_int_eq(row.max_crashes, 1); /* so the first crash is the last */
+        drop(job);
+    }
+    outcome_texts_done(&texts);
+}
+END_TEST
+
 START_TEST(dead_letter_of_a_malformed_message_has_all_of_its_headers)
 {
     struct outcome_texts texts = { 0 };
@@ -192,6 +222,7 @@ END_TEST
 
 SUITE_MAIN("outcome", success_keeps_its_result_and_times, every_other_outcome_is_a_deferral_with_its_verdict,
            limits_of_the_message_go_before_those_of_the_handler,
+           what_started_and_may_not_start_twice_is_dead_unless_it_was_snoozed,
            dead_letter_of_a_malformed_message_has_all_of_its_headers,
            unknown_type_says_what_this_worker_knows, refused_row_gives_way_in_everything_that_may_be_refused,
            results_become_what_jsonb_takes)
