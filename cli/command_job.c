@@ -203,7 +203,7 @@ static int show_unknown(struct invocation *in, const struct uuid *id, struct err
     if (found)
         r = judge_lookup(id, found, reterr);
     else if (l.ahead < 0)
-        r = say_not_found(id, "it has ended, and its record is no longer kept", reterr);
+        r = say_not_found(id, "it has ended, and there is no record of it (any more)", reterr);
     else
         r = print_queued(in, &l, reterr);
 done:
@@ -251,7 +251,7 @@ static int check_unknown(struct invocation *in, const struct uuid *id, struct er
         return invocation_judge_store(in, r, reterr);
     if (rows_count(known) > 0)
         return STATUS_DONE;
-    return passed ? say_not_found(id, "it has ended, and its record is no longer kept", reterr)
+    return passed ? say_not_found(id, "it has ended, and there is no record of it (any more)", reterr)
                   : judge_lookup(id, LOOKUP_NOT_FOUND, reterr);
 }
 

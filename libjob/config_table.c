@@ -55,6 +55,9 @@ static const char *const kinds[] = {
 static const char *const deliveries[] = {
     [CONFIG_AT_LEAST_ONCE] = "at_least_once", [CONFIG_AT_MOST_ONCE] = "at_most_once", NULL
 };
+static const char *const records[] = {
+    [CONFIG_RECORD_ALL] = "all", [CONFIG_RECORD_FAILURES] = "failures", NULL
+};
 static const char *const orders[] = {
     [CONFIG_ORDER_WEIGHTED] = "weighted",
     [CONFIG_ORDER_STRICT] = "strict",
@@ -425,6 +428,14 @@ static const struct option_row handler_rows[] = {
       .help =
           "Whether a job may be started again after it was started: at_most_once claims each job before its start, and "
           "one that fails, crashes or is interrupted is dead, whatever `max_attempts` and `max_crashes` say" },
+    { .key = "record",
+      .type = OPTION_ENUM,
+      AT(config_handler, record),
+      .names = records,
+      .preset = "all",
+      .help =
+          "Which ended jobs get a row in job.result: failures leaves out those that succeeded at their first delivery, "
+          "without a lease and with nobody waiting" },
     { .key = "max_attempts",
       .type = OPTION_INT,
       AT(config_handler, max_attempts),

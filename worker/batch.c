@@ -111,6 +111,8 @@ static void add_claim(struct batch *b, const struct outcome_context *context, st
 static void add_finished(struct batch *b, const struct outcome_context *context, struct job *job)
 {
     struct record_row row;
+    if (!outcome_leaves_row(job))
+        return;
     if (outcome_fill(job, context, &b->texts, &row))
         record_add_deferral(b->rows, &row);
     else

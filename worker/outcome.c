@@ -183,6 +183,13 @@ void outcome_fill_claim(const struct job *job, const struct outcome_context *con
     ret->fresh = job->envelope.claim && !job->envelope.relayed;
 }
 
+/* Whatever PostgreSQL knows of already, by a lease or an earlier delivery, gets its end there, too. */
+bool outcome_leaves_row(const struct job *job)
+{
+    return job->outcome != OUTCOME_SUCCEEDED || job->type->handler->record == CONFIG_RECORD_ALL ||
+           job->token || job->envelope.reply || job->envelope.delivery > 1;
+}
+
 bool outcome_fill(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
                   struct record_row *ret)
 {

@@ -29,5 +29,8 @@ void outcome_fill_claim(const struct job *job, const struct outcome_context *con
 bool outcome_fill(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
                   struct record_row *ret);
 
+/* Return: false for a success that leaves no row (record = "failures"): that its offset is done is all that is kept of it. */
+bool outcome_leaves_row(const struct job *job);
+
 /* Appends any bytes as JSON that jsonb takes: JSON as it is, other text as a string, other bytes as {"base64": …}. */
 void outcome_put_result(struct buf *json, const char *data, size_t size);

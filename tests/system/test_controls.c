@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What people and policies may do to a job: cancel it wherever it is, never start it twice. */
+/* What people and policies may do to a job: cancel it wherever it is, never start it twice, leave no record. */
 #define SUITE_TIMEOUT_S 120
 #include <signal.h>
 #include <stdio.h>
@@ -251,10 +251,50 @@ START_TEST(snooze_is_the_handlers_own_wish_to_start_again)
 }
 END_TEST
 
+/* --- Records --------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(only_what_matters_is_recorded_when_a_type_asks_for_that)
+{
+    struct site *site =
+        start_with("record = \"failures\"; backoff: { kind = \"constant\"; base = \"100ms\"; };");
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.echo", 20, "{\"trace\": \"%s\"}");
+    trace_enqueue(site, "selftest.fail", 1, "{\"times\": 1}");
+    trace_enqueue(site, "selftest.fail", 1, "{\"permanent\": true}");
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 1000}");
+    char *id = site_ask_text(site, "SELECT job.enqueue('selftest', 'selftest.echo')");
+    ck_assert_int_eq(
+        site_jobctl(site, NULL, (const char *const[]){ "enqueue", "selftest.echo", "--wait", NULL }), 0);
+    site_await(
+        site, 20,
+        "SELECT sum(next_offset) = 26 FROM job.cursor"); /* with the second delivery of the failed one */
+    ck_assert_uint_eq(trace_read().n_ends, 20);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'dead'"), 1);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'succeeded'"), 4);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE id = '%s'", id), 1);
+    free(id);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(job_that_left_no_record_is_not_said_to_be_queued)
+{
+    struct site *site = start_with("record = \"failures\";");
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.echo", 1, "{\"trace\": \"%s\"}");
+    site_await(site, 20, "SELECT sum(next_offset) = 1 FROM job.cursor");
+    ck_assert_int_eq(site_jobctl(site, NULL, (const char *const[]){ "job", "show", started_id(), NULL }), 3);
+    ck_assert_int_eq(site_jobctl(site, NULL, (const char *const[]){ "job", "wait", started_id(), NULL }), 3);
+    site_free(site);
+}
+END_TEST
+
 SUITE_MAIN("controls", waiting_job_is_cancelled_at_once, job_that_waits_in_kafka_never_starts,
            running_job_is_asked_to_stop, stubborn_job_is_killed,
            cancellation_during_an_outage_of_the_connection_is_read_afterwards, ended_job_stays_as_it_is,
            retrying_job_is_cancelled, failure_crash_and_timeout_are_the_end_of_what_may_start_once,
            lost_worker_is_the_end_of_what_may_start_once,
            interruption_is_the_end_of_what_may_start_once_and_what_did_not_start_goes_back,
-           snooze_is_the_handlers_own_wish_to_start_again)
+           snooze_is_the_handlers_own_wish_to_start_again,
+           only_what_matters_is_recorded_when_a_type_asks_for_that,
+           job_that_left_no_record_is_not_said_to_be_queued)

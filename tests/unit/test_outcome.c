@@ -149,6 +149,33 @@ START_TEST(what_started_and_may_not_start_twice_is_dead_unless_it_was_snoozed)
 }
 END_TEST
 
+START_TEST(only_a_success_that_nobody_has_heard_of_leaves_no_row)
+{
+    struct config_handler quiet = handler;
+    struct job_type quiet_type = { .handler = &quiet, .name = "t" };
+    struct job *job = make(OUTCOME_SUCCEEDED, 1);
+    ck_assert(outcome_leaves_row(job));
+    quiet.record = CONFIG_RECORD_FAILURES;
+    job->type = &quiet_type;
+    ck_assert(!outcome_leaves_row(job));
+    job->token = 7;
+    ck_assert(outcome_leaves_row(job));
+    job->token = 0;
+    job->envelope.reply = true;
+    ck_assert(outcome_leaves_row(job));
+    job->envelope.reply = false;
+    job->envelope.delivery = 2;
+    ck_assert(outcome_leaves_row(job));
+    job->envelope.delivery = 1;
+    job->outcome = OUTCOME_FAILED;
+    ck_assert(outcome_leaves_row(job));
+    job->outcome = OUTCOME_MALFORMED;
+    job->type = NULL;
+    ck_assert(outcome_leaves_row(job));
+    drop(job);
+}
+END_TEST
+
 START_TEST(dead_letter_of_a_malformed_message_has_all_of_its_headers)
 {
     struct outcome_texts texts = { 0 };
@@ -222,6 +249,7 @@ END_TEST
 
 SUITE_MAIN("outcome", success_keeps_its_result_and_times, every_other_outcome_is_a_deferral_with_its_verdict,
            limits_of_the_message_go_before_those_of_the_handler,
+           only_a_success_that_nobody_has_heard_of_leaves_no_row,
            what_started_and_may_not_start_twice_is_dead_unless_it_was_snoozed,
            dead_letter_of_a_malformed_message_has_all_of_its_headers,
            unknown_type_says_what_this_worker_knows, refused_row_gives_way_in_everything_that_may_be_refused,
