@@ -194,14 +194,27 @@ static void on_cancels(const struct session_reply *reply, void *userdata)
         session_abort(recorder_session(r), reply->refusal.text);
     if (reply->outcome != STORE_OK)
         return;
-    r->cancels_known = true;
+    if (r->cancels_known) /* nobody has asked for them anew meanwhile */
+        r->cancels_doubtful = false;
     r->owner.cancels(reply->rows[0], r->owner.userdata);
 }
 
 static void send_cancels(struct recorder *r)
 {
     r->request = REQUEST_CANCELS;
+    r->cancels_known = true;
     record_list_cancels(recorder_session(r), on_cancels, r);
+}
+
+void recorder_read_cancels(struct recorder *r)
+{
+    r->cancels_known = false;
+    r->cancels_doubtful = true;
+}
+
+bool recorder_knows_cancels(const struct recorder *r)
+{
+    return !r->cancels_doubtful;
 }
 
 /* --- Take-over ----------------------------------------------------------------------------------------------------------- */

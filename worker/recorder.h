@@ -85,6 +85,9 @@ void recorder_add_finished(struct recorder *r, struct job *job);
 void recorder_add_claim(struct recorder *r, struct job *job);
 /* @job runs, and goes on running: its offset is done once its lease is written. What has one, or may have none, is left alone. */
 void recorder_add_handover(struct recorder *r, struct job *job);
+/* Tells the owner anew which jobs are cancelled. Until then nothing should start, for it could be cancelled wrongly. */
+void recorder_read_cancels(struct recorder *r);
+bool recorder_knows_cancels(const struct recorder *r);
 bool recorder_is_away(const struct recorder *r);
 size_t recorder_n_leases(const struct recorder *r);
 /* Into the log, for a person. */

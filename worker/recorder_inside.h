@@ -26,7 +26,8 @@ struct recorder {
     char host[64];
     char worker_id[96];
     bool registered, unregistering, unregistered;
-    bool cancels_known; /* they were read over this connection, which hears of new ones */
+    bool cancels_known;    /* they are, or are being, read over this connection, which hears of new ones */
+    bool cancels_doubtful; /* the owner may know some that do not count any more */
 
     /* what waits */
     struct backlog finished, claims;

@@ -255,9 +255,14 @@ static void take_cancels(const struct rows *ids, void *userdata)
 
 static void notified(const char *channel, const char *payload, void *userdata)
 {
+    struct worker *w = userdata;
     struct uuid id;
-    if (strcmp(channel, "job_cancel") == 0 && uuid_parse(payload, strlen(payload), &id) == 0)
-        cancel(userdata, &id);
+    if (strcmp(channel, "job_cancel") != 0)
+        return;
+    if (uuid_parse(payload, strlen(payload), &id) == 0)
+        cancel(w, &id);
+    else /* some do not count any more */
+        recorder_read_cancels(w->recorder);
 }
 
 static void look_again(void *userdata)
@@ -290,7 +295,7 @@ static bool drop_cancelled(struct worker *w, struct job *job)
 
 static void dispatch(struct worker *w)
 {
-    while (recorder_has_room(w->recorder)) {
+    while (recorder_has_room(w->recorder) && recorder_knows_cancels(w->recorder)) {
         struct job *job = ready_peek(w->ready);
         if (!job)
             break;

@@ -168,6 +168,40 @@ START_TEST(retrying_job_is_cancelled)
 }
 END_TEST
 
+START_TEST(replayed_job_is_not_stopped_by_a_cancellation_that_came_too_late)
+{
+    struct site *site = start();
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.fail", 1, "{\"times\": 1, \"permanent\": true, \"trace\": \"%s\"}");
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.dead");
+    /* The worker hears of it, as it would of one that another worker's job was meant by. */
+    site_sql(site, "INSERT INTO job.cancel (id) VALUES ('%s')", started_id());
+    site_sql(site, "SELECT pg_notify('job_cancel', '%s')", started_id());
+    site_sql(site, "UPDATE job.dead SET payload = '{\"times\": 0}'");
+    ck_assert_int_eq(site_jobctl(site, NULL, (const char *const[]){ "dead", "replay", started_id(), NULL }),
+                     0);
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.result WHERE state <> 'dead'");
+    ck_assert(site_ask(site, "SELECT state = 'succeeded' FROM job.result"));
+    site_free(site);
+}
+END_TEST
+
+START_TEST(job_that_was_deferred_while_it_was_cancelled_is_cancelled_where_it_waits)
+{
+    struct site *site = start();
+    char *id = site_ask_text(
+        site, "SELECT job.enqueue('selftest', 'selftest.echo', run_at => now() + interval '1 hour')");
+    site_sql(site, "UPDATE job.pending SET headers = headers || '{\"ce_time\": \"noon\"}'");
+    site_sql(site, "INSERT INTO job.cancel (id) VALUES ('%s')", id);
+    ck_assert_int_eq(site_ask(site, "SELECT job.forget_cancels()"), 1);
+    ck_assert(site_ask(
+        site, "SELECT state = 'cancelled' AND enqueued_at IS NULL FROM job.result WHERE id = '%s'", id));
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 0);
+    free(id);
+    site_free(site);
+}
+END_TEST
+
 /* --- At most once ---------------------------------------------------------------------------------------------------------- */
 
 #define AT_MOST_ONCE                                                                                         \
@@ -292,7 +326,9 @@ END_TEST
 SUITE_MAIN("controls", waiting_job_is_cancelled_at_once, job_that_waits_in_kafka_never_starts,
            running_job_is_asked_to_stop, stubborn_job_is_killed,
            cancellation_during_an_outage_of_the_connection_is_read_afterwards, ended_job_stays_as_it_is,
-           retrying_job_is_cancelled, failure_crash_and_timeout_are_the_end_of_what_may_start_once,
+           retrying_job_is_cancelled, replayed_job_is_not_stopped_by_a_cancellation_that_came_too_late,
+           job_that_was_deferred_while_it_was_cancelled_is_cancelled_where_it_waits,
+           failure_crash_and_timeout_are_the_end_of_what_may_start_once,
            lost_worker_is_the_end_of_what_may_start_once,
            interruption_is_the_end_of_what_may_start_once_and_what_did_not_start_goes_back,
            snooze_is_the_handlers_own_wish_to_start_again,
