@@ -110,6 +110,15 @@ int job_set_result(struct job_context *ctx, const void *result, size_t size)
     return 0;
 }
 
+int job_set_progress(struct job_context *ctx, const void *progress, size_t size)
+{
+    if (size > JOB_MAX_PROGRESS_SIZE)
+        return 1;
+    if (ctx->tell_progress)
+        ctx->tell_progress(ctx->runner, progress, size);
+    return 0;
+}
+
 /* Drops the first bytes of a UTF-8 character whose others were cut off. */
 static void error_drop_cut_character(char *text)
 {

@@ -23,6 +23,10 @@ struct job_context {
     int cancel_fd; /* readable then; -1: none */
     bool captured; /* standard error is read by the worker, which writes the log */
 
+    /* takes the progress of the job that runs; NULL: nobody wants to know */
+    void (*tell_progress)(void *runner, const void *progress, size_t size);
+    void *runner;
+
     /* the answer */
     struct buf result;
     bool has_result;

@@ -16,6 +16,7 @@ enum record_statement {
     STATEMENT_PLAIN_RESULT,
     STATEMENT_LEASED_RESULT,
     STATEMENT_DEFER,
+    STATEMENT_PROGRESS,
     STATEMENT_NOTIFY,
     STATEMENT_BEAT,
     STATEMENT_COMMIT,
@@ -67,6 +68,9 @@ const struct session_statement record_statements[] = {
                                   "ON CONFLICT DO NOTHING" },
     [STATEMENT_DEFER] = { "SELECT job.defer($1, $2::bigint * interval '1 microsecond', $3, $4, $5, $6, $7, $8, $9, $10, $11, "
                           "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)" },
+    [STATEMENT_PROGRESS] = { "UPDATE job.lease l SET progress = w.progress::jsonb "
+                             "FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS w (id, token, progress) "
+                             "WHERE l.id = w.id AND l.token = w.token" },
     [STATEMENT_NOTIFY] = { "SELECT pg_notify('job_result', id::text) FROM unnest($1::uuid[]) AS w (id)" },
     [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp() WHERE id = $1 RETURNING beat_at" },
     [STATEMENT_COMMIT] = { "COMMIT" },
@@ -194,6 +198,8 @@ static const enum pg_type deferral_types[D_COUNT] = {
     PG_INT4_ARRAY, PG_INT4_ARRAY,  PG_TEXT_ARRAY, PG_UUID_ARRAY,
 };
 
+static const enum pg_type progress_types[] = { PG_UUID_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY };
+
 /* Where a plain result's strings lie in the arrays of places; they stay valid as long as the batch's jobs. */
 struct place {
     struct span type;
@@ -210,6 +216,7 @@ struct record_batch {
     struct array leased_results[R_COUNT];
     struct array claims[C_COUNT];
     struct array deferrals[D_COUNT];
+    struct array progress[3]; /* id, token, JSON */
     struct array waiters;
 
     int claim_at; /* which statement of the request the claim is, the beat is; -1: none */
@@ -249,6 +256,7 @@ void record_batch_reset(struct record_batch *b)
     array_init(&b->claims[C_STARTED], PG_TIMESTAMPTZ_ARRAY);
     array_init(&b->claims[C_FRESH], PG_BOOL_ARRAY);
     arrays_init(b->deferrals, deferral_types, D_COUNT);
+    arrays_init(b->progress, progress_types, ARRAY_SIZE(progress_types));
     array_init(&b->waiters, PG_UUID_ARRAY);
 }
 
@@ -272,6 +280,7 @@ struct record_batch *record_batch_free(struct record_batch *b)
     arrays_done(b->leased_results, R_COUNT);
     arrays_done(b->claims, C_COUNT);
     arrays_done(b->deferrals, D_COUNT);
+    arrays_done(b->progress, ARRAY_SIZE(b->progress));
     array_done(&b->waiters);
     free(b);
     return NULL;
@@ -449,6 +458,13 @@ void record_add_deferral(struct record_batch *b, const struct record_row *row)
     array_append_uuid(&a[D_PARENT], &row->parent);
 }
 
+void record_add_progress(struct record_batch *b, const struct uuid *id, int64_t token, struct span json)
+{
+    array_append_uuid(&b->progress[0], id);
+    array_append_bigint(&b->progress[1], token);
+    array_append_span(&b->progress[2], json);
+}
+
 void record_add_waiter(struct record_batch *b, const struct uuid *id)
 {
     array_append_uuid(&b->waiters, id);
@@ -499,6 +515,13 @@ static void send_deferrals(struct record_batch *b, struct session *s, const char
     params[1] = bigint_param(parked_grace_us, &grace);
     put_arrays(params + 2, b->deferrals, D_COUNT);
     session_add(s, STATEMENT_DEFER, params, D_COUNT + 2);
+}
+
+static void send_progress(struct record_batch *b, struct session *s)
+{
+    struct db_param params[ARRAY_SIZE(b->progress)];
+    put_arrays(params, b->progress, ARRAY_SIZE(b->progress));
+    session_add(s, STATEMENT_PROGRESS, params, ARRAY_SIZE(b->progress));
 }
 
 static bool sqlstate_in_class(const char *sqlstate, const char *class)
@@ -561,6 +584,8 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
         send_rows(s, STATEMENT_LEASED_RESULT, worker, b->leased_results, R_COUNT), n++;
     if (b->deferrals[0].n)
         send_deferrals(b, s, worker, parked_grace_us), n++;
+    if (b->progress[0].n)
+        send_progress(b, s), n++;
     if (b->waiters.n) {
         param = array_param(&b->waiters);
         session_add(s, STATEMENT_NOTIFY, &param, 1), n++;

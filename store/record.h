@@ -2,7 +2,7 @@
 /*
  * One batch of the recorder: everything that a worker tells PostgreSQL about jobs, as one transaction.
  *
- *     BEGIN · fence · claims · results · ended leases · deferrals · waiters · beat · COMMIT      one round trip
+ *     BEGIN · fence · claims · results · ended leases · deferrals · progress · waiters · beat · COMMIT      one round trip
  *
  * The builder copies rows into column arrays; the sender submits them to a session. The reply says whether the
  * transaction took effect; after RECORD_UNKNOWN or RECORD_FENCED the truth is read back (record_read_back()).
@@ -67,6 +67,8 @@ void record_add_cursor(struct record_batch *b, const struct record_cursor *curso
 void record_add_success(struct record_batch *b, const struct record_row *row);
 void record_add_deferral(struct record_batch *b, const struct record_row *row);
 void record_add_claim(struct record_batch *b, const struct record_row *row);
+/* How far a leased job is: JSON that jsonb takes. Nothing happens when the lease is somebody else's. */
+void record_add_progress(struct record_batch *b, const struct uuid *id, int64_t token, struct span json);
 /* Somebody waits for this job: tell them in the same transaction. */
 void record_add_waiter(struct record_batch *b, const struct uuid *id);
 

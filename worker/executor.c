@@ -28,6 +28,7 @@ struct executor {
     int cancel_fd;
     uint32_t seen_cancelled; /* whose signal has been taken out of cancel_fd */
     int64_t oldest_unsent_us;
+    int64_t nudged_us; /* when the worker was told of progress last */
 };
 
 /* The worker is gone: nobody wants the answers. The zygote kills what this process left behind. */
@@ -168,6 +169,19 @@ static void end_children(void)
         children_end();
 }
 
+/* The worker looks a second after each nudge, so what comes within it needs none. */
+static void tell_progress(void *runner, const void *progress, size_t size)
+{
+    struct executor *e = runner;
+    static const struct frame nudge = { .size = sizeof(nudge), .kind = FRAME_PROGRESS };
+    int64_t now_us = clock_mono_us();
+    frame_put_progress(e->board, e->ctx.seq, progress, size);
+    if (e->nudged_us && now_us - e->nudged_us < FRAME_PROGRESS_US)
+        return;
+    e->nudged_us = now_us;
+    write_all(e, &nudge, sizeof(nudge));
+}
+
 static void run_job(struct executor *e, const struct frame_job *job)
 {
     char fence[48];
@@ -253,6 +267,8 @@ _Noreturn void executor_main(int socket, int board, int cancel)
     e.ctx.cancelled = &e.board->cancelled;
     e.ctx.cancel_fd = cancel;
     e.ctx.captured = true;
+    e.ctx.tell_progress = tell_progress;
+    e.ctx.runner = &e;
     setvbuf(stdout, NULL, _IOLBF, 0);
     const struct frame_setup *setup = (const struct frame_setup *)(const void *)next_frame(&e);
     if (setup->head.kind != FRAME_SETUP || setup->head.size < sizeof(*setup))

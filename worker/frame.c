@@ -26,6 +26,33 @@ bool frame_try_start(struct frame_board *board, uint32_t seq)
     return true;
 }
 
+/* A sequence lock: the number is odd before anything changes, and even again after all has. */
+void frame_put_progress(struct frame_board *board, uint32_t seq, const void *progress, size_t size)
+{
+    struct frame_progress *p = &board->progress;
+    uint32_t version = atomic_load(&p->version) | 1;
+    atomic_store(&p->version, version);
+    atomic_thread_fence(memory_order_seq_cst);
+    p->seq = seq;
+    p->size = (uint32_t)size;
+    if (size)
+        memcpy(p->data, progress, size);
+    atomic_store(&p->version, version + 1);
+}
+
+bool frame_get_progress(const struct frame_board *board, uint32_t *ret_seq, char *ret_data, size_t *ret_size)
+{
+    const struct frame_progress *p = &board->progress;
+    uint32_t version = atomic_load(&p->version), size = p->size;
+    if (size > JOB_MAX_PROGRESS_SIZE)
+        return false;
+    *ret_seq = p->seq;
+    *ret_size = size;
+    memcpy(ret_data, p->data, size);
+    atomic_thread_fence(memory_order_seq_cst);
+    return version % 2 == 0 && atomic_load(&p->version) == version;
+}
+
 static void put_string(struct buf *out, struct span string)
 {
     buf_append(out, string.data, string.size);

@@ -8,6 +8,8 @@
  *   state     which job it started last, and up to which job the worker has taken jobs back (one word, so that exactly
  *             one of "starts" and "is taken back" happens to each job)
  *   unsent    answers that are finished and not yet written to the socket
+ *   progress  the newest that the running job has told; the worker reads it a second after it was nudged, so that a handler that
+ *             tells it all the time costs neither side anything
  *   cancelled the job that is asked to stop; an eventfd beside the page is readable then, for handlers that poll
  *
  * Jobs carry sequence numbers, 1, 2, 3 … per executor. An executor runs them in this order and drops those taken back.
@@ -31,6 +33,7 @@ enum frame_kind {
     FRAME_HELLO,     /* executor → worker: loaded, or why not */
     FRAME_JOB,       /* worker → executor */
     FRAME_ANSWER,    /* executor → worker */
+    FRAME_PROGRESS,  /* executor → worker, at most once a second: there is some in the page */
 };
 
 struct frame {
@@ -78,12 +81,23 @@ struct frame_answer {
 
 #define FRAME_UNSENT_SIZE (64 * 1024)
 
+/* Written by the executor alone; read by frame_get_progress(). */
+struct frame_progress {
+    _Atomic uint32_t version; /* odd while it is being written */
+    uint32_t seq;             /* whose it is */
+    uint32_t size;
+    char data[JOB_MAX_PROGRESS_SIZE];
+};
+
+#define FRAME_PROGRESS_US INT64_C(1000000)
+
 /* The shared page. */
 struct frame_board {
     _Atomic uint64_t state;     /* started << 32 | taken_back */
     _Atomic uint32_t answered;  /* the job whose answer was put last; started > answered: one is running */
     _Atomic int64_t started_us; /* monotonic: when the last job was started */
     _Atomic uint32_t cancelled;
+    struct frame_progress progress;
     _Atomic uint32_t unsent_size;
     char unsent[FRAME_UNSENT_SIZE];
 };
@@ -103,6 +117,11 @@ uint32_t frame_take_back(struct frame_board *board, uint32_t last);
 
 /* Executor: may this job be run? Return: false when it was taken back. */
 bool frame_try_start(struct frame_board *board, uint32_t seq);
+
+/* Executor. @size: at most JOB_MAX_PROGRESS_SIZE. */
+void frame_put_progress(struct frame_board *board, uint32_t seq, const void *progress, size_t size);
+/* Worker: a copy, which may have been made while it was written. Return: false then, and when it is too large to be true. */
+bool frame_get_progress(const struct frame_board *board, uint32_t *ret_seq, char *ret_data, size_t *ret_size);
 
 /* A job's context as frame_put_job() needs it: strings as in struct job_context. */
 void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, int64_t timeout_us, const struct uuid *id,

@@ -18,6 +18,7 @@ struct job *job_new(struct message *message)
     }
     list_init(&job->link);
     list_init(&job->lease_link);
+    list_init(&job->progress_link);
     job->message = message;
     job->cpu_us = job->peak_kib = job->retry_after_ms = -1;
     return job;
@@ -32,8 +33,10 @@ struct job *job_free(struct job *job)
     ready_uncount(job);
     list_remove(&job->link);
     list_remove(&job->lease_link);
+    list_remove(&job->progress_link);
     envelope_done(&job->envelope);
     message_free(job->message);
+    free(job->progress);
     free(job->result);
     free(job->error);
     free(job);

@@ -69,9 +69,10 @@ struct ready_limit;
 
 struct job {
     struct list link;
-    struct list lease_link;   /* of a hand-over that is WANTED or ASKED: the recorder's */
-    struct message *message;  /* owned */
-    struct envelope envelope; /* points into message */
+    struct list lease_link;    /* of a hand-over that is WANTED or ASKED: the recorder's */
+    struct list progress_link; /* while its progress waits to be written: the recorder's */
+    struct message *message;   /* owned */
+    struct envelope envelope;  /* points into message */
     struct partition
         *partition; /* where its offset is still open; NULL: leased, or the partition is no longer ours */
     struct job_type *type;     /* NULL: malformed */
@@ -81,6 +82,7 @@ struct job {
     enum job_count count;
     enum lease_state lease;
     int64_t token;      /* of its lease, unless NONE; 0: none */
+    char *progress;     /* owned: the newest, as JSON; NULL: none */
     bool lease_refused; /* PostgreSQL would not store its lease: it stays in the log until it ends */
     bool finished;      /* the recorder has it, with its outcome */
     int64_t epoch;      /* of its partition's take-over, for the handler's fencing token */

@@ -50,6 +50,7 @@ static void forget(struct executor *e)
     e->last_seq = 0;
     e->stop_stage = STOP_NONE;
     e->worn = false;
+    e->has_progress = false;
     e->n_done = 0;
     e->state = EXECUTOR_ABSENT;
 }
@@ -507,6 +508,8 @@ int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_co
     answer_init(p);
     int r = stop_init(p);
     if (r >= 0)
+        r = progress_init(p);
+    if (r >= 0)
         r = sd_event_add_io(event, &p->zygote_io, zygote, EPOLLIN, on_zygote, p);
     if (r >= 0)
         r = sd_event_add_time(event, &p->stall_timer, CLOCK_MONOTONIC, 0, 1000, on_stall_look, p);
@@ -534,6 +537,7 @@ struct pool *pool_free(struct pool *p)
     sd_event_source_disable_unref(p->zygote_io);
     sd_event_source_disable_unref(p->stall_timer);
     sd_event_source_disable_unref(p->watch_timer);
+    sd_event_source_disable_unref(p->progress_timer);
     sd_event_source_disable_unref(p->idle_timer);
     sd_event_source_disable_unref(p->respawn_timer);
     close(p->zygote);

@@ -25,7 +25,9 @@ struct pool;
 struct pool_owner {
     void (*finished)(struct job *job, void *userdata);  /* the owner takes it */
     void (*unstarted)(struct job *job, void *userdata); /* the owner takes it back */
-    void (*broken)(const char *why, void *userdata);    /* handlers cannot be loaded, or the zygote is gone */
+    void (*progress)(struct job *job, struct span progress,
+                     void *userdata);                /* at most once a second; valid during the call */
+    void (*broken)(const char *why, void *userdata); /* handlers cannot be loaded, or the zygote is gone */
     void *userdata;
 };
 

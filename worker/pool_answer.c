@@ -116,6 +116,10 @@ static bool take_frame(struct executor *e, const struct frame *frame)
 {
     if (frame->kind == FRAME_HELLO)
         return take_hello(e, frame);
+    if (frame->kind == FRAME_PROGRESS) {
+        progress_note(e);
+        return true;
+    }
     return frame->kind == FRAME_ANSWER && frame->size >= sizeof(struct frame_answer) &&
            take_answer(e, (const struct frame_answer *)(const void *)frame);
 }

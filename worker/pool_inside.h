@@ -30,10 +30,11 @@ struct executor {
     struct list jobs; /* in the order of their seq */
     size_t n_jobs;
     uint32_t last_seq;
-    bool has_long;   /* holds a job that is not known to be short */
-    bool worn;       /* to be replaced: takes no more jobs */
-    int n_done;      /* jobs that it has answered */
-    int64_t idle_us; /* since when it has no job */
+    bool has_long;     /* holds a job that is not known to be short */
+    bool worn;         /* to be replaced: takes no more jobs */
+    int n_done;        /* jobs that it has answered */
+    int64_t idle_us;   /* since when it has no job */
+    bool has_progress; /* its page has some that was not read */
 
     /* its running job is being stopped, and ends with this outcome, unless it is done after all */
     enum stop_stage stop_stage;
@@ -46,7 +47,7 @@ struct executor {
 struct pool {
     sd_event *event;
     int zygote;
-    sd_event_source *zygote_io, *stall_timer, *respawn_timer, *idle_timer;
+    sd_event_source *zygote_io, *stall_timer, *respawn_timer, *idle_timer, *progress_timer;
     sd_event_source *watch_timer; /* to the next time-out or stage of stopping */
     int64_t watch_us;             /* when that is; 0: nothing to watch */
     const struct job_config *config;
@@ -93,6 +94,12 @@ void stop_watch(struct pool *p, const struct job *job);
 void stop_settle(struct executor *e, struct job *job);
 /* Is the running job @job the one that is being stopped? */
 bool stop_is_for(const struct executor *e, const struct job *job);
+
+/* --- pool_progress.c: how far the running jobs are --- */
+
+int progress_init(struct pool *p);
+/* The executor has told that there is some. */
+void progress_note(struct executor *e);
 
 /* --- pool_output.c: what handlers write --- */
 

@@ -304,6 +304,7 @@ void recorder_hold_lease(struct recorder *r, struct job *job)
 {
     job->lease = LEASE_HELD;
     r->n_leases++;
+    recorder_want_progress(r, job);
 }
 
 void recorder_want_handover(struct recorder *r, struct job *job)
@@ -321,8 +322,8 @@ static bool batch_is_due(struct recorder *r)
     if (now_us < r->repeat_at_us)
         return false;
     r->repeat_at_us = 0;
-    return r->finished.n || r->claims.n || r->n_handovers || (r->gap_noted && now_us >= r->gap_at_us) ||
-           settle_release_is_ready(r) || now_us >= r->beat_at_us;
+    return r->finished.n || r->claims.n || r->n_handovers || recorder_has_progress(r) ||
+           (r->gap_noted && now_us >= r->gap_at_us) || settle_release_is_ready(r) || now_us >= r->beat_at_us;
 }
 
 static void send_unregister(struct recorder *r)
@@ -392,6 +393,7 @@ static void cancel_handover(struct recorder *r, struct job *job)
 void recorder_add_finished(struct recorder *r, struct job *job)
 {
     job->finished = true;
+    list_remove(&job->progress_link);
     if (job->lease == LEASE_WANTED)
         cancel_handover(r, job);
     backlog_append(&r->finished, job);
@@ -534,6 +536,7 @@ int recorder_new(struct recorder **ret, sd_event *event, const struct job_config
     backlog_init(&r->finished);
     backlog_init(&r->claims);
     list_init(&r->handovers);
+    recorder_progress_init(r);
     if (gethostname(r->host, sizeof(r->host) - 1) < 0)
         strcpy(r->host, "localhost");
     make_id(r);
@@ -559,6 +562,7 @@ struct recorder *recorder_free(struct recorder *r)
         return NULL;
     sd_event_source_disable_unref(r->timer);
     sd_event_source_disable_unref(r->deadline_timer);
+    recorder_progress_done(r);
     backlog_done(&r->finished);
     backlog_done(&r->claims);
     batch_done(&r->batch);

@@ -88,6 +88,8 @@ void recorder_add_handover(struct recorder *r, struct job *job);
 /* Tells the owner anew which jobs are cancelled. Until then nothing should start, for it could be cancelled wrongly. */
 void recorder_read_cancels(struct recorder *r);
 bool recorder_knows_cancels(const struct recorder *r);
+/* How far @job is, which runs. Written with the next batch once the job holds a lease; the newest counts. Each call may cause a batch. */
+void recorder_set_progress(struct recorder *r, struct job *job, struct span progress);
 bool recorder_is_away(const struct recorder *r);
 size_t recorder_n_leases(const struct recorder *r);
 /* Into the log, for a person. */

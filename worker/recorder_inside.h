@@ -33,9 +33,10 @@ struct recorder {
     struct backlog finished, claims;
     struct list handovers; /* running jobs that are to get a lease, by lease_link */
     size_t n_handovers;
-    struct list *take_over; /* partitions to be taken over; NULL: none */
-    struct list *release;   /* partitions to be given back; NULL: none */
-    struct list *owned;     /* all partitions of this worker */
+    struct list progress, progress_sent; /* leased jobs whose progress is to be written; is in the batch */
+    struct list *take_over;              /* partitions to be taken over; NULL: none */
+    struct list *release;                /* partitions to be given back; NULL: none */
+    struct list *owned;                  /* all partitions of this worker */
     bool gap_noted;
     int64_t gap_at_us;
     int64_t beat_at_us;        /* when the next beat of its own is due */
@@ -68,6 +69,19 @@ void recorder_plan_beat(struct recorder *r);
 void recorder_declared_dead(struct recorder *r);
 void recorder_hold_lease(struct recorder *r, struct job *job);
 void recorder_want_handover(struct recorder *r, struct job *job);
+
+/* --- recorder_progress.c --- */
+
+void recorder_progress_init(struct recorder *r);
+void recorder_progress_done(struct recorder *r);
+/* @job has a lease now: what it told before is to be written. */
+void recorder_want_progress(struct recorder *r, struct job *job);
+bool recorder_has_progress(const struct recorder *r);
+void recorder_add_progress(struct recorder *r);
+/* Of the batch: it is written, or of no use. */
+void recorder_drop_progress(struct recorder *r);
+/* It is not. */
+void recorder_put_back_progress(struct recorder *r);
 
 /* --- recorder_settle.c: one batch, from its sending to its fate --- */
 

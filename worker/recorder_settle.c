@@ -52,6 +52,7 @@ void settle_send_batch(struct recorder *r)
     batch_add_claims(&r->batch, &r->claims, r->limit, &context);
     batch_add_handovers(&r->batch, &r->handovers, &r->n_handovers, r->limit, &context);
     batch_add_finished(&r->batch, &r->finished, r->limit, &context);
+    recorder_add_progress(r);
     if (settle_release_is_ready(r))
         batch_touch_releasable(&r->batch, r->release);
     if (r->gap_noted && r->owned)
@@ -161,6 +162,7 @@ static void settle_committed(struct recorder *r, const struct rows *claimed)
     struct job *job;
     r->must_read_back = false;
     r->repeat_pause_us = 0;
+    recorder_drop_progress(r);
     r->suspects -= n < r->suspects ? n : r->suspects;
     r->limit = r->suspects ? r->suspects : BATCH_MAX_JOBS;
     batch_advance(&r->batch, r->owner.advanced, r->owner.userdata);
@@ -179,6 +181,7 @@ static void settle_not_committed(struct recorder *r)
 {
     struct job *job;
     r->must_read_back = false;
+    recorder_put_back_progress(r);
     batch_put_back(&r->batch, &r->claims, &r->finished);
     while ((job = batch_take_handover(&r->batch)))
         put_back_handover(r, job);
@@ -210,6 +213,7 @@ static void repeat_later(struct recorder *r, const struct record_reply *reply)
 static void narrow_down(struct recorder *r, const struct record_reply *reply)
 {
     size_t n = batch_n_rows(&r->batch);
+    recorder_drop_progress(r); /* it may have been that */
     struct job *job = n == 1 && r->batch.n_jobs ? job_of(list_first(&r->batch.jobs)) : NULL;
     if (n == 1 && !job)
         job_of_lease(list_first(&r->batch.handovers))->lease_refused = true; /* it stays in the log */

@@ -84,6 +84,12 @@ static void return_job(struct job *job, void *userdata)
     }
 }
 
+static void take_progress(struct job *job, struct span progress, void *userdata)
+{
+    if (!job->orphan)
+        recorder_set_progress(((struct worker *)userdata)->recorder, job, progress);
+}
+
 static void handlers_broken(const char *why, void *userdata)
 {
     struct worker *w = userdata;
@@ -504,9 +510,11 @@ static void job_claimed(struct job *job, void *userdata)
 
 static int make_parts(struct worker *w, int zygote)
 {
-    const struct pool_owner pool_owner = {
-        .finished = finish_job, .unstarted = return_job, .broken = handlers_broken, .userdata = w
-    };
+    const struct pool_owner pool_owner = { .finished = finish_job,
+                                           .unstarted = return_job,
+                                           .progress = take_progress,
+                                           .broken = handlers_broken,
+                                           .userdata = w };
     const struct recorder_owner recorder_owner = {
         .claimed = job_claimed,
         .disowned = job_disowned,

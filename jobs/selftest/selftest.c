@@ -66,12 +66,30 @@ static int do_echo(struct job_context *ctx, const json_t *args)
     return JOB_DONE;
 }
 
+/* How far a sleep is. */
+static void tell_percent(struct job_context *ctx, int64_t left_us, int64_t total_us)
+{
+    char text[32];
+    int size =
+        snprintf(text, sizeof(text), "{\"percent\": %d}", (int)((total_us - left_us) * 100 / total_us));
+    job_set_progress(ctx, text, (size_t)size);
+}
+
 static int do_sleep(struct job_context *ctx, const json_t *args)
 {
-    int64_t end_us = read_clock_us(CLOCK_MONOTONIC) + get_number(args, "ms", 0, MAX_MS) * 1000;
+    int64_t total_us = get_number(args, "ms", 0, MAX_MS) * 1000;
+    int64_t end_us = read_clock_us(CLOCK_MONOTONIC) + total_us;
+    const json_t *progress =
+        json_object_get(args, "progress"); /* true: every 100 ms; other: once, at its start */
     struct pollfd cancel = { .fd = get_flag(args, "stubborn") ? -1 : job_context_cancel_fd(ctx),
                              .events = POLLIN };
     for (int64_t left_us; (left_us = end_us - read_clock_us(CLOCK_MONOTONIC)) > 0;) {
+        if (progress && !json_is_false(progress))
+            tell_percent(ctx, left_us, total_us);
+        if (!json_is_true(progress))
+            progress = NULL;
+        else if (left_us > 100000)
+            left_us = 100000;
         struct timespec left = { .tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000 };
         ppoll(&cancel, 1, &left, NULL);
         if (cancel.fd >= 0 && job_context_is_cancelled(ctx))

@@ -120,6 +120,16 @@ JOB_HANDLER_API int64_t job_context_deadline_us(const struct job_context *ctx);
  */
 JOB_HANDLER_API int job_set_result(struct job_context *ctx, const void *result, size_t size);
 
+/** Largest progress that is kept. */
+#define JOB_MAX_PROGRESS_SIZE 4096
+
+/**
+ * Tells how far the job is, in JSON of your own choice (other text is stored as a JSON string); copied. `jobctl job show` has it while the
+ * job runs and holds a lease, so after the worker's handover_after at the latest. As often as you like: the newest is written, at
+ * most once a second. Only from the thread that runs run(). Return: 0; 1 when it is larger than JOB_MAX_PROGRESS_SIZE.
+ */
+JOB_HANDLER_API int job_set_progress(struct job_context *ctx, const void *progress, size_t size);
+
 /** Sets the error text of this try, printf-like, cut at 4 KiB. A later call replaces it. */
 JOB_HANDLER_API void job_set_error(struct job_context *ctx, const char *format, ...)
 #if defined(__GNUC__)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What people and policies may do to a job: cancel it wherever it is, never start it twice, leave no record. */
+/* What people and policies may do to a job: cancel it wherever it is, never start it twice, fence it, show how far it is, leave no record. */
 #define SUITE_TIMEOUT_S 120
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/harness.h"
+#include "tests/support/harness_site.h"
 #include "tests/support/suite.h"
 #include "tests/support/trace.h"
 
-static struct site *start_with(const char *policies)
+static struct site *start_on(const char *worker, const char *policies)
 {
     char handlers[512];
     snprintf(handlers, sizeof(handlers),
@@ -18,12 +20,19 @@ static struct site *start_with(const char *policies)
              policies);
     struct site *site = site_new(&(struct site_options){
         .queues = "{ name = \"selftest\"; partitions = 4; }",
-        .worker = "queues = ( { name = \"selftest\"; } ); executors_max = 1; kill_grace = \"600ms\";",
+        .worker = worker,
         .handlers = handlers,
     });
     trace_start(site);
     site_start_broker(site);
     return site;
+}
+
+#define WORKER "queues = ( { name = \"selftest\"; } ); executors_max = 1; kill_grace = \"600ms\";"
+
+static struct site *start_with(const char *policies)
+{
+    return start_on(WORKER, policies);
 }
 
 static struct site *start(void)
@@ -285,6 +294,107 @@ START_TEST(snooze_is_the_handlers_own_wish_to_start_again)
 }
 END_TEST
 
+/* --- The fence --------------------------------------------------------------------------------------------------------------- */
+
+/* A command that notes its fence in the file that its payload names, and then does something else at each start. */
+#define FENCES                                                                                               \
+    "}, { type = \"fences\"; kind = \"command\"; queue = \"selftest\"; "                                     \
+    "backoff: { kind = \"constant\"; base = \"50ms\"; }; argv = ( \"/bin/sh\", \"-c\", \""                   \
+    "read p; p=${p#?}; p=${p%?}; echo $JOB_FENCE >>$p; "                                                     \
+    "case $(wc -l <$p) in 1|4) exec sleep 60;; 2) exit 75;; 3) kill -SEGV $$;; esac\" );"
+
+/* Return: how many fences there are; each must be above the one before. */
+static int count_fences(void)
+{
+    FILE *file = fopen(trace_path(), "re");
+    long delivery, epoch, last_delivery = 0, last_epoch = 0;
+    int n = 0;
+    while (file && fscanf(file, "%ld.%ld", &delivery, &epoch) == 2) {
+        ck_assert(delivery > last_delivery || (delivery == last_delivery && epoch > last_epoch));
+        last_delivery = delivery;
+        last_epoch = epoch;
+        n++;
+    }
+    if (file)
+        fclose(file);
+    return n;
+}
+
+static void await_fences(int n)
+{
+    int64_t deadline_us = site_deadline(30);
+    while (count_fences() < n)
+        ck_assert_msg(site_nap(deadline_us), "only %d starts", count_fences());
+}
+
+START_TEST(fence_grows_over_take_over_retry_crash_and_rescue)
+{
+    struct site *site = start_on(WORKER " handover_after = \"1h\";", FENCES);
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "fences", 1, "\"%s\"");
+    await_fences(1);
+    site_destroy(worker); /* it had no lease: the same delivery in a later epoch */
+    worker = site_start_worker(site);
+    await_fences(4);
+    site_destroy(worker);
+    site_start_worker(site);
+    site_await(site, 30, "SELECT state = 'succeeded' AND delivery = 4 FROM job.result");
+    ck_assert_int_eq(count_fences(), 5);
+    site_free(site);
+}
+END_TEST
+
+/* --- Progress -------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(progress_of_a_running_job_can_be_seen)
+{
+    char *output;
+    struct site *site = start();
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 4000, \"progress\": true, \"trace\": \"%s\"}");
+    site_await(site, 10, "SELECT (progress ->> 'percent')::integer BETWEEN 1 AND 99 FROM job.lease");
+    ck_assert_int_eq(
+        site_jobctl(site, &output, (const char *const[]){ "job", "show", started_id(), "-o", "json", NULL }),
+        0);
+    ck_assert_ptr_nonnull(strstr(output, "\"percent\""));
+    free(output);
+    site_await(site, 10, "SELECT (progress ->> 'percent')::integer > 50 FROM job.lease");
+    site_await(site, 10, "SELECT state = 'succeeded' FROM job.result");
+    site_free(site);
+}
+END_TEST
+
+START_TEST(progress_told_before_the_hand_over_is_written_after_it)
+{
+    struct site *site = start_on(WORKER " handover_after = \"2s\";", "");
+    site_start_worker(site);
+    /* Tells how far it is once, at its start: there is nothing later that could be written. */
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 5000, \"progress\": \"once\", \"trace\": \"%s\"}");
+    site_await(site, 10, "SELECT progress ->> 'percent' = '0' FROM job.lease");
+    site_await(site, 10, "SELECT state = 'succeeded' FROM job.result");
+    site_free(site);
+}
+END_TEST
+
+START_TEST(progress_is_written_once_a_second_at_most)
+{
+    struct site *site = start_with("");
+    site_sql(site, "CREATE TABLE public.written (at timestamptz DEFAULT clock_timestamp(), progress jsonb)");
+    site_sql(site, "CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS "
+                   "'BEGIN INSERT INTO public.written (progress) VALUES (NEW.progress); RETURN NULL; END'");
+    site_sql(
+        site,
+        "CREATE TRIGGER note AFTER UPDATE OF progress ON job.lease FOR EACH ROW EXECUTE FUNCTION public.note()");
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 5200, \"progress\": true, \"trace\": \"%s\"}");
+    site_await(site, 20, "SELECT state = 'succeeded' FROM job.result");
+    ck_assert_int_ge(site_ask(site, "SELECT count(*) FROM public.written"), 3);
+    ck_assert_int_le(site_ask(site, "SELECT count(*) FROM public.written"), 6);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt"), 0);
+    site_free(site);
+}
+END_TEST
+
 /* --- Records --------------------------------------------------------------------------------------------------------------- */
 
 START_TEST(only_what_matters_is_recorded_when_a_type_asks_for_that)
@@ -331,6 +441,7 @@ SUITE_MAIN("controls", waiting_job_is_cancelled_at_once, job_that_waits_in_kafka
            failure_crash_and_timeout_are_the_end_of_what_may_start_once,
            lost_worker_is_the_end_of_what_may_start_once,
            interruption_is_the_end_of_what_may_start_once_and_what_did_not_start_goes_back,
-           snooze_is_the_handlers_own_wish_to_start_again,
-           only_what_matters_is_recorded_when_a_type_asks_for_that,
+           snooze_is_the_handlers_own_wish_to_start_again, fence_grows_over_take_over_retry_crash_and_rescue,
+           progress_of_a_running_job_can_be_seen, progress_told_before_the_hand_over_is_written_after_it,
+           progress_is_written_once_a_second_at_most, only_what_matters_is_recorded_when_a_type_asks_for_that,
            job_that_left_no_record_is_not_said_to_be_queued)

@@ -228,7 +228,28 @@ START_TEST(log_is_one_line_that_names_the_job)
 }
 END_TEST
 
-SUITE_MAIN("context", unset_members_read_as_empty_text, handler_sees_the_job_as_the_runner_filled_it_in,
+static void count_bytes(void *runner, const void *progress, size_t size)
+{
+    (void)progress;
+    *(size_t *)runner += size;
+}
+
+START_TEST(progress_goes_to_whoever_runs_the_job_if_it_is_not_too_large)
+{
+    static const char text[JOB_MAX_PROGRESS_SIZE + 1] = "7";
+    size_t n_bytes = 0;
+    struct job_context told = { .tell_progress = count_bytes, .runner = &n_bytes };
+    ck_assert_int_eq(job_set_progress(&told, text, JOB_MAX_PROGRESS_SIZE + 1), 1);
+    ck_assert_uint_eq(n_bytes, 0);
+    ck_assert_int_eq(job_set_progress(&told, text, JOB_MAX_PROGRESS_SIZE), 0);
+    ck_assert_uint_eq(n_bytes, JOB_MAX_PROGRESS_SIZE);
+    told.tell_progress = NULL;
+    ck_assert_int_eq(job_set_progress(&told, text, 1), 0);
+}
+END_TEST
+
+SUITE_MAIN("context", progress_goes_to_whoever_runs_the_job_if_it_is_not_too_large,
+           unset_members_read_as_empty_text, handler_sees_the_job_as_the_runner_filled_it_in,
            later_result_replaces_the_earlier,
            result_of_the_largest_size_is_kept_and_a_larger_one_changes_nothing,
            long_error_is_cut_between_characters, delay_is_clamped_to_ten_years,

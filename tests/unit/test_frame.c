@@ -166,7 +166,41 @@ START_TEST(each_job_is_started_or_taken_back)
 }
 END_TEST
 
-SUITE_MAIN("frame", job_reads_back_as_it_was_put, frames_come_whole_or_not_at_all,
-           impossible_sizes_are_broken, job_frame_that_lies_about_its_parts_is_refused,
-           answer_that_lies_about_its_parts_is_refused, jobs_taken_back_are_not_started,
-           numbers_may_turn_over, each_job_is_started_or_taken_back)
+START_TEST(progress_is_read_as_it_was_told_last)
+{
+    struct frame_board *board = calloc(1, sizeof(*board));
+    char data[JOB_MAX_PROGRESS_SIZE];
+    uint32_t seq;
+    size_t size;
+    frame_put_progress(board, 3, "10", 2);
+    frame_put_progress(board, 4, "[2]", 3);
+    ck_assert(frame_get_progress(board, &seq, data, &size));
+    ck_assert_uint_eq(seq, 4);
+    ck_assert_uint_eq(size, 3);
+    ck_assert_mem_eq(data, "[2]", 3);
+    free(board);
+}
+END_TEST
+
+START_TEST(progress_that_is_being_written_or_that_is_too_large_is_not_read)
+{
+    struct frame_board *board = calloc(1, sizeof(*board));
+    char data[JOB_MAX_PROGRESS_SIZE];
+    uint32_t seq;
+    size_t size;
+    frame_put_progress(board, 3, "10", 2);
+    atomic_fetch_add(&board->progress.version, 1);
+    ck_assert(!frame_get_progress(board, &seq, data, &size));
+    frame_put_progress(board, 3, "11", 2); /* as the next writer after one that was killed in between */
+    ck_assert(frame_get_progress(board, &seq, data, &size));
+    board->progress.size = JOB_MAX_PROGRESS_SIZE + 1;
+    ck_assert(!frame_get_progress(board, &seq, data, &size));
+    free(board);
+}
+END_TEST
+
+SUITE_MAIN("frame", progress_is_read_as_it_was_told_last,
+           progress_that_is_being_written_or_that_is_too_large_is_not_read, job_reads_back_as_it_was_put,
+           frames_come_whole_or_not_at_all, impossible_sizes_are_broken,
+           job_frame_that_lies_about_its_parts_is_refused, answer_that_lies_about_its_parts_is_refused,
+           jobs_taken_back_are_not_started, numbers_may_turn_over, each_job_is_started_or_taken_back)
