@@ -65,6 +65,11 @@ int job_max_crashes(const struct job *job)
     return job_runs_at_most_once(job) ? 1 : job->type->handler->max_crashes;
 }
 
+int64_t job_timeout_us(const struct job *job)
+{
+    return job->envelope.timeout_us ? job->envelope.timeout_us : job->type->handler->timeout_us;
+}
+
 size_t job_size_bytes(const struct job *job)
 {
     return job->message->key.size + job->message->value.size + job->result_size + 1024;

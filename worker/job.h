@@ -125,6 +125,7 @@ bool job_runs_at_most_once(const struct job *job);
 /* Its budgets; of a job that runs at most once they are 1, whatever message and handler say. */
 int job_max_attempts(const struct job *job);
 int job_max_crashes(const struct job *job);
+int64_t job_timeout_us(const struct job *job);
 /* The memory that it holds, roughly. */
 size_t job_size_bytes(const struct job *job);
 

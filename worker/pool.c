@@ -275,11 +275,10 @@ static void send_job(struct executor *e, struct job *job)
 {
     const struct envelope *envelope = &job->envelope;
     const struct config_handler *handler = job->type->handler;
-    int64_t timeout_us = envelope->timeout_us ? envelope->timeout_us : handler->timeout_us;
     job->seq = ++e->last_seq;
-    frame_put_job(&e->out, job->seq, job->epoch, timeout_us, &envelope->id, envelope->type, handler->queue,
-                  envelope->content_type, envelope->traceparent, envelope->tracestate, envelope->payload,
-                  envelope->attempt, job_max_attempts(job), envelope->delivery);
+    frame_put_job(&e->out, job->seq, job->epoch, job_timeout_us(job), &envelope->id, envelope->type,
+                  handler->queue, envelope->content_type, envelope->traceparent, envelope->tracestate,
+                  envelope->payload, envelope->attempt, job_max_attempts(job), envelope->delivery);
     stop_watch(e->pool, job);
 }
 
@@ -424,66 +423,6 @@ void pool_each_running(struct pool *p, pool_running_fn fn, void *userdata)
         if (job)
             fn(job, atomic_load(&e->board->started_us), userdata);
     }
-}
-
-static bool holds_match(const struct executor *e, pool_match_fn match, const void *arg)
-{
-    list_for_each(link, (struct list *)&e->jobs)
-    {
-        if (match(job_of(link), arg))
-            return true;
-    }
-    return false;
-}
-
-void pool_take_back(struct pool *p, pool_match_fn match, const void *arg)
-{
-    for (uint32_t i = 0; i < p->max; i++)
-        if (holds_match(&p->executors[i], match, arg))
-            executor_take_back(&p->executors[i]);
-}
-
-/* What has not started is taken back first, so that nothing more of it can start. */
-void pool_interrupt(struct pool *p, pool_match_fn match, const void *arg, const char *why)
-{
-    pool_take_back(p, match, arg);
-    for (uint32_t i = 0; i < p->max; i++) {
-        struct executor *e = &p->executors[i];
-        if (!e->pid || !holds_match(e, match, arg))
-            continue;
-        struct job *job = executor_running_job(e);
-        e->stop_stage = STOP_KILLED;
-        e->stop_seq = job ? job->seq : 0;
-        e->stop_outcome = OUTCOME_INTERRUPTED;
-        e->stop_why = why;
-        e->stop_next_us = clock_mono_us() + USEC_PER_SEC;
-        zygote_request_kill(p->zygote, e->pid, SIGKILL);
-    }
-}
-
-static void orphan_jobs(struct executor *e, pool_match_fn match, const void *arg)
-{
-    list_for_each(link, &e->jobs)
-    {
-        struct job *job = job_of(link);
-        if (!match(job, arg))
-            continue;
-        job->partition = NULL;
-        job->orphan = true;
-    }
-}
-
-static bool is_orphan(const struct job *job, const void *arg)
-{
-    (void)arg;
-    return job->orphan;
-}
-
-void pool_disown(struct pool *p, pool_match_fn match, const void *arg)
-{
-    for (uint32_t i = 0; i < p->max; i++)
-        orphan_jobs(&p->executors[i], match, arg);
-    pool_interrupt(p, is_orphan, NULL, "it is another worker's now");
 }
 
 int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config,

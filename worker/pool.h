@@ -52,11 +52,10 @@ size_t pool_n_executors(const struct pool *p);
 /* Into the log, for a person. */
 void pool_dump(const struct pool *p);
 /*
- * Stops @job, which is in an executor: one that has not started is finished with @outcome at once; one that runs is asked, then gets
- * SIGTERM, then SIGKILL, and is finished with @outcome and @why (a literal), unless it is done after all. Total: kill_grace.
+ * Stops the job with this id, if the pool has it: one that has not started is finished with @outcome at once; one that runs is
+ * asked, then gets SIGTERM, then SIGKILL, and is finished with @outcome and @why (a literal), unless it is done after all. Total:
+ * kill_grace.
  */
-void pool_stop_job(struct pool *p, struct job *job, enum job_outcome outcome, const char *why);
-/* The same for the job with this id, if the pool has it. */
 void pool_stop_id(struct pool *p, const struct uuid *id, enum job_outcome outcome, const char *why);
 /* The same for all that run; the others come back through `unstarted`. */
 void pool_stop_all(struct pool *p, enum job_outcome outcome, const char *why);

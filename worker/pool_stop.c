@@ -19,10 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-static int64_t timeout_of(const struct job *job)
-{
-    return job->envelope.timeout_us ? job->envelope.timeout_us : job->type->handler->timeout_us;
-}
+#define KILL_AGAIN_US USEC_PER_SEC
 
 static void watch_until(struct pool *p, int64_t at_us)
 {
@@ -35,7 +32,7 @@ static void watch_until(struct pool *p, int64_t at_us)
 
 void stop_watch(struct pool *p, const struct job *job)
 {
-    watch_until(p, clock_mono_us() + timeout_of(job));
+    watch_until(p, clock_mono_us() + job_timeout_us(job));
 }
 
 /* --- Stages -------------------------------------------------------------------------------------------------------------- */
@@ -64,36 +61,36 @@ static void advance(struct executor *e, int64_t now_us)
         e->stop_next_us = now_us + half_us;
         break;
     case STOP_TERMINATED:
-    case STOP_KILLED: /* once more: a request to the zygote may have been refused */
+    case STOP_KILLED: /* once more: the zygote may have refused the request, or not have told the pid yet */
         signal_group(e, SIGKILL);
         e->stop_stage = STOP_KILLED;
-        e->stop_next_us = now_us + USEC_PER_SEC;
+        e->stop_next_us = now_us + KILL_AGAIN_US;
         break;
     case STOP_NONE:
         break;
     }
 }
 
-static void begin(struct executor *e, const struct job *job, enum job_outcome outcome, const char *why)
+/* @job: NULL when what it ran has just ended, and its answer is on its way. */
+static void begin(struct executor *e, enum stop_stage stage, int64_t pause_us, const struct job *job,
+                  enum job_outcome outcome, const char *why)
 {
-    int64_t now_us = clock_mono_us();
-    if (stop_is_for(e, job))
-        return;
-    e->stop_stage = STOP_ASKED;
-    e->stop_seq = job->seq;
+    e->stop_stage = stage;
+    e->stop_seq = job ? job->seq : 0;
     e->stop_outcome = outcome;
     e->stop_why = why;
-    e->stop_next_us = now_us + e->pool->config->worker.kill_grace_us / 2;
-    ask(e);
+    e->stop_next_us = clock_mono_us() + pause_us;
     watch_until(e->pool, e->stop_next_us);
 }
 
 static void stop_running(struct executor *e, enum job_outcome outcome, const char *why)
 {
     executor_take_back(e);
-    struct job *job = executor_running_job(e);
-    if (job)
-        begin(e, job, outcome, why);
+    const struct job *job = executor_running_job(e);
+    if (!job || stop_is_for(e, job))
+        return;
+    begin(e, STOP_ASKED, e->pool->config->worker.kill_grace_us / 2, job, outcome, why);
+    ask(e);
 }
 
 bool stop_is_for(const struct executor *e, const struct job *job)
@@ -131,7 +128,7 @@ static int64_t look_at(struct executor *e, int64_t now_us)
             advance(e, now_us);
         return e->stop_next_us;
     }
-    if (running && atomic_load(&e->board->started_us) + timeout_of(running) <= now_us) {
+    if (running && atomic_load(&e->board->started_us) + job_timeout_us(running) <= now_us) {
         log_warning("run: a job of type %s has run for its timeout and is stopped", running->type->name);
         stop_running(e, OUTCOME_TIMEOUT, "it ran for longer than its timeout");
         return e->stop_next_us;
@@ -140,8 +137,8 @@ static int64_t look_at(struct executor *e, int64_t now_us)
     {
         const struct job *job = job_of(link);
         int64_t from_us = job == running ? atomic_load(&e->board->started_us) : now_us;
-        if (from_us + timeout_of(job) < next_us)
-            next_us = from_us + timeout_of(job);
+        if (from_us + job_timeout_us(job) < next_us)
+            next_us = from_us + job_timeout_us(job);
     }
     return next_us;
 }
@@ -171,33 +168,18 @@ int stop_init(struct pool *p)
 
 /* --- From outside -------------------------------------------------------------------------------------------------------- */
 
-static struct executor *find_executor(struct pool *p, const struct job *job)
+/* One that has ended says itself how: its answer is on its way. */
+static void stop_job(struct executor *e, struct job *job, enum job_outcome outcome, const char *why)
 {
-    for (uint32_t i = 0; i < p->max; i++) {
-        list_for_each(link, &p->executors[i].jobs)
-        {
-            if (job_of(link) == job)
-                return &p->executors[i];
-        }
-    }
-    return NULL;
-}
-
-void pool_stop_job(struct pool *p, struct job *job, enum job_outcome outcome, const char *why)
-{
-    struct executor *e = find_executor(p, job);
-    if (!e)
-        return;
-    if (executor_running_job(e) != job)
-        frame_take_back(e->board, e->last_seq); /* it may have started just now, or not be any more */
-    if (executor_running_job(e) == job) {
-        stop_running(e, outcome, why);
+    uint32_t started = frame_take_back(e->board, e->last_seq);
+    if ((int32_t)(job->seq - started) <= 0) {
+        if (executor_running_job(e) == job)
+            stop_running(e, outcome, why);
         return;
     }
     executor_take_job(e, job);
-    executor_take_back(e);
     job_finish(job, outcome, "%s", why);
-    p->owner.finished(job, p->owner.userdata);
+    e->pool->owner.finished(job, e->pool->owner.userdata);
 }
 
 void pool_stop_id(struct pool *p, const struct uuid *id, enum job_outcome outcome, const char *why)
@@ -207,7 +189,8 @@ void pool_stop_id(struct pool *p, const struct uuid *id, enum job_outcome outcom
         {
             if (!uuid_equal(&job_of(link)->envelope.id, id))
                 continue;
-            pool_stop_job(p, job_of(link), outcome, why);
+            stop_job(&p->executors[i], job_of(link), outcome, why);
+            executor_take_back(&p->executors[i]); /* it starts nothing more of what it holds */
             return;
         }
     }
@@ -218,4 +201,59 @@ void pool_stop_all(struct pool *p, enum job_outcome outcome, const char *why)
     for (uint32_t i = 0; i < p->max; i++)
         if (p->executors[i].n_jobs)
             stop_running(&p->executors[i], outcome, why);
+}
+
+static bool holds_match(const struct executor *e, pool_match_fn match, const void *arg)
+{
+    list_for_each(link, (struct list *)&e->jobs)
+    {
+        if (match(job_of(link), arg))
+            return true;
+    }
+    return false;
+}
+
+void pool_take_back(struct pool *p, pool_match_fn match, const void *arg)
+{
+    for (uint32_t i = 0; i < p->max; i++)
+        if (holds_match(&p->executors[i], match, arg))
+            executor_take_back(&p->executors[i]);
+}
+
+/* What has not started is taken back first, so that nothing more of it can start. */
+void pool_interrupt(struct pool *p, pool_match_fn match, const void *arg, const char *why)
+{
+    pool_take_back(p, match, arg);
+    for (uint32_t i = 0; i < p->max; i++) {
+        struct executor *e = &p->executors[i];
+        if (!holds_match(e, match, arg))
+            continue;
+        begin(e, STOP_KILLED, KILL_AGAIN_US, executor_running_job(e), OUTCOME_INTERRUPTED, why);
+        signal_group(e, SIGKILL);
+    }
+}
+
+static void orphan_jobs(struct executor *e, pool_match_fn match, const void *arg)
+{
+    list_for_each(link, &e->jobs)
+    {
+        struct job *job = job_of(link);
+        if (!match(job, arg))
+            continue;
+        job->partition = NULL;
+        job->orphan = true;
+    }
+}
+
+static bool is_orphan(const struct job *job, const void *arg)
+{
+    (void)arg;
+    return job->orphan;
+}
+
+void pool_disown(struct pool *p, pool_match_fn match, const void *arg)
+{
+    for (uint32_t i = 0; i < p->max; i++)
+        orphan_jobs(&p->executors[i], match, arg);
+    pool_interrupt(p, is_orphan, NULL, "it is another worker's now");
 }
