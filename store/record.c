@@ -286,13 +286,6 @@ struct record_batch *record_batch_free(struct record_batch *b)
     return NULL;
 }
 
-bool record_batch_is_empty(const struct record_batch *b)
-{
-    return b->fence[0].n + b->plain[0].n + b->results[0].n + b->leased_results[0].n + b->claims[0].n +
-               b->deferrals[0].n ==
-           0;
-}
-
 size_t record_batch_size_bytes(const struct record_batch *b)
 {
     return arrays_size(b->plain, P_COUNT) + arrays_size(b->results, R_COUNT) +

@@ -60,7 +60,6 @@ int record_batch_new(struct record_batch **ret);
 struct record_batch *record_batch_free(struct record_batch *b);
 DEFINE_CLEANUP(struct record_batch *, record_batch_free)
 void record_batch_reset(struct record_batch *b);
-bool record_batch_is_empty(const struct record_batch *b);
 size_t record_batch_size_bytes(const struct record_batch *b);
 
 void record_add_cursor(struct record_batch *b, const struct record_cursor *cursor);

@@ -21,6 +21,14 @@ struct session *recorder_session(struct recorder *r)
     return link_session(r->link);
 }
 
+bool recorder_answered(struct recorder *r, const struct session_reply *reply)
+{
+    r->request = REQUEST_NONE;
+    if (reply->outcome == STORE_REFUSED)
+        session_abort(recorder_session(r), reply->refusal.text);
+    return reply->outcome == STORE_OK;
+}
+
 /* --- Names, clocks, timers ----------------------------------------------------------------------------------------------- */
 
 /* host/pid/random: unique for ever, and it tells a person where to look. */
@@ -127,10 +135,7 @@ static void on_refused(void *userdata)
 static void on_registered(const struct session_reply *reply, void *userdata)
 {
     struct recorder *r = userdata;
-    r->request = REQUEST_NONE;
-    if (reply->outcome == STORE_REFUSED)
-        session_abort(recorder_session(r), reply->refusal.text);
-    if (reply->outcome != STORE_OK)
+    if (!recorder_answered(r, reply))
         return;
     r->registered = true;
     recorder_learn_clock(r, rows_time_us(reply->rows[0], 0, 0));
@@ -189,10 +194,7 @@ bool recorder_is_unregistered(const struct recorder *r)
 static void on_cancels(const struct session_reply *reply, void *userdata)
 {
     struct recorder *r = userdata;
-    r->request = REQUEST_NONE;
-    if (reply->outcome == STORE_REFUSED)
-        session_abort(recorder_session(r), reply->refusal.text);
-    if (reply->outcome != STORE_OK)
+    if (!recorder_answered(r, reply))
         return;
     if (r->cancels_known) /* nobody has asked for them anew meanwhile */
         r->cancels_doubtful = false;
@@ -267,10 +269,7 @@ static size_t list_places(struct list *partitions, enum partition_state state, s
 static void on_taken(const struct session_reply *reply, void *userdata)
 {
     struct recorder *r = userdata;
-    r->request = REQUEST_NONE;
-    if (reply->outcome == STORE_REFUSED)
-        session_abort(recorder_session(r), reply->refusal.text);
-    if (reply->outcome != STORE_OK || !r->take_over)
+    if (!recorder_answered(r, reply) || !r->take_over)
         return;
     for (size_t i = 0; i < rows_count(reply->rows[0]); i++)
         take_row(r, reply->rows[0], i);
@@ -362,19 +361,9 @@ void recorder_pump(struct recorder *r)
 
 /* --- From outside -------------------------------------------------------------------------------------------------------- */
 
-const char *recorder_worker_id(const struct recorder *r)
-{
-    return r->worker_id;
-}
-
 int64_t recorder_server_now_us(const struct recorder *r)
 {
     return clock_mono_us() + r->clock_offset_us;
-}
-
-bool recorder_is_registered(const struct recorder *r)
-{
-    return r->registered;
 }
 
 /* A hand-over that nobody has asked for yet is not needed any more; one that was asked for before may have been granted. */

@@ -72,8 +72,6 @@ DEFINE_CLEANUP(struct recorder *, recorder_free)
 
 /* Starts connecting; goes on for ever, with backoff. */
 void recorder_start(struct recorder *r);
-const char *recorder_worker_id(const struct recorder *r);
-bool recorder_is_registered(const struct recorder *r);
 /* PostgreSQL's clock, as far as its answers tell; µs since 1970. */
 int64_t recorder_server_now_us(const struct recorder *r);
 

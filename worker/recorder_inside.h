@@ -62,6 +62,8 @@ struct recorder {
 /* --- recorder.c --- */
 
 struct session *recorder_session(struct recorder *r);
+/* The request under way has ended. Return: true with rows; a refusal, which nobody expects here, ends the connection. */
+bool recorder_answered(struct recorder *r, const struct session_reply *reply);
 void recorder_learn_clock(struct recorder *r, int64_t server_time_us);
 /* Until when the leases are safe, counted from the sending of a beat that was answered. */
 void recorder_set_deadline(struct recorder *r, int64_t from_us);

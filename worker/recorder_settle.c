@@ -302,10 +302,7 @@ static void on_read_back(const struct session_reply *reply, void *userdata)
     struct recorder *r = userdata;
     struct partition *fenced[BATCH_MAX_PARTITIONS];
     size_t n_fenced = 0;
-    r->request = REQUEST_NONE;
-    if (reply->outcome == STORE_REFUSED)
-        session_abort(recorder_session(r), reply->refusal.text);
-    if (reply->outcome != STORE_OK)
+    if (!recorder_answered(r, reply))
         return;
     bool committed = find_epochs(r, reply->rows[0]);
     for (size_t i = 0; i < r->batch.n_partitions; i++)

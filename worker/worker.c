@@ -77,7 +77,7 @@ static void return_job(struct job *job, void *userdata)
         ready_add(w->ready, job);
     } else if (job->token) {
         job_finish(job, OUTCOME_INTERRUPTED, "its worker stopped before it started");
-        recorder_add_finished(w->recorder, job);
+        finish_job(job, w);
     } else {
         job->partition->n_open--; /* still in the log */
         job_free(job);
@@ -187,7 +187,7 @@ static void leases_unsure(void *userdata)
     {
         list_remove(link);
         job_finish(job_of(link), OUTCOME_INTERRUPTED, "its worker could not renew the lease");
-        recorder_add_finished(w->recorder, job_of(link));
+        finish_job(job_of(link), w);
     }
     pool_interrupt(w->pool, is_leased, NULL, "its worker could not renew the lease");
 }

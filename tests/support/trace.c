@@ -113,8 +113,7 @@ void trace_await(size_t n_starts, size_t n_ends, double deadline_s)
     }
 }
 
-void trace_await_starts(struct site *site, size_t n)
+void trace_await_starts(size_t n)
 {
-    (void)site;
     trace_await(n, 0, 30);
 }

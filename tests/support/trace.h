@@ -37,4 +37,4 @@ size_t trace_events(struct trace_event **ret);
 /* Waits until so many jobs have started, and so many have come to their end. Needs no server. */
 void trace_await(size_t n_starts, size_t n_ends, double deadline_s);
 /* The same for starts, with 30 s. */
-void trace_await_starts(struct site *site, size_t n);
+void trace_await_starts(size_t n);

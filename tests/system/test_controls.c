@@ -123,7 +123,7 @@ START_TEST(stubborn_job_is_killed)
     struct site *site = start();
     struct site_daemon *worker = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 60000, \"stubborn\": true, \"trace\": \"%s\"}");
-    trace_await_starts(site, 1);
+    trace_await_starts(1);
     cancel(site, started_id(), 0, site_ask(site, "SELECT count(*) FROM job.lease") ? "stopping" : "noted");
     site_await(site, 10, "SELECT state = 'cancelled' AND error = 'cancelled while it ran' FROM job.result");
     trace_enqueue(site, "selftest.echo", 1, "{}");
@@ -250,7 +250,7 @@ START_TEST(lost_worker_is_the_end_of_what_may_start_once)
     struct site *site = start_with(AT_MOST_ONCE);
     struct site_daemon *worker = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 60000, \"trace\": \"%s\"}");
-    trace_await_starts(site, 1);
+    trace_await_starts(1);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.lease"), 1); /* before it started */
     site_destroy(worker);
     site_start_worker(site);
@@ -265,7 +265,7 @@ START_TEST(interruption_is_the_end_of_what_may_start_once_and_what_did_not_start
     struct site *site = start_with(AT_MOST_ONCE);
     struct site_daemon *worker = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 60000, \"trace\": \"%s\"}");
-    trace_await_starts(site, 1);
+    trace_await_starts(1);
     trace_enqueue(site, "selftest.echo", 1, "{}"); /* its only executor is busy */
     site_await(site, 10, "SELECT count(*) = 2 FROM job.lease");
     site_kill(worker, SIGTERM);

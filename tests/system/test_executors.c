@@ -50,7 +50,7 @@ START_TEST(stubborn_job_is_killed_on_time_and_its_neighbours_do_not_notice)
     struct site *site = start(WORKER, HANDLERS("timeout = \"500ms\"; max_attempts = 1;"));
     site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 2, "{\"ms\": 60000, \"stubborn\": true, \"trace\": \"%s\"}");
-    trace_await_starts(site, 2); /* both executors */
+    trace_await_starts(2); /* both executors */
     trace_enqueue(site, "selftest.echo", 100, "{}");
     site_await(site, 10, "SELECT count(*) = 100 FROM job.result WHERE state = 'succeeded'");
     site_await(site, 10, "SELECT count(*) = 2 FROM job.dead");
@@ -93,7 +93,7 @@ START_TEST(drain_asks_running_jobs_to_stop)
               HANDLERS(""));
     struct site_daemon *worker = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 2, "{\"ms\": 60000, \"trace\": \"%s\"}");
-    trace_await_starts(site, 2);
+    trace_await_starts(2);
     site_kill(worker, SIGTERM);
     ck_assert_int_eq(site_await_exit(worker, 8), 0);
     ck_assert(site_ask(
@@ -171,7 +171,7 @@ START_TEST(executors_grow_under_load_and_shrink_when_idle)
     struct site_daemon *worker = site_start_worker(site);
     await_executors(site, worker, 1);
     trace_enqueue(site, "selftest.sleep", 5, "{\"ms\": 1500, \"trace\": \"%s\"}");
-    trace_await_starts(site, 5);
+    trace_await_starts(5);
     ck_assert_int_eq(count_executors(worker), 5);
     site_await(site, 10, "SELECT count(*) = 5 FROM job.result");
     await_executors(site, worker, 1);

@@ -57,7 +57,7 @@ START_TEST(long_job_gets_a_lease_and_the_cursor_goes_on)
     site_start_broker(site);
     site_start_worker(site);
     produce(site, "selftest.sleep", NULL, "{\"ms\": 2500, \"trace\": \"%s\"}");
-    trace_await_starts(site, 1);
+    trace_await_starts(1);
     for (int i = 0; i < 20; i++)
         produce(site, "selftest.echo", NULL, "{\"trace\": \"%s\"}");
     site_await(site, 10, "SELECT next_offset = 21 AND done = '' FROM job.cursor WHERE partition = 0");
@@ -97,7 +97,7 @@ START_TEST(half_full_window_hands_over_what_holds_it_up)
     site_start_broker(site);
     site_start_worker(site);
     produce(site, "selftest.sleep", NULL, "{\"ms\": 4000, \"trace\": \"%s\"}");
-    trace_await_starts(site, 1);
+    trace_await_starts(1);
     for (int i = 0; i < 150; i++)
         produce(site, "selftest.echo", NULL, "{\"trace\": \"%s\"}");
     site_await(site, 3, "SELECT next_offset = 151 FROM job.cursor WHERE partition = 0");
@@ -114,7 +114,7 @@ START_TEST(rebalance_waits_for_the_hand_over_and_not_for_the_job)
     site_start_broker(site);
     site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 4, "{\"ms\": 6000, \"trace\": \"%s\"}");
-    trace_await_starts(site, 4);
+    trace_await_starts(4);
     site_start_worker(site);
     site_await(site, 5, "SELECT count(DISTINCT owner) = 2 FROM job.cursor");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.lease"), 4);
@@ -134,10 +134,10 @@ START_TEST(scaling_up_and_down_repeats_no_long_job)
     site_start_broker(site);
     workers[0] = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 2000, \"trace\": \"%s\"}");
-    trace_await_starts(site, 4);
+    trace_await_starts(4);
     workers[1] = site_start_worker(site);
     workers[2] = site_start_worker(site);
-    trace_await_starts(site, N / 2);
+    trace_await_starts(N / 2);
     site_stop(workers[0]); /* waits for what it runs */
     site_stop(workers[2]);
     check_each_ran_once(site, N);
@@ -154,7 +154,7 @@ START_TEST(second_message_of_a_running_job_is_stopped_at_its_hand_over)
     site_start_broker(site);
     struct site_daemon *worker = site_start_worker(site);
     produce(site, "selftest.sleep", id, "{\"ms\": 2500, \"trace\": \"%s\"}");
-    trace_await_starts(site, 1);
+    trace_await_starts(1);
     site_await(site, 5, "SELECT count(*) = 1 FROM job.lease");
     produce(site, "selftest.sleep", id, "{\"ms\": 60000, \"trace\": \"%s\"}");
     site_await_log(worker, 10, "is taken or has ended elsewhere");
@@ -236,7 +236,7 @@ START_TEST(leased_jobs_are_stopped_when_postgresql_falls_silent)
     site_await_log(worker, 20, "stopping 2 leased jobs");
     kill(backend, SIGCONT);
     site_await(site, 30, "SELECT count(*) = 2 FROM job.attempt WHERE outcome IN ('interrupted', 'lost')");
-    trace_await_starts(site, 4);
+    trace_await_starts(4);
     site_free(site);
 }
 END_TEST
@@ -267,7 +267,7 @@ START_TEST(revocation_waits_for_postgresql)
     site_start_broker(site);
     struct site_daemon *first = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 4, "{\"ms\": 8000, \"trace\": \"%s\"}");
-    trace_await_starts(site, 4);
+    trace_await_starts(4);
     site_servers_run(postgres, "kill");
     struct site_daemon *second = site_spawn(site, "worker/jobworkerd", NULL);
     site_await_log(first, 20, "handing over 4 running jobs");

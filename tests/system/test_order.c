@@ -73,7 +73,7 @@ START_TEST(high_priority_overtakes_and_low_does_not_starve)
     /* What is read in the meantime is there when the only executor is free. */
     trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 2000, \"trace\": \"%s\"}");
     site_start_worker(site);
-    trace_await_starts(site, 1);
+    trace_await_starts(1);
     enqueue_sleep(site, "selftest", JOB_PRIORITY_LOW, 5, 2);
     enqueue_sleep(site, "selftest", JOB_PRIORITY_NORMAL, 100, 2);
     enqueue_sleep(site, "selftest", JOB_PRIORITY_HIGH, 20, 2);

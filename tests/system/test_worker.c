@@ -394,7 +394,7 @@ START_TEST(killed_worker_loses_nothing_and_records_nothing_twice)
     site_start_broker(site);
     struct site_daemon *first = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
-    trace_await_starts(site, N / 3);
+    trace_await_starts(N / 3);
     site_destroy(first);
     size_t before = count_starts();
     ck_assert_uint_lt(before, N);
@@ -417,7 +417,7 @@ START_TEST(stopped_worker_repeats_nothing)
     struct site_daemon *worker = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
     for (int i = 1; i <= 3; i++) {
-        trace_await_starts(site, (size_t)i * N / 5);
+        trace_await_starts((size_t)i * N / 5);
         site_kill(worker, SIGTERM);
         ck_assert_int_eq(site_await_exit(worker, 20), 0);
         worker = site_start_worker(site);
@@ -438,10 +438,10 @@ START_TEST(rebalance_repeats_nothing)
     site_start_broker(site);
     site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 2, \"trace\": \"%s\"}");
-    trace_await_starts(site, N / 10);
+    trace_await_starts(N / 10);
     struct site_daemon *second = site_start_worker(site);
     site_await(site, 20, "SELECT count(DISTINCT owner) = 2 FROM job.cursor");
-    trace_await_starts(site, N / 2);
+    trace_await_starts(N / 2);
     site_stop(second);
     check_all_recorded_once(site, N);
     struct trace trace = trace_read();
@@ -461,7 +461,7 @@ START_TEST(job_beyond_the_drain_time_is_interrupted_and_goes_on_elsewhere)
     site_start_broker(site);
     struct site_daemon *worker = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 3000, \"trace\": \"%s\"}");
-    trace_await_starts(site, 1);
+    trace_await_starts(1);
     site_kill(worker, SIGTERM);
     ck_assert_int_eq(site_await_exit(worker, 20), 0);
     ck_assert(site_ask(site, "SELECT outcome = 'interrupted' AND attempt = 1 FROM job.attempt"));
@@ -503,7 +503,7 @@ START_TEST(fenced_partition_is_dropped_and_taken_over_again)
     site_start_broker(site);
     struct site_daemon *worker = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
-    trace_await_starts(site, N / 4);
+    trace_await_starts(N / 4);
     site_sql(site, "UPDATE job.cursor SET epoch = epoch + 1, owner = 'somebody else'");
     site_await_log(worker, 20, "was taken over by another worker");
     check_all_recorded_once(site, N);
@@ -518,7 +518,7 @@ START_TEST(fence_during_a_revocation_does_not_hold_up_the_group)
     site_start_broker(site);
     struct site_daemon *first = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 1500, \"trace\": \"%s\"}");
-    trace_await_starts(site, 1);
+    trace_await_starts(1);
     site_start_worker(site);
     site_await_log(first, 20, "partitions revoked");
     site_sql(site, "UPDATE job.cursor SET epoch = epoch + 1, owner = 'somebody else'");
