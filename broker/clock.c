@@ -14,12 +14,12 @@
 
 #define PARTITIONS_US (INT64_C(3600) * USEC_PER_SEC)
 #define PARTITIONS_AGAIN_US (60 * USEC_PER_SEC)
-#define CANCELS_US (INT64_C(600) * USEC_PER_SEC)
+#define FORGET_US (INT64_C(600) * USEC_PER_SEC)
 
 struct clock {
     struct duty duty;
     struct observe *observe;
-    int64_t next_partitions_us, next_cancels_us;
+    int64_t next_partitions_us, next_forget_us;
 };
 
 /* --- Partitions --- */
@@ -39,16 +39,16 @@ static int make_partitions(struct clock *c, struct err *reterr)
     return r == STORE_REFUSED ? 0 : r;
 }
 
-/* --- Cancellations --- */
+/* --- What has done its work: cancellations, and holds of keys --- */
 
-static int forget_cancels(struct clock *c, struct err *reterr)
+static int forget(struct clock *c, struct err *reterr)
 {
-    if (clock_mono_us() < c->next_cancels_us)
+    if (clock_mono_us() < c->next_forget_us)
         return 0;
-    c->next_cancels_us = clock_mono_us() + CANCELS_US;
-    int r = jobs_forget_cancels(c->duty.db, reterr);
+    c->next_forget_us = clock_mono_us() + FORGET_US;
+    int r = jobs_forget(c->duty.db, reterr);
     if (r == STORE_REFUSED)
-        log_error("clock: cancellations: %s", reterr->text);
+        log_error("clock: forgetting: %s", reterr->text);
     return r == STORE_REFUSED ? 0 : r;
 }
 
@@ -103,7 +103,7 @@ static int tick(struct clock *c, struct err *reterr)
 {
     int r = make_partitions(c, reterr);
     if (r == 0)
-        r = forget_cancels(c, reterr);
+        r = forget(c, reterr);
     if (r == 0 && c->duty.config->broker.rescue)
         r = rescue(c, reterr);
     return r;

@@ -150,10 +150,11 @@ static int compare_topic(const void *name, const void *topic)
     return strcmp(name, ((const struct admin_topic *)topic)->name);
 }
 
-static bool knows_topic(const struct sender *s, const char *topic)
+static const struct admin_topic *known_topic(const struct sender *s, const char *topic)
 {
-    return s->topics_read_us > 0 && s->topics.n > 0 &&
-           bsearch(topic, s->topics.topics, s->topics.n, sizeof(*s->topics.topics), compare_topic);
+    return s->topics_read_us > 0 && s->topics.n > 0
+               ? bsearch(topic, s->topics.topics, s->topics.n, sizeof(*s->topics.topics), compare_topic)
+               : NULL;
 }
 
 static int read_topics(struct sender *s, struct err *reterr)
@@ -175,9 +176,9 @@ static int read_topics(struct sender *s, struct err *reterr)
 static int find_topic(struct sender *s, const char *topic, bool *ret_there, struct err *reterr)
 {
     int r = 0;
-    if (!knows_topic(s, topic) && s->topics_read_us < s->began_us)
+    if (!known_topic(s, topic) && s->topics_read_us < s->began_us)
         r = read_topics(s, reterr);
-    *ret_there = knows_topic(s, topic);
+    *ret_there = known_topic(s, topic);
     return r;
 }
 
@@ -237,13 +238,24 @@ static int judge_send(struct sender *s, int sent, struct verdict *verdict, const
     }
 }
 
+/* With a key, back to where it was: its producer may have chosen otherwise than librdkafka, and order is kept per partition. */
+static int32_t choose_partition(const struct sender *s, const struct relay_row *row, const char *topic)
+{
+    bool was_there = row->key.size > 0 && row->topic && strcmp(row->topic, topic) == 0;
+    return was_there && row->partition < known_topic(s, topic)->n_partitions ? row->partition : -1;
+}
+
 static int send_message(struct sender *s, const struct relay_row *row, size_t index, const char *topic,
                         int64_t deadline_us, struct err *reterr)
 {
     struct err why = { 0 };
     struct message_header headers[MESSAGE_MAX_HEADERS];
     struct message m = {
-        .topic = topic, .partition = -1, .key = row->key, .value = row->payload, .headers = headers
+        .topic = topic,
+        .partition = choose_partition(s, row, topic),
+        .key = row->key,
+        .value = row->payload,
+        .headers = headers,
     };
     const struct envelope_relay envelope = {
         .id = row->id,

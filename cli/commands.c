@@ -108,6 +108,8 @@ static const struct command_option dead_list_options[] = {
     OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_LIMIT, { 0 },
 };
 
+static const struct command_option queue_keys_options[] = { OPTION_LIMIT, { 0 } };
+
 #define OPTION_YES                                                                                           \
     {                                                                                                        \
         "yes", 'y', .kind = VALUE_NONE, .help = "Do not ask"                                                 \
@@ -246,6 +248,18 @@ const struct command commands[] = {
       .summary = "List the queues with what waits, runs and died in them",
       .details = "Works with PostgreSQL or Kafka alone, and says what it cannot know then.",
       .examples = EXAMPLES("jobctl queue list -o json", "as JSON") },
+    { .path = "queue keys",
+      .arguments = "QUEUE",
+      .argument_kind = VALUE_QUEUE,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .options = queue_keys_options,
+      .run = command_queue_keys,
+      .summary = "List the keys whose later jobs wait, and the job that they wait for",
+      .details =
+          "Of handlers with order = \"key\" or \"key_strict\". A key is listed from when a job of it has left the log: to be "
+          "tried again, with a lease, or because it waits for its turn. `jobs` counts these.",
+      .examples = EXAMPLES("jobctl queue keys mail", "those that wait longest first") },
     { .path = "topic apply",
       .arguments = "",
       .max_arguments = 0,

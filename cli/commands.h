@@ -17,6 +17,7 @@ int command_dead_replay(struct invocation *in, struct err *reterr);
 int command_dead_purge(struct invocation *in, struct err *reterr);
 
 int command_queue_list(struct invocation *in, struct err *reterr);
+int command_queue_keys(struct invocation *in, struct err *reterr);
 
 int command_topic_list(struct invocation *in, struct err *reterr);
 int command_topic_apply(struct invocation *in, struct err *reterr);

@@ -13,6 +13,7 @@ struct attribute {
     const char *name;
     attribute_read_fn read;
     bool has_column;
+    bool comes_later; /* added when the job has left the log */
 };
 
 static bool read_number(struct span value, int64_t max, int64_t *ret)
@@ -89,6 +90,12 @@ static const char *read_id(struct span value, struct envelope *e)
     e->id = id;
     e->id_given = true;
     return NULL;
+}
+
+static const char *read_key_seq(struct span value, struct envelope *e)
+{
+    return read_number(value, INT64_MAX - 1, &e->key_seq) ? NULL
+                                                          : "not a number from 1 to 999999999999999999";
 }
 
 static const char *read_max_attempts(struct span value, struct envelope *e)
@@ -168,10 +175,11 @@ static const char *read_type(struct span value, struct envelope *e)
 static const struct attribute attributes[] = {
     { "attempt", read_attempt, .has_column = true },
     { "claim", read_claim, .has_column = true },
-    { "crashes", read_crashes },
+    { "crashes", read_crashes, .comes_later = true },
     { "delivery", read_delivery, .has_column = true },
     { "expires", read_expires },
     { "id", read_id, .has_column = true },
+    { "keyseq", read_key_seq, .comes_later = true },
     { "maxattempts", read_max_attempts },
     { "parent", read_parent },
     { "reply", read_reply },
@@ -204,6 +212,11 @@ unsigned attribute_bit(const struct attribute *a)
 bool attribute_has_column(const struct attribute *a)
 {
     return a->has_column;
+}
+
+bool attribute_is_lasting(const struct attribute *a)
+{
+    return !a->has_column && !a->comes_later;
 }
 
 int attribute_read(const struct attribute *a, struct span value, struct envelope *e, struct err *reterr)

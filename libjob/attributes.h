@@ -22,6 +22,8 @@ unsigned attribute_bit(const struct attribute *a);
 
 /* True for what a job.pending row has in columns of its own, and the relay therefore writes anew. */
 bool attribute_has_column(const struct attribute *a);
+/* It is as its producer wrote it, in every delivery: it counts in the size of the message. */
+bool attribute_is_lasting(const struct attribute *a);
 
 /*
  * Takes the value over into @e; spans of @e then point into @value.

@@ -28,6 +28,7 @@ enum config_outcome {
 enum config_transport { CONFIG_TRANSPORT_KAFKA };
 enum config_delivery { CONFIG_AT_LEAST_ONCE, CONFIG_AT_MOST_ONCE };
 enum config_record { CONFIG_RECORD_ALL, CONFIG_RECORD_FAILURES };
+enum config_keys { CONFIG_KEYS_NONE, CONFIG_KEYS_ORDERED, CONFIG_KEYS_STRICT };
 enum config_kind { CONFIG_KIND_MODULE, CONFIG_KIND_COMMAND, CONFIG_KIND_HTTP };
 
 struct config_property {
@@ -62,6 +63,7 @@ struct config_handler {
     int64_t timeout_us;
     int delivery;     /* enum config_delivery */
     int record;       /* enum config_record */
+    int order;        /* enum config_keys */
     int max_attempts; /* of at-least-once types, as max_crashes; see worker/job.h */
     int max_crashes;
     int concurrency; /* jobs that run at once in one worker; 0: no limit */

@@ -58,6 +58,9 @@ static const char *const deliveries[] = {
 static const char *const records[] = {
     [CONFIG_RECORD_ALL] = "all", [CONFIG_RECORD_FAILURES] = "failures", NULL
 };
+static const char *const key_orders[] = {
+    [CONFIG_KEYS_NONE] = "none", [CONFIG_KEYS_ORDERED] = "key", [CONFIG_KEYS_STRICT] = "key_strict", NULL
+};
 static const char *const orders[] = {
     [CONFIG_ORDER_WEIGHTED] = "weighted",
     [CONFIG_ORDER_STRICT] = "strict",
@@ -428,6 +431,14 @@ static const struct option_row handler_rows[] = {
       .help =
           "Whether a job may be started again after it was started: at_most_once claims each job before its start, and "
           "one that fails, crashes or is interrupted is dead, whatever `max_attempts` and `max_crashes` say" },
+    { .key = "order",
+      .type = OPTION_ENUM,
+      AT(config_handler, order),
+      .names = key_orders,
+      .preset = "none",
+      .help =
+          "Whether jobs with the same key run one at a time, in the order in which they were enqueued: with key, a job that "
+          "has to be tried again is passed by later ones; with key_strict, they wait until it has succeeded or is dead" },
     { .key = "record",
       .type = OPTION_ENUM,
       AT(config_handler, record),

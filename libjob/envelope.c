@@ -69,7 +69,7 @@ static void read_header(struct decoder *d, const struct message_header *h)
 {
     const struct attribute *a = strncmp(h->name, "ce_", 3) == 0 ? attribute_find(h->name + 3) : NULL;
     size_t name_size = strlen(h->name);
-    if (!a || !attribute_has_column(a))
+    if (!a || attribute_is_lasting(a))
         d->size_bytes += name_size + h->value.size;
     if (a)
         read_attribute_header(d, a, h);

@@ -43,16 +43,18 @@ struct envelope {
     int max_attempts;   /* 0: the handler's policy */
     int delivery;       /* 1 when not said */
     int crashes;        /* how often it, or its worker, has died while it ran or waited to; 0 when not said */
-    bool relayed;       /* carries ce_delivery: written by the relay */
-    bool claim;         /* ce_claim: 1 */
-    bool reply;         /* ce_reply: 1 */
-    char *owned;        /* structured mode: memory of the payload and attributes */
+    int64_t
+        key_seq; /* of an ordered job that has left the log: its place in its key's order, plus 1; 0 when not said */
+    bool relayed; /* carries ce_delivery: written by the relay */
+    bool claim;   /* ce_claim: 1 */
+    bool reply;   /* ce_reply: 1 */
+    char *owned;  /* structured mode: memory of the payload and attributes */
 };
 
 enum envelope_result { ENVELOPE_MALFORMED = 1 };
 
-/* Most headers of a message that is no relay's: the relay adds up to four. */
-#define ENVELOPE_MAX_HEADERS (MESSAGE_MAX_HEADERS - 4)
+/* Most headers of a message that is no relay's: the relay and the order of keys add up to six. */
+#define ENVELOPE_MAX_HEADERS (MESSAGE_MAX_HEADERS - 6)
 
 /*
  * Reads a message. @ret is valid (envelope_done() it) for both 0 and ENVELOPE_MALFORMED; then id, key and payload are

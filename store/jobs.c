@@ -93,9 +93,9 @@ int jobs_cancel(struct db *db, const struct uuid *ids, size_t n, struct rows **r
     return query_ids(db, "SELECT job, action FROM job.cancel_jobs($1)", ids, n, ret, reterr);
 }
 
-int jobs_forget_cancels(struct db *db, struct err *reterr)
+int jobs_forget(struct db *db, struct err *reterr)
 {
-    return db_query(db, "SELECT job.forget_cancels()", NULL, 0, NULL, reterr);
+    return db_query(db, "SELECT job.forget_cancels(), job.forget_holds()", NULL, 0, NULL, reterr);
 }
 
 int jobs_listen_for_ends(struct db *db, struct err *reterr)

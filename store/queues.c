@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "store/array.h"
+
 /* A worker that has not beaten for this long is not counted as live. */
 #define LIVE "beat_at > clock_timestamp() - interval '15 seconds'"
 
@@ -37,6 +39,23 @@ int queues_find_cursor(struct db *db, const char *topic, int partition, struct r
     struct db_param params[] = { db_text(topic), db_text(number) };
     return db_query(db, "SELECT next_offset FROM job.cursor WHERE topic = $1 AND partition = $2::integer",
                     params, 2, ret, reterr);
+}
+
+int queues_list_keys(struct db *db, const char *const *topics, size_t n_topics, int limit, struct rows **ret,
+                     struct err *reterr)
+{
+    _cleanup_(array_done) struct array names = { 0 };
+    char number[12];
+    array_init(&names, PG_TEXT_ARRAY);
+    for (size_t i = 0; i < n_topics; i++)
+        array_append_span(&names, span_from_string(topics[i]));
+    snprintf(number, sizeof(number), "%d", limit);
+    struct db_param params[] = { array_param(&names), db_text(number) };
+    return db_query(
+        db,
+        "SELECT key, id, state, type, attempt, run_at, since, jobs, partition, topic FROM job.held_key "
+        "WHERE topic = ANY ($1) ORDER BY since, id LIMIT $2::integer",
+        params, 2, ret, reterr);
 }
 
 int queues_count_workers(struct db *db, const char *queue, struct rows **ret, struct err *reterr)

@@ -20,5 +20,12 @@ int queues_list_cursors(struct db *db, struct rows **ret, struct err *reterr);
 int queues_find_cursor(struct db *db, const char *topic, int partition, struct rows **ret,
                        struct err *reterr);
 
+/*
+ * The keys of some topics whose later jobs wait, those first that wait longest. Columns: key bytea; id uuid, state, type, attempt, run_at
+ * of the job that they wait for; since timestamptz; jobs bigint: of the key that have left the log; partition, topic. Return: as db_query().
+ */
+int queues_list_keys(struct db *db, const char *const *topics, size_t n_topics, int limit, struct rows **ret,
+                     struct err *reterr);
+
 /* Live workers that take jobs of @queue. Column: workers bigint. Return: as db_query(). */
 int queues_count_workers(struct db *db, const char *queue, struct rows **ret, struct err *reterr);

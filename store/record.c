@@ -16,11 +16,14 @@ enum record_statement {
     STATEMENT_PLAIN_RESULT,
     STATEMENT_LEASED_RESULT,
     STATEMENT_DEFER,
+    STATEMENT_KEYS,
     STATEMENT_PROGRESS,
     STATEMENT_NOTIFY,
     STATEMENT_BEAT,
     STATEMENT_COMMIT,
     STATEMENT_TAKE_OVER,
+    STATEMENT_HEADS,
+    STATEMENT_LOOK_AT_KEYS,
     STATEMENT_READ_BACK,
     STATEMENT_REGISTER,
     STATEMENT_UNREGISTER,
@@ -68,6 +71,8 @@ const struct session_statement record_statements[] = {
                                   "ON CONFLICT DO NOTHING" },
     [STATEMENT_DEFER] = { "SELECT job.defer($1, $2::bigint * interval '1 microsecond', $3, $4, $5, $6, $7, $8, $9, $10, $11, "
                           "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)" },
+    [STATEMENT_KEYS] = { "SELECT topic, partition, key_hash, seq, id "
+                         "FROM job.settle_keys($1, $2, $3, $4, $5, $6, $7, $8, $9)" },
     [STATEMENT_PROGRESS] = { "UPDATE job.lease l SET progress = w.progress::jsonb "
                              "FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS w (id, token, progress) "
                              "WHERE l.id = w.id AND l.token = w.token" },
@@ -76,6 +81,11 @@ const struct session_statement record_statements[] = {
     [STATEMENT_COMMIT] = { "COMMIT" },
     [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count, suspect "
                               "FROM job.take_over($1, $2, $3)" },
+    /* Some of these may have ended: they are found when somebody waits for them. */
+    [STATEMENT_HEADS] = { "SELECT DISTINCT ON (h.topic, h.partition, h.key_hash) h.topic, h.partition, h.key_hash, h.seq, h.id "
+                          "FROM job.hold h JOIN unnest($1::text[], $2::integer[]) AS w (topic, partition) "
+                          "USING (topic, partition) ORDER BY h.topic, h.partition, h.key_hash, h.seq LIMIT $3" },
+    [STATEMENT_LOOK_AT_KEYS] = { "SELECT topic, partition, key_hash, seq, id FROM job.look_at_keys($1, $2, $3)" },
     [STATEMENT_READ_BACK] = { "SELECT c.topic, c.partition, c.epoch, c.batch_seq FROM job.cursor c "
                               "JOIN unnest($1::text[], $2::integer[]) AS w (topic, partition) USING (topic, partition) "
                               "ORDER BY c.topic, c.partition FOR UPDATE OF c" },
@@ -142,6 +152,9 @@ enum {
 };
 #define PLACES_MAX 64
 
+/* Columns of a key, in the order of job.settle_keys(). */
+enum { K_ID, K_TOPIC, K_PARTITION, K_HASH, K_KEY, K_SEQ, K_HOLDS, K_PASSES, K_COUNT };
+
 /* Columns of a claim, in the order of job.claim(), are the shared ones and two of its own; job.defer() has many of its own. */
 enum {
     D_ID,
@@ -190,6 +203,10 @@ static const enum pg_type plain_types[P_COUNT] = {
     PG_INT4_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY,        PG_TEXT_ARRAY,        PG_TEXT_ARRAY,
     PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT_ARRAY,
 };
+static const enum pg_type key_types[K_COUNT] = {
+    PG_UUID_ARRAY,  PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_INT8_ARRAY,
+    PG_BYTEA_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY, PG_BOOL_ARRAY,
+};
 static const enum pg_type deferral_types[D_COUNT] = {
     PG_UUID_ARRAY, PG_INT8_ARRAY,  PG_INT4_ARRAY, PG_INT4_ARRAY,        PG_TEXT_ARRAY,
     PG_TEXT_ARRAY, PG_TEXT_ARRAY,  PG_INT4_ARRAY, PG_INT8_ARRAY,        PG_TIMESTAMPTZ_ARRAY,
@@ -216,11 +233,11 @@ struct record_batch {
     struct array leased_results[R_COUNT];
     struct array claims[C_COUNT];
     struct array deferrals[D_COUNT];
+    struct array keys[K_COUNT];
     struct array progress[3]; /* id, token, JSON */
     struct array waiters;
 
-    int claim_at; /* which statement of the request the claim is, the beat is; -1: none */
-    int beat_at;
+    int claim_at, keys_at, beat_at; /* which statement of the request; -1: none */
     record_reply_fn reply;
     void *userdata;
 };
@@ -256,6 +273,7 @@ void record_batch_reset(struct record_batch *b)
     array_init(&b->claims[C_STARTED], PG_TIMESTAMPTZ_ARRAY);
     array_init(&b->claims[C_FRESH], PG_BOOL_ARRAY);
     arrays_init(b->deferrals, deferral_types, D_COUNT);
+    arrays_init(b->keys, key_types, K_COUNT);
     arrays_init(b->progress, progress_types, ARRAY_SIZE(progress_types));
     array_init(&b->waiters, PG_UUID_ARRAY);
 }
@@ -280,6 +298,7 @@ struct record_batch *record_batch_free(struct record_batch *b)
     arrays_done(b->leased_results, R_COUNT);
     arrays_done(b->claims, C_COUNT);
     arrays_done(b->deferrals, D_COUNT);
+    arrays_done(b->keys, K_COUNT);
     arrays_done(b->progress, ARRAY_SIZE(b->progress));
     array_done(&b->waiters);
     free(b);
@@ -290,7 +309,7 @@ size_t record_batch_size_bytes(const struct record_batch *b)
 {
     return arrays_size(b->plain, P_COUNT) + arrays_size(b->results, R_COUNT) +
            arrays_size(b->leased_results, R_COUNT) + arrays_size(b->claims, C_COUNT) +
-           arrays_size(b->deferrals, D_COUNT);
+           arrays_size(b->deferrals, D_COUNT) + arrays_size(b->keys, K_COUNT);
 }
 
 static void append_string(struct array *a, const char *string)
@@ -451,6 +470,19 @@ void record_add_deferral(struct record_batch *b, const struct record_row *row)
     array_append_uuid(&a[D_PARENT], &row->parent);
 }
 
+void record_add_key(struct record_batch *b, const struct record_key *key)
+{
+    struct array *a = b->keys;
+    array_append_uuid(&a[K_ID], &key->id);
+    append_string(&a[K_TOPIC], key->topic);
+    array_append_int(&a[K_PARTITION], key->partition);
+    array_append_bigint(&a[K_HASH], (int64_t)key->hash);
+    array_append_span(&a[K_KEY], key->key);
+    array_append_bigint(&a[K_SEQ], key->seq);
+    array_append_bool(&a[K_HOLDS], key->holds);
+    array_append_bool(&a[K_PASSES], key->passes);
+}
+
 void record_add_progress(struct record_batch *b, const struct uuid *id, int64_t token, struct span json)
 {
     array_append_uuid(&b->progress[0], id);
@@ -548,6 +580,7 @@ static void finish(const struct session_reply *in, void *userdata)
     } else {
         const struct rows *beat = in->rows[b->beat_at];
         out.claimed = b->claim_at >= 0 ? in->rows[b->claim_at] : NULL;
+        out.heads = b->keys_at >= 0 ? in->rows[b->keys_at] : NULL;
         out.beaten = rows_count(beat) == 1;
         out.server_time_us = out.beaten ? rows_time_us(beat, 0, 0) : 0;
     }
@@ -561,7 +594,7 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
     int n = 0;
     b->reply = reply;
     b->userdata = userdata;
-    b->claim_at = -1;
+    b->claim_at = b->keys_at = -1;
     session_add(s, STATEMENT_BEGIN, NULL, 0), n++;
     if (b->fence[0].n)
         send_fence(b, s, new_seq), n++;
@@ -577,6 +610,10 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
         send_rows(s, STATEMENT_LEASED_RESULT, worker, b->leased_results, R_COUNT), n++;
     if (b->deferrals[0].n)
         send_deferrals(b, s, worker, parked_grace_us), n++;
+    if (b->keys[0].n) {
+        b->keys_at = n++;
+        send_rows(s, STATEMENT_KEYS, worker, b->keys, K_COUNT);
+    }
     if (b->progress[0].n)
         send_progress(b, s), n++;
     if (b->waiters.n) {
@@ -592,8 +629,9 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
 
 /* --- Around the batches ------------------------------------------------------------------------------------------------ */
 
-static void send_places(struct session *s, int statement, const struct record_place *places, size_t n,
-                        const char *worker, session_reply_fn reply, void *userdata)
+/* Adds a statement about places; @more (a third parameter) may be NULL. */
+static void add_places(struct session *s, int statement, const struct record_place *places, size_t n,
+                       const struct db_param *more)
 {
     struct array topics = { 0 }, partitions = { 0 };
     array_init(&topics, PG_TEXT_ARRAY);
@@ -602,23 +640,48 @@ static void send_places(struct session *s, int statement, const struct record_pl
         append_string(&topics, places[i].topic);
         array_append_int(&partitions, places[i].partition);
     }
-    struct db_param params[] = { array_param(&topics), array_param(&partitions), db_text(worker) };
-    session_add(s, statement, params, worker ? 3 : 2);
-    session_submit(s, reply, userdata);
+    struct db_param params[] = { array_param(&topics), array_param(&partitions), more ? *more : db_null() };
+    session_add(s, statement, params, more ? 3 : 2);
     array_done(&topics);
     array_done(&partitions);
 }
 
 void record_take_over(struct session *s, const struct record_place *places, size_t n, const char *worker,
-                      session_reply_fn reply, void *userdata)
+                      int64_t max_heads, session_reply_fn reply, void *userdata)
 {
-    send_places(s, STATEMENT_TAKE_OVER, places, n, worker, reply, userdata);
+    struct bigint_text room;
+    const struct db_param owner = db_text(worker), limit = bigint_param(max_heads, &room);
+    add_places(s, STATEMENT_TAKE_OVER, places, n, &owner);
+    if (max_heads)
+        add_places(s, STATEMENT_HEADS, places, n, &limit);
+    session_submit(s, reply, userdata);
+}
+
+void record_look_at_keys(struct session *s, const struct record_look *keys, size_t n, session_reply_fn reply,
+                         void *userdata)
+{
+    struct array topics = { 0 }, partitions = { 0 }, hashes = { 0 };
+    array_init(&topics, PG_TEXT_ARRAY);
+    array_init(&partitions, PG_INT4_ARRAY);
+    array_init(&hashes, PG_INT8_ARRAY);
+    for (size_t i = 0; i < n; i++) {
+        append_string(&topics, keys[i].place.topic);
+        array_append_int(&partitions, keys[i].place.partition);
+        array_append_bigint(&hashes, (int64_t)keys[i].hash);
+    }
+    struct db_param params[] = { array_param(&topics), array_param(&partitions), array_param(&hashes) };
+    session_add(s, STATEMENT_LOOK_AT_KEYS, params, ARRAY_SIZE(params));
+    session_submit(s, reply, userdata);
+    array_done(&topics);
+    array_done(&partitions);
+    array_done(&hashes);
 }
 
 void record_read_back(struct session *s, const struct record_place *places, size_t n, session_reply_fn reply,
                       void *userdata)
 {
-    send_places(s, STATEMENT_READ_BACK, places, n, NULL, reply, userdata);
+    add_places(s, STATEMENT_READ_BACK, places, n, NULL);
+    session_submit(s, reply, userdata);
 }
 
 void record_register(struct session *s, const char *worker, const char *host, int pid,

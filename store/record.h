@@ -2,7 +2,7 @@
 /*
  * One batch of the recorder: everything that a worker tells PostgreSQL about jobs, as one transaction.
  *
- *     BEGIN · fence · claims · results · ended leases · deferrals · progress · waiters · beat · COMMIT      one round trip
+ *     BEGIN · fence · claims · results · ended leases · deferrals · keys · progress · waiters · beat · COMMIT      one round trip
  *
  * The builder copies rows into column arrays; the sender submits them to a session. The reply says whether the
  * transaction took effect; after RECORD_UNKNOWN or RECORD_FENCED the truth is read back (record_read_back()).
@@ -40,6 +40,17 @@ struct record_row {
     struct span key, headers_json, payload;
 };
 
+/* What a batch says of an ordered job's key: see job.settle_keys(). */
+struct record_key {
+    struct uuid id;
+    const char *topic;
+    int32_t partition;
+    int64_t seq; /* its place in the order of its key */
+    uint64_t hash;
+    struct span key;
+    bool holds, passes;
+};
+
 /* The state of one cursor after the batch. */
 struct record_cursor {
     const char *topic;
@@ -66,6 +77,7 @@ void record_add_cursor(struct record_batch *b, const struct record_cursor *curso
 void record_add_success(struct record_batch *b, const struct record_row *row);
 void record_add_deferral(struct record_batch *b, const struct record_row *row);
 void record_add_claim(struct record_batch *b, const struct record_row *row);
+void record_add_key(struct record_batch *b, const struct record_key *key);
 /* How far a leased job is: JSON that jsonb takes. Nothing happens when the lease is somebody else's. */
 void record_add_progress(struct record_batch *b, const struct uuid *id, int64_t token, struct span json);
 /* Somebody waits for this job: tell them in the same transaction. */
@@ -86,6 +98,8 @@ struct record_reply {
     const char *text; /* what PostgreSQL said, unless RECORD_DONE; valid during the callback */
     const struct rows *
         claimed; /* RECORD_DONE: column 0 the tokens of the leases that are ours; NULL when nothing was claimed */
+    const struct rows *
+        heads; /* RECORD_DONE: of the keys that the batch has spoken of; enum head_column. NULL: it has not */
     bool beaten;            /* RECORD_DONE: the worker's row is still there */
     int64_t server_time_us; /* RECORD_DONE: PostgreSQL's clock */
 };
@@ -120,8 +134,20 @@ enum take_over_column {
     TAKE_CRASHES,
     TAKE_SUSPECT
 };
+/* The second rows of the reply: the heads of all keys that have one, at most @max_heads; none are asked for when that is 0. */
 void record_take_over(struct session *s, const struct record_place *places, size_t n, const char *worker,
-                      session_reply_fn reply, void *userdata);
+                      int64_t max_heads, session_reply_fn reply, void *userdata);
+
+/* The first hold of a key (job.look_at_keys()); its place and job are null when there is none. Ordered by topic and partition. */
+enum head_column { HEAD_TOPIC, HEAD_PARTITION, HEAD_HASH, HEAD_SEQ, HEAD_ID };
+
+struct record_look {
+    struct record_place place;
+    uint64_t hash;
+};
+/* Asks for the heads of some keys. */
+void record_look_at_keys(struct session *s, const struct record_look *keys, size_t n, session_reply_fn reply,
+                         void *userdata);
 
 /* Rows: topic, partition, epoch, batch_seq. Waits for a transaction that still holds one of the cursors. */
 void record_read_back(struct session *s, const struct record_place *places, size_t n, session_reply_fn reply,

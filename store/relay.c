@@ -30,12 +30,12 @@ static struct db_param bigint_param(int64_t value, uint64_t *be)
  */
 static const char take_sql[] =
     "WITH due AS MATERIALIZED ("
-    " SELECT id, run_at, delivery, attempt, queue, type, topic, headers, key, payload,"
+    " SELECT id, run_at, delivery, attempt, queue, type, topic, partition, headers, key, payload,"
     "        coalesce(octet_length(payload), 0)::bigint + coalesce(octet_length(key), 0) + pg_column_size(headers) AS size"
     " FROM job.pending WHERE run_at <= now() AND run_at >= $1 ORDER BY run_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)"
     " SELECT id, run_at, delivery, attempt, queue, type,"
     "        CASE WHEN size <= $3 THEN headers::text END, CASE WHEN size <= $3 THEN key END,"
-    "        CASE WHEN size <= $3 THEN payload END, size, topic"
+    "        CASE WHEN size <= $3 THEN payload END, size, topic, partition"
     " FROM (SELECT *, sum(CASE WHEN size <= $3 THEN size ELSE 0 END) OVER (ORDER BY run_at, id) - size AS ahead"
     "       FROM due) d"
     " WHERE ahead < $4 ORDER BY run_at, id";
@@ -67,6 +67,7 @@ void relay_get(const struct rows *rows, size_t row, struct relay_row *ret)
         .payload = rows_span(rows, row, 8),
         .size_bytes = rows_bigint(rows, row, 9),
         .topic = rows_is_null(rows, row, 10) ? NULL : rows_text(rows, row, 10),
+        .partition = rows_is_null(rows, row, 11) ? -1 : rows_int(rows, row, 11),
     };
     rows_uuid(rows, row, 0, &ret->id);
 }

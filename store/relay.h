@@ -27,6 +27,7 @@ struct relay_row {
     int32_t delivery, attempt;
     const char *queue, *type;
     const char *topic; /* where its last delivery came from; NULL: it had none */
+    int32_t partition; /* of that topic; -1: not known */
     const char
         *headers; /* JSON; NULL when size_bytes is beyond RELAY_ROW_BYTES_MAX, and key and payload then too */
     struct span key, payload;

@@ -100,11 +100,19 @@ void batch_touch(struct batch *b, struct partition *p)
     b->partitions[b->n_partitions++] = p;
 }
 
+static void add_key(struct batch *b, const struct job *job)
+{
+    struct record_key key;
+    if (outcome_fill_key(job, &key))
+        record_add_key(b->rows, &key);
+}
+
 static void add_claim(struct batch *b, const struct outcome_context *context, struct job *job)
 {
     struct record_row row;
     outcome_fill_claim(job, context, &b->texts, &row);
     record_add_claim(b->rows, &row);
+    add_key(b, job);
     job->lease = LEASE_ASKED;
 }
 
@@ -117,6 +125,7 @@ static void add_finished(struct batch *b, const struct outcome_context *context,
         record_add_deferral(b->rows, &row);
     else
         record_add_success(b->rows, &row);
+    add_key(b, job);
     if (job->envelope.reply)
         record_add_waiter(b->rows, &row.id);
 }

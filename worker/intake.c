@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "libjob/names.h"
 #include "stream/consumer.h"
+#include "worker/keys.h"
 
 #define COMMIT_PAUSE_US USEC_PER_SEC      /* between two offset commits to Kafka */
 #define PROVE_PAUSE_US (USEC_PER_SEC / 2) /* before Kafka is asked again whether we are a member */
@@ -30,6 +31,7 @@ struct intake {
     sd_event_source *io, *commit_timer, *prove_timer, *revoke_timer, *retake_timer;
     struct reader reader;
     struct ready *ready;
+    struct keys_room keys;
 
     struct list partitions;
     size_t n_partitions;
@@ -50,12 +52,22 @@ static bool is_in_log(const struct job *job, const void *partition)
     return job->partition && (!partition || job->partition == partition);
 }
 
+static void drop_waiting(struct partition *p)
+{
+    struct job *job;
+    while (p->keys && (job = keys_first_waiting(p->keys, INT64_MAX))) {
+        p->n_open--;
+        job_free(job);
+    }
+}
+
 /* Those of @p (NULL: of all partitions) that hold no lease: they stay in the log. */
 static void drop_ready(struct intake *in, const struct partition *p)
 {
     struct list dropped;
     list_init(&dropped);
     reader_drop_dangerous(&in->reader, p);
+    list_for_each(link, &in->partitions) if (!p || partition_at(link) == p) drop_waiting(partition_at(link));
     ready_take_matching(in->ready, is_in_log, p, &dropped);
     list_for_each_safe(link, &dropped)
     {
@@ -88,7 +100,9 @@ static bool read_again(struct intake *in, struct partition *p, int64_t offset)
 static void open_window(struct intake *in, struct partition *p, const struct recorder_cursor *cursor)
 {
     window_done(&p->window);
-    if (window_init(&p->window, cursor->next_offset, in->config->worker.window) < 0) {
+    keys_free(p->keys);
+    p->keys = keys_new(&in->keys);
+    if (!p->keys || window_init(&p->window, cursor->next_offset, in->config->worker.window) < 0) {
         in->owner.reader.fatal("out of memory", in->owner.reader.userdata);
         return;
     }
@@ -458,8 +472,8 @@ static const char *const state_names[] = {
 void intake_dump(const struct intake *in)
 {
     ready_dump(in->ready);
-    log_info("state: intake: %zu partitions%s%s", in->n_partitions,
-             in->pending == REBALANCE_ASSIGN ? "; being assigned" : "",
+    log_info("state: intake: %zu partitions, %zu jobs wait for their keys%s%s", in->n_partitions,
+             in->keys.n_waiting, in->pending == REBALANCE_ASSIGN ? "; being assigned" : "",
              in->pending == REBALANCE_REVOKE ? "; being revoked" : "");
     list_for_each(link, &in->partitions)
     {
@@ -469,6 +483,11 @@ void intake_dump(const struct intake *in)
                  p->topic, p->id, state_names[p->state], p->closing ? ", closing" : "", p->epoch,
                  p->window.base, p->window.high, p->n_open, p->careful ? ", one at a time" : "");
     }
+}
+
+struct keys_room *intake_keys(struct intake *in)
+{
+    return &in->keys;
 }
 
 struct list *intake_partitions(struct intake *in)

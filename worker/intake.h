@@ -56,6 +56,8 @@ int intake_new(struct intake **ret, sd_event *event, const struct job_config *co
 int intake_close(struct intake *in, int64_t timeout_us);
 
 struct list *intake_partitions(struct intake *in);
+/* Of all its partitions. */
+struct keys_room *intake_keys(struct intake *in);
 size_t intake_n_partitions(const struct intake *in);
 /* Also before Kafka has answered for the first time. */
 bool intake_is_away(struct intake *in);

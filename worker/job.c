@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "worker/keys.h"
 #include "worker/ready.h"
 
 struct job *job_new(struct message *message)
@@ -19,8 +20,9 @@ struct job *job_new(struct message *message)
     list_init(&job->link);
     list_init(&job->lease_link);
     list_init(&job->progress_link);
+    list_init(&job->key_link);
     job->message = message;
-    job->cpu_us = job->peak_kib = job->retry_after_ms = -1;
+    job->cpu_us = job->peak_kib = job->retry_after_ms = job->key_seq = -1;
     return job;
 }
 
@@ -31,6 +33,7 @@ struct job *job_free(struct job *job)
     if (job->alive)
         (*job->alive)--;
     ready_uncount(job);
+    keys_leave(job);
     list_remove(&job->link);
     list_remove(&job->lease_link);
     list_remove(&job->progress_link);
@@ -51,6 +54,12 @@ bool job_is_short(const struct job *job)
 bool job_runs_at_most_once(const struct job *job)
 {
     return job->type->handler->delivery == CONFIG_AT_MOST_ONCE;
+}
+
+bool job_holds_key(const struct job *job)
+{
+    return job->type->handler->order == CONFIG_KEYS_STRICT || job->outcome == OUTCOME_THROTTLED ||
+           job->outcome == OUTCOME_INTERRUPTED;
 }
 
 int job_max_attempts(const struct job *job)

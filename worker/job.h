@@ -17,6 +17,8 @@
  *
  * A job may finish in any of these. WANTED: it is recorded without a lease. ASKED: the batch's fate tells how, and
  * nothing is recorded before that is known.
+ *
+ * An ordered job waits for its turn before all that (worker/keys.h).
  */
 #pragma once
 
@@ -43,6 +45,7 @@ enum job_outcome {
     OUTCOME_UNKNOWN_TYPE, /* never started */
     OUTCOME_EXPIRED,      /* never started: it was too late */
     OUTCOME_CANCELLED,    /* somebody did not want it any more */
+    OUTCOME_THROTTLED,    /* never started: it was not its turn */
     OUTCOME_MALFORMED,    /* never started */
     OUTCOME_CONDEMNED,    /* never looked at: it kills workers */
 };
@@ -64,13 +67,18 @@ enum lease_state {
 /* How a job that has not ended is counted in its lane (worker/ready.h). */
 enum job_count { JOB_NOT_COUNTED, JOB_COUNTED_HELD, JOB_COUNTED_RUNNING };
 
+/* Of an ordered job, as long as it has a key (worker/keys.h). */
+enum job_turn { JOB_WAITING, JOB_BUSY, JOB_LEAVING };
+
 struct ready_lane;
 struct ready_limit;
+struct key;
 
 struct job {
     struct list link;
     struct list lease_link;    /* of a hand-over that is WANTED or ASKED: the recorder's */
     struct list progress_link; /* while its progress waits to be written: the recorder's */
+    struct list key_link;      /* while it waits for its turn: its key's */
     struct message *message;   /* owned */
     struct envelope envelope;  /* points into message */
     struct partition
@@ -79,6 +87,9 @@ struct job {
     struct ready_lane *lane;   /* NULL: not admitted to the ready jobs */
     struct ready_limit *limit; /* NULL: its handler has none */
     uint64_t number;           /* its place among the ready jobs */
+    struct key *key;           /* NULL: not ordered, or done with its key */
+    enum job_turn turn;
+    int64_t key_seq; /* its place in the order of its key; -1: not ordered */
     enum job_count count;
     enum lease_state lease;
     int64_t token;      /* of its lease, unless NONE; 0: none */
@@ -122,6 +133,13 @@ static inline struct job *job_of_lease(struct list *link)
 bool job_is_short(const struct job *job);
 /* Of a type that has a handler: the job is never to be started twice. */
 bool job_runs_at_most_once(const struct job *job);
+/* It has a place in the order of its key. */
+static inline bool job_is_ordered(const struct job *job)
+{
+    return job->key_seq >= 0;
+}
+/* Of a finished one: later jobs of its key must not start although it has not ended. */
+bool job_holds_key(const struct job *job);
 /* Its budgets; of a job that runs at most once they are 1, whatever message and handler say. */
 int job_max_attempts(const struct job *job);
 int job_max_crashes(const struct job *job);

@@ -4,13 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json_scan.h"
 #include "base/utf8.h"
 #include "libjob/backoff.h"
 #include "libjob/json_text.h"
 #include "libjob/names.h"
+#include "worker/keys.h"
 
 #define ERROR_MAX 4096
+#define THROTTLED_US (600 * USEC_PER_SEC) /* should nobody let it come back earlier (job.look_at_keys()) */
 
 void outcome_texts_done(struct outcome_texts *texts)
 {
@@ -68,19 +71,36 @@ static void fill_common(const struct job *job, const struct outcome_context *con
         ret->trace_id = trace_id(envelope->traceparent);
 }
 
+/* Those of the message, with the place of an ordered job that is not to be passed meanwhile. @place: room for that. */
+static size_t collect_headers(const struct job *job, struct message_header *headers, char *place, size_t size)
+{
+    const struct message *m = job->message;
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_headers && n < MESSAGE_MAX_HEADERS; i++)
+        if (strcmp(m->headers[i].name, "ce_keyseq") != 0)
+            headers[n++] = m->headers[i];
+    if (!job_is_ordered(job) || !(job->outcome == OUTCOME_NONE || job_holds_key(job)))
+        return n;
+    snprintf(place, size, "%lld", (long long)job->key_seq + 1);
+    headers[n++] = (struct message_header){ "ce_keyseq", span_from_string(place) };
+    return n;
+}
+
 /* What lets the job run again. */
 static void fill_message(const struct job *job, struct outcome_texts *texts, struct record_row *ret)
 {
-    const struct message *m = job->message;
-    size_t n = m->n_headers <= MESSAGE_MAX_HEADERS ? m->n_headers : MESSAGE_MAX_HEADERS;
+    struct message_header headers[MESSAGE_MAX_HEADERS + 1];
+    char place[24];
+    size_t n = collect_headers(job, headers, place, sizeof(place));
     buf_reset(&texts->headers);
     if (job->refused[0] || job->outcome == OUTCOME_CONDEMNED)
         buf_append_string(&texts->headers, "{}");
     else
-        envelope_headers_to_json(m->headers, n, job->outcome != OUTCOME_MALFORMED, &texts->headers);
+        envelope_headers_to_json(headers, n, job->outcome != OUTCOME_MALFORMED, &texts->headers);
     ret->headers_json = (struct span){ texts->headers.data, texts->headers.size };
     ret->key = job->envelope.key;
-    ret->payload = m->value; /* not the envelope's: in structured mode the attributes are in there */
+    ret->payload =
+        job->message->value; /* not the envelope's: in structured mode the attributes are in there */
 }
 
 static void fill_error(const struct job *job, struct outcome_texts *texts, struct record_row *ret)
@@ -160,6 +180,10 @@ static void fill_try(const struct job *job, const struct outcome_context *contex
         if (job->started_us && job_runs_at_most_once(job))
             ret->verdict = "crashed";
         break;
+    case OUTCOME_THROTTLED:
+        ret->outcome = "throttled";
+        ret->delay_us = THROTTLED_US;
+        break;
     case OUTCOME_EXPIRED:
         ret->verdict = "expired";
         break;
@@ -181,6 +205,29 @@ void outcome_fill_claim(const struct job *job, const struct outcome_context *con
     fill_common(job, context, ret);
     fill_message(job, texts, ret);
     ret->fresh = job->envelope.claim && !job->envelope.relayed;
+}
+
+/* A first delivery that succeeds, or may be passed, never had a hold. */
+bool outcome_fill_key(const struct job *job, struct record_key *ret)
+{
+    if (!job_is_ordered(job))
+        return false;
+    bool claimed = job->outcome == OUTCOME_NONE, succeeded = job->outcome == OUTCOME_SUCCEEDED;
+    bool strict = job->type->handler->order == CONFIG_KEYS_STRICT;
+    bool holds = claimed ? strict : job_holds_key(job);
+    if (!claimed && !job->token && (succeeded || !holds))
+        return false;
+    *ret = (struct record_key){
+        .id = job->envelope.id,
+        .topic = job->message->topic,
+        .partition = job->message->partition,
+        .seq = job->key_seq,
+        .hash = keys_hash(job->envelope.key),
+        .key = job->envelope.key,
+        .holds = holds,
+        .passes = !claimed && !holds && !succeeded,
+    };
+    return true;
 }
 
 /* Whatever PostgreSQL knows of already, by a lease or an earlier delivery, gets its end there, too. */

@@ -29,6 +29,9 @@ void outcome_fill_claim(const struct job *job, const struct outcome_context *con
 bool outcome_fill(const struct job *job, const struct outcome_context *context, struct outcome_texts *texts,
                   struct record_row *ret);
 
+/* What the batch has to say of its key. Return: false when there is nothing. */
+bool outcome_fill_key(const struct job *job, struct record_key *ret);
+
 /* Return: false for a success that leaves no row (record = "failures"): that its offset is done is all that is kept of it. */
 bool outcome_leaves_row(const struct job *job);
 

@@ -4,6 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/keys.h"
+
+struct partition *partition_find(struct list *partitions, const char *topic, int32_t id)
+{
+    list_for_each(link, partitions)
+    {
+        struct partition *p = list_entry(link, struct partition, link);
+        if (p->id == id && strcmp(p->topic, topic) == 0)
+            return p;
+    }
+    return NULL;
+}
+
 struct partition *partition_new(const char *topic, int32_t id)
 {
     _cleanup_(partition_free_cleanup) struct partition *p = calloc(1, sizeof(*p));
@@ -24,6 +37,7 @@ struct partition *partition_free(struct partition *p)
     message_free(p->held);
     feed_free(p->feed);
     window_done(&p->window);
+    keys_free(p->keys);
     free(p->topic);
     free(p);
     return NULL;

@@ -29,6 +29,7 @@ enum partition_state {
 #define PARTITION_FENCED_MAX 3 /* take-overs by others within a minute */
 
 struct ready_lane;
+struct keys;
 
 struct partition {
     struct list link;
@@ -47,6 +48,7 @@ struct partition {
     int64_t log_start;                    /* -1: not known yet */
     bool log_start_dirty, log_start_sent; /* to be written; in the batch under way */
     struct window window;
+    struct keys *keys;     /* its ordered jobs (worker/keys.h); NULL before it was taken over */
     int64_t probation_end; /* undone offsets below are claimed before they run */
     /* After repeated crashes without progress, below probation_end: one record at a time, each named in job.cursor before it
      * is taken up (worker/reader.h). -1: none. */
@@ -59,6 +61,9 @@ struct partition {
     size_t n_dangerous; /* of its open jobs, those that wait until they may run alone (worker/reader.h) */
     size_t n_open;      /* jobs whose offset is open: ready, running, finished, claiming */
 };
+
+/* NULL: none in the list is that one. */
+struct partition *partition_find(struct list *partitions, const char *topic, int32_t id);
 
 struct partition *partition_new(const char *topic, int32_t id);
 struct partition *partition_free(struct partition *p);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "libjob/envelope.h"
+#include "worker/keys.h"
 
 /* It must be leased before it starts. */
 static void claim(struct reader *r, struct job *job)
@@ -89,6 +90,79 @@ static void bury(struct reader *r, struct partition *p, struct job *job)
     finish_unread(r, job);
 }
 
+/* Nothing keeps it from its start any more but room. */
+static void begin(struct reader *r, struct partition *p, struct job *job)
+{
+    if (is_dangerous(job)) {
+        keep_dangerous(r, job);
+    } else if (needs_claim(p, job)) {
+        claim(r, job);
+    } else {
+        ready_admit(r->ready, p->lane, job);
+        ready_add(r->ready, job);
+    }
+}
+
+static bool has_room(const struct reader *r)
+{
+    return r->owner.has_room(r->owner.userdata);
+}
+
+/* --- Turns -------------------------------------------------------------------------------------------------------------- */
+
+static bool can_begin(const struct reader *r, const struct partition *p)
+{
+    return p->state == PARTITION_OPEN && !p->closing && p->n_dangerous < READER_DANGEROUS_JOBS &&
+           ready_lane_has_room(p->lane) && has_room(r);
+}
+
+static void let_go(struct reader *r, struct partition *p)
+{
+    struct job *job;
+    while (can_begin(r, p) && (job = keys_next(p->keys)))
+        begin(r, p, job);
+}
+
+static void park(struct reader *r, struct job *job)
+{
+    keys_park(job);
+    job_finish(job, OUTCOME_THROTTLED, NULL);
+    r->owner.finished(job, r->owner.userdata);
+}
+
+/* What holds up the older half of a window. */
+static void park_oldest(struct reader *r, struct partition *p)
+{
+    struct job *job;
+    while (has_room(r) && (job = keys_first_waiting(p->keys, p->window.base + p->window.capacity / 2)))
+        park(r, job);
+}
+
+/* Its place: where it was first, if that is known. */
+static int64_t place_of(const struct job *job)
+{
+    int64_t place = job->envelope.key_seq - 1;
+    return job->envelope.relayed && place >= 0 && place < job->message->offset ? place : job->message->offset;
+}
+
+/* A careful partition reads on only when nothing is open, so nothing may wait in it. */
+static void line_up(struct reader *r, struct partition *p, struct job *job)
+{
+    job->key_seq = place_of(job);
+    if (keys_enter(p->keys, job) < 0) {
+        r->owner.fatal("out of memory", r->owner.userdata);
+        return;
+    }
+    let_go(r, p);
+    if (job->key && job->turn == JOB_WAITING && (p->careful || !keys_has_room(p->keys)))
+        park(r, job);
+}
+
+static bool is_in_order(const struct job *job)
+{
+    return job->type->handler->order != CONFIG_KEYS_NONE && job->envelope.key.size > 0;
+}
+
 static void route(struct reader *r, struct partition *p, struct job *job)
 {
     struct err why = { 0 };
@@ -106,13 +180,10 @@ static void route(struct reader *r, struct partition *p, struct job *job)
     if (!job->type->handler) {
         job_finish(job, OUTCOME_UNKNOWN_TYPE, NULL);
         r->owner.finished(job, r->owner.userdata);
-    } else if (is_dangerous(job)) {
-        keep_dangerous(r, job);
-    } else if (needs_claim(p, job)) {
-        claim(r, job);
+    } else if (is_in_order(job)) {
+        line_up(r, p, job);
     } else {
-        ready_admit(r->ready, p->lane, job);
-        ready_add(r->ready, job);
+        begin(r, p, job);
     }
 }
 
@@ -227,9 +298,11 @@ static bool is_readable(struct reader *r, struct partition *p)
            ready_lane_has_room(p->lane) && may_take_up(r, p);
 }
 
-static bool has_room(const struct reader *r)
+/* Its window is more than half full: what holds it up leaves the log. */
+static void make_way(struct reader *r, struct partition *p)
 {
-    return r->owner.has_room(r->owner.userdata);
+    r->owner.crowded(p, r->owner.userdata);
+    park_oldest(r, p);
 }
 
 /* In turns of some records, so that no partition waits for another. */
@@ -238,6 +311,7 @@ void reader_pump(struct reader *r, struct list *partitions)
     const int turn = 64;
     bool more = true;
     claim_dangerous(r);
+    list_for_each(link, partitions) let_go(r, list_entry(link, struct partition, link));
     while (more && has_room(r)) {
         more = false;
         list_for_each(link, partitions)
@@ -249,7 +323,7 @@ void reader_pump(struct reader *r, struct list *partitions)
                 more |= i == turn - 1;
             }
             if (window_is_crowded(&p->window))
-                r->owner.crowded(p, r->owner.userdata);
+                make_way(r, p);
         }
     }
 }

@@ -4,6 +4,9 @@
  *
  *     malformed, unknown type ──▶ finished      may be a duplicate, or suspect, or must never start twice ──▶ claim      else ──▶ the ready jobs
  *
+ * A job that is ordered by its key waits for its turn before that (worker/keys.h); what cannot wait here is parked: it leaves the log
+ * and comes back by PostgreSQL.
+ *
  * A careful partition (worker/intake.h) is read one record at a time: the recorder writes into the cursor from where on the next
  * one is to be taken up, then that is read, and nothing more before its offset is done. A condemned record is one that was
  * read like this when its worker died: it becomes a dead letter without having been looked at.

@@ -60,6 +60,7 @@ static void set_timer(struct recorder *r)
     int64_t at_us = r->beat_at_us;
     set_earliest(&at_us, r->gap_noted ? r->gap_at_us : 0);
     set_earliest(&at_us, r->repeat_at_us);
+    set_earliest(&at_us, recorder_look_at_us(r));
     sd_event_source_set_time(r->timer, (uint64_t)at_us);
     sd_event_source_set_enabled(r->timer,
                                 r->registered && link_is_ready(r->link) ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
@@ -99,7 +100,7 @@ static void look_again(void *userdata)
 }
 
 /* What the connection listens to. */
-static const char *const channels[] = { "job_cancel", NULL };
+static const char *const channels[] = { "job_cancel", "job_key", NULL };
 
 static void on_notified(const char *channel, const char *payload, void *userdata)
 {
@@ -221,21 +222,10 @@ bool recorder_knows_cancels(const struct recorder *r)
 
 /* --- Take-over ----------------------------------------------------------------------------------------------------------- */
 
-static struct partition *find_partition(struct list *partitions, const char *topic, int32_t id)
-{
-    list_for_each(link, partitions)
-    {
-        struct partition *p = list_entry(link, struct partition, link);
-        if (p->id == id && strcmp(p->topic, topic) == 0)
-            return p;
-    }
-    return NULL;
-}
-
 static void take_row(struct recorder *r, const struct rows *rows, size_t i)
 {
     struct partition *p =
-        find_partition(r->take_over, rows_text(rows, i, TAKE_TOPIC), rows_int(rows, i, TAKE_PARTITION));
+        partition_find(r->take_over, rows_text(rows, i, TAKE_TOPIC), rows_int(rows, i, TAKE_PARTITION));
     if (!p || p->state != PARTITION_TAKING)
         return;
     p->epoch = rows_bigint(rows, i, TAKE_EPOCH);
@@ -273,6 +263,7 @@ static void on_taken(const struct session_reply *reply, void *userdata)
         return;
     for (size_t i = 0; i < rows_count(reply->rows[0]); i++)
         take_row(r, reply->rows[0], i);
+    recorder_take_all_heads(r, reply->rows[1]);
     struct record_place left;
     if (list_places(r->take_over, PARTITION_TAKING, &left, 1) > 0)
         return; /* the list has changed since, or was too long for one request: once more */
@@ -287,7 +278,7 @@ static void send_take_over(struct recorder *r)
         return;
     size_t n = list_places(r->take_over, PARTITION_TAKING, places, BATCH_MAX_PARTITIONS);
     r->request = REQUEST_TAKE_OVER;
-    record_take_over(recorder_session(r), places, n, r->worker_id, on_taken, r);
+    record_take_over(recorder_session(r), places, n, r->worker_id, KEYS_KNOWN + 1, on_taken, r);
     free(places);
 }
 
@@ -343,6 +334,8 @@ static void send_next(struct recorder *r)
         send_cancels(r);
     else if (r->take_over)
         send_take_over(r);
+    else if (r->registered && recorder_wants_look(r) && (!r->looked || !batch_is_due(r)))
+        recorder_send_look(r);
     else if (r->registered && batch_is_due(r))
         settle_send_batch(r);
     else if (r->registered && r->unregistering)
@@ -444,8 +437,9 @@ size_t recorder_n_waiting(const struct recorder *r)
     return r->finished.n + r->claims.n + r->batch.n_jobs;
 }
 
-void recorder_set_partitions(struct recorder *r, struct list *partitions)
+void recorder_set_partitions(struct recorder *r, struct list *partitions, struct keys_room *keys)
 {
+    r->keys = keys;
     r->owned = partitions;
 }
 

@@ -33,6 +33,7 @@
 #define RECORDER_MAX_BYTES (32 << 20)
 
 struct recorder;
+struct keys_room;
 struct rows; /* store/db.h */
 
 /* What a take-over found. */
@@ -75,8 +76,8 @@ void recorder_start(struct recorder *r);
 /* PostgreSQL's clock, as far as its answers tell; µs since 1970. */
 int64_t recorder_server_now_us(const struct recorder *r);
 
-/* All partitions of this worker, for cursors that move without a job. The list stays the caller's. */
-void recorder_set_partitions(struct recorder *r, struct list *partitions);
+/* All partitions of this worker, for cursors that move without a job and for the heads of keys. Both stay the caller's. */
+void recorder_set_partitions(struct recorder *r, struct list *partitions, struct keys_room *keys);
 
 /* The recorder takes the job. */
 void recorder_add_finished(struct recorder *r, struct job *job);

@@ -4,6 +4,7 @@
 
 #include "store/record.h"
 #include "worker/batch.h"
+#include "worker/keys.h"
 #include "worker/link.h"
 #include "worker/recorder.h"
 
@@ -12,6 +13,7 @@ enum request_kind {
     REQUEST_REGISTER,
     REQUEST_CANCELS,
     REQUEST_TAKE_OVER,
+    REQUEST_LOOK,
     REQUEST_BATCH,
     REQUEST_READ_BACK,
     REQUEST_UNREGISTER,
@@ -37,6 +39,9 @@ struct recorder {
     struct list *take_over;              /* partitions to be taken over; NULL: none */
     struct list *release;                /* partitions to be given back; NULL: none */
     struct list *owned;                  /* all partitions of this worker */
+    struct keys_room *keys;              /* of all partitions; NULL: not known yet */
+    int64_t looked_at_us;                /* when doubtful keys were asked for last */
+    bool looked;                         /* and no batch was sent since */
     bool gap_noted;
     int64_t gap_at_us;
     int64_t beat_at_us;        /* when the next beat of its own is due */
@@ -84,6 +89,17 @@ void recorder_add_progress(struct recorder *r);
 void recorder_drop_progress(struct recorder *r);
 /* It is not. */
 void recorder_put_back_progress(struct recorder *r);
+
+/* --- recorder_keys.c --- */
+
+/* Rows of enum head_column: what keys have to wait for. */
+void recorder_take_heads(struct recorder *r, const struct rows *heads);
+/* All that there are of the partitions that are being taken over. */
+void recorder_take_all_heads(struct recorder *r, const struct rows *heads);
+/* When doubtful keys have to be asked for; 0: there are none. */
+int64_t recorder_look_at_us(const struct recorder *r);
+bool recorder_wants_look(const struct recorder *r);
+void recorder_send_look(struct recorder *r);
 
 /* --- recorder_settle.c: one batch, from its sending to its fate --- */
 

@@ -48,6 +48,7 @@ void settle_send_batch(struct recorder *r)
     struct outcome_context context = { .config = r->config,
                                        .clock_offset_us = r->clock_offset_us,
                                        .now_us = clock_mono_us() };
+    r->looked = false;
     batch_begin(&r->batch);
     batch_add_claims(&r->batch, &r->claims, r->limit, &context);
     batch_add_handovers(&r->batch, &r->handovers, &r->n_handovers, r->limit, &context);
@@ -129,6 +130,13 @@ static void put_back_handover(struct recorder *r, struct job *job)
         r->owner.disowned(job, r->owner.userdata);
 }
 
+/* Somebody else has taken a job out of the log that comes before it. */
+static void wait_for_turn(struct recorder *r, struct job *job)
+{
+    job_finish(job, OUTCOME_THROTTLED, NULL);
+    recorder_add_finished(r, job);
+}
+
 /* The offset is done. Without rows the answer was lost: ask again, which tells the same (job.claim()). */
 static void settle_claim(struct recorder *r, struct job *job, const struct rows *claimed)
 {
@@ -136,7 +144,10 @@ static void settle_claim(struct recorder *r, struct job *job, const struct rows 
         backlog_append(&r->claims, job);
     } else if (was_claimed(claimed, job)) {
         recorder_hold_lease(r, job);
-        r->owner.claimed(job, r->owner.userdata);
+        if (keys_is_passed_over(job))
+            wait_for_turn(r, job);
+        else
+            r->owner.claimed(job, r->owner.userdata);
     } else {
         log_debug("intake: job is taken or has ended already");
         job_free(job);
@@ -155,14 +166,27 @@ static void settle_job(struct recorder *r, struct job *job, const struct rows *c
     job_free(job);
 }
 
-static void settle_committed(struct recorder *r, const struct rows *claimed)
+/* What PostgreSQL has answered about them was lost. */
+static void doubt_keys(struct recorder *r)
 {
+    list_for_each(link, &r->batch.jobs) keys_doubt(job_of(link));
+    list_for_each(link, &r->batch.handovers) keys_doubt(job_of_lease(link));
+}
+
+/* @reply: NULL when it was lost. */
+static void settle_committed(struct recorder *r, const struct record_reply *reply)
+{
+    const struct rows *claimed = reply ? reply->claimed : NULL;
     bool releases = r->batch.releases;
     size_t n = batch_n_rows(&r->batch);
     struct job *job;
     r->must_read_back = false;
     r->repeat_pause_us = 0;
     recorder_drop_progress(r);
+    if (!reply)
+        doubt_keys(r);
+    else if (reply->heads)
+        recorder_take_heads(r, reply->heads);
     r->suspects -= n < r->suspects ? n : r->suspects;
     r->limit = r->suspects ? r->suspects : BATCH_MAX_JOBS;
     batch_advance(&r->batch, r->owner.advanced, r->owner.userdata);
@@ -247,7 +271,7 @@ static void on_recorded(const struct record_reply *reply, void *userdata)
             recorder_learn_clock(r, reply->server_time_us);
             recorder_set_deadline(r, r->beat_sent_us);
         }
-        settle_committed(r, reply->claimed);
+        settle_committed(r, reply);
         if (!reply->beaten)
             recorder_declared_dead(r);
         break;

@@ -17,6 +17,7 @@
 #include "worker/cancels.h"
 #include "worker/handover.h"
 #include "worker/intake.h"
+#include "worker/keys.h"
 #include "worker/life.h"
 #include "worker/pool.h"
 #include "worker/ready.h"
@@ -60,6 +61,8 @@ static void finish_job(struct job *job, void *userdata)
 {
     struct worker *w = userdata;
     ready_uncount(job);
+    if (job->key && !job_holds_key(job))
+        keys_leave(job);
     if (job->outcome == OUTCOME_SUCCEEDED || job->outcome == OUTCOME_CANCELLED)
         cancels_remove(&w->cancels, &job->envelope.id);
     if (job->orphan)
@@ -263,6 +266,8 @@ static void notified(const char *channel, const char *payload, void *userdata)
 {
     struct worker *w = userdata;
     struct uuid id;
+    if (strcmp(channel, "job_key") == 0)
+        intake_keys(w->intake)->is_urgent = true;
     if (strcmp(channel, "job_cancel") != 0)
         return;
     if (uuid_parse(payload, strlen(payload), &id) == 0)
@@ -498,7 +503,7 @@ static int start_intake(struct worker *w)
         log_error("intake: %s", err.text[0] ? err.text : strerror(-r));
         return r;
     }
-    recorder_set_partitions(w->recorder, intake_partitions(w->intake));
+    recorder_set_partitions(w->recorder, intake_partitions(w->intake), intake_keys(w->intake));
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "tests/support/harness.h"
 #include "tests/support/harness_site.h"
+#include "tests/support/keyed.h"
 #include "tests/support/suite.h"
 #include "tests/support/trace.h"
 
@@ -188,7 +189,37 @@ START_TEST(killed_workers_jobs_start_elsewhere_within_15_s)
 }
 END_TEST
 
+/* Strictly, through failures, a killed worker and a rebalance. */
+START_TEST(strict_order_per_key_survives_everything)
+{
+    size_t n = pick(1000, 10000);
+    struct keyed *keyed = keyed_new(n / 100);
+    struct site *site = site_new(&(struct site_options){
+        .long_times = true,
+        .queues = "{ name = \"selftest\"; partitions = 4; }",
+        .worker = "queues = ( { name = \"selftest\"; } ); executors_max = 4;",
+        .handlers =
+            "{ type = \"selftest.*\"; path = \"${build}/jobs/selftest/selftest.so\"; queue = \"selftest\"; "
+            "order = \"key_strict\"; backoff: { kind = \"constant\"; base = \"100ms\"; }; }",
+    });
+    trace_start(site);
+    site_start_broker(site);
+    site_start_worker(site);
+    struct site_daemon *second = site_start_worker(site);
+    keyed_enqueue(keyed, site, n, 2);
+    site_await(site, 600, "SELECT count(*) > %zu FROM job.result", n / 4);
+    site_destroy(second);
+    site_await(site, 600, "SELECT count(*) > %zu FROM job.result", n / 2);
+    site_start_worker(site);
+    site_await(site, 900, "SELECT count(*) = %zu FROM job.result WHERE state = 'succeeded'", n);
+    keyed_check_strict(keyed);
+    printf("# %zu jobs of %zu keys kept their order; %zu starts\n", n, n / 100, trace_read().n_starts);
+    keyed_free(keyed);
+    site_free(site);
+}
+END_TEST
+
 SUITE_MAIN("fault_runtime", scaling_and_a_rolling_restart_repeat_and_lose_nothing,
            worker_that_stands_still_is_fenced_and_records_nothing_twice,
            postgresql_away_under_load_costs_only_time, kafka_away_under_load_costs_only_time,
-           killed_workers_jobs_start_elsewhere_within_15_s)
+           killed_workers_jobs_start_elsewhere_within_15_s, strict_order_per_key_survives_everything)
