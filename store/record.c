@@ -71,7 +71,7 @@ const struct session_statement record_statements[] = {
                                   "ON CONFLICT DO NOTHING" },
     [STATEMENT_DEFER] = { "SELECT job.defer($1, $2::bigint * interval '1 microsecond', $3, $4, $5, $6, $7, $8, $9, $10, $11, "
                           "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)" },
-    [STATEMENT_KEYS] = { "SELECT topic, partition, key_hash, seq, id "
+    [STATEMENT_KEYS] = { "SELECT topic, partition, key_hash, seq, id, parked "
                          "FROM job.settle_keys($1, $2, $3, $4, $5, $6, $7, $8, $9)" },
     [STATEMENT_PROGRESS] = { "UPDATE job.lease l SET progress = w.progress::jsonb "
                              "FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS w (id, token, progress) "
@@ -82,10 +82,12 @@ const struct session_statement record_statements[] = {
     [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count, suspect "
                               "FROM job.take_over($1, $2, $3)" },
     /* Some of these may have ended: they are found when somebody waits for them. */
-    [STATEMENT_HEADS] = { "SELECT DISTINCT ON (h.topic, h.partition, h.key_hash) h.topic, h.partition, h.key_hash, h.seq, h.id "
-                          "FROM job.hold h JOIN unnest($1::text[], $2::integer[]) AS w (topic, partition) "
-                          "USING (topic, partition) ORDER BY h.topic, h.partition, h.key_hash, h.seq LIMIT $3" },
-    [STATEMENT_LOOK_AT_KEYS] = { "SELECT topic, partition, key_hash, seq, id FROM job.look_at_keys($1, $2, $3)" },
+    [STATEMENT_HEADS] = { "SELECT DISTINCT ON (h.topic, h.partition, h.key_hash) h.topic, h.partition, h.key_hash, h.seq, h.id, "
+                          "coalesce(p.reason = 'throttled', false) FROM job.hold h "
+                          "JOIN unnest($1::text[], $2::integer[]) AS w (topic, partition) USING (topic, partition) "
+                          "LEFT JOIN job.pending p ON p.id = h.id "
+                          "ORDER BY h.topic, h.partition, h.key_hash, h.seq LIMIT $3" },
+    [STATEMENT_LOOK_AT_KEYS] = { "SELECT topic, partition, key_hash, seq, id, parked FROM job.look_at_keys($1, $2, $3, true)" },
     [STATEMENT_READ_BACK] = { "SELECT c.topic, c.partition, c.epoch, c.batch_seq FROM job.cursor c "
                               "JOIN unnest($1::text[], $2::integer[]) AS w (topic, partition) USING (topic, partition) "
                               "ORDER BY c.topic, c.partition FOR UPDATE OF c" },

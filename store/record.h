@@ -139,13 +139,13 @@ void record_take_over(struct session *s, const struct record_place *places, size
                       int64_t max_heads, session_reply_fn reply, void *userdata);
 
 /* The first hold of a key (job.look_at_keys()); its place and job are null when there is none. Ordered by topic and partition. */
-enum head_column { HEAD_TOPIC, HEAD_PARTITION, HEAD_HASH, HEAD_SEQ, HEAD_ID };
+enum head_column { HEAD_TOPIC, HEAD_PARTITION, HEAD_HASH, HEAD_SEQ, HEAD_ID, HEAD_PARKED };
 
 struct record_look {
     struct record_place place;
     uint64_t hash;
 };
-/* Asks for the heads of some keys. */
+/* Asks for the heads of some keys, and lets parked jobs of them come back. */
 void record_look_at_keys(struct session *s, const struct record_look *keys, size_t n, session_reply_fn reply,
                          void *userdata);
 

@@ -472,8 +472,8 @@ static const char *const state_names[] = {
 void intake_dump(const struct intake *in)
 {
     ready_dump(in->ready);
-    log_info("state: intake: %zu partitions, %zu jobs wait for their keys%s%s", in->n_partitions,
-             in->keys.n_waiting, in->pending == REBALANCE_ASSIGN ? "; being assigned" : "",
+    log_info("state: intake: %zu partitions, %zu ordered jobs may start or run%s%s", in->n_partitions,
+             in->keys.n_busy, in->pending == REBALANCE_ASSIGN ? "; being assigned" : "",
              in->pending == REBALANCE_REVOKE ? "; being revoked" : "");
     list_for_each(link, &in->partitions)
     {
@@ -619,6 +619,7 @@ int intake_new(struct intake **ret, sd_event *event, const struct job_config *co
     in->owner = *owner;
     list_init(&in->partitions);
     in->ready = ready;
+    in->keys.n_enough = (size_t)config->worker.executors_max;
     int r = reader_init(&in->reader, config, ready, &owner->reader);
     if (r == 0)
         r = open_consumer(in, reterr);

@@ -16,20 +16,20 @@ struct key {
     enum turn turn;
     struct keys *keys;
     uint64_t hash;
-    int64_t head; /* or KEYS_NO_HEAD, KEYS_UNKNOWN_HEAD */
-    struct uuid head_id;
-    struct job *busy;    /* NULL: none */
-    size_t n_leaving;    /* parked, not recorded */
-    struct list waiting; /* by place; jobs by their key_link */
+    struct keys_head head; /* seq: or KEYS_NO_HEAD, KEYS_UNKNOWN_HEAD */
+    struct job *busy;      /* NULL: none */
+    size_t n_leaving;      /* parked, not recorded */
+    struct list waiting;   /* by place; jobs by their key_link */
 };
 
 struct keys {
     struct keys_room *room;
     struct key **buckets; /* a power of two of them */
     size_t n_buckets, n;
-    struct list waiting;  /* jobs as they were read, by their link */
+    struct list waiting; /* jobs as they were read, by their link */
+    size_t n_waiting, waiting_bytes;
     struct list changed;  /* keys to be looked at */
-    struct list doubtful; /* keys whose first waiting job is behind the head */
+    struct list doubtful; /* keys that have to be asked for */
     bool incomplete;
 };
 
@@ -89,7 +89,7 @@ static struct key *get_key(struct keys *k, uint64_t hash)
         return NULL;
     key->keys = k;
     key->hash = hash;
-    key->head = k->incomplete ? KEYS_UNKNOWN_HEAD : KEYS_NO_HEAD;
+    key->head.seq = k->incomplete ? KEYS_UNKNOWN_HEAD : KEYS_NO_HEAD;
     list_init(&key->link);
     list_init(&key->waiting);
     *slot = key;
@@ -110,7 +110,7 @@ static void set_turn(struct key *key, enum turn turn)
     if (turn == TURN_DOUBTFUL) {
         list_append(&k->doubtful, &key->link);
         k->room->n_doubtful++;
-        k->room->is_urgent |= key->head == KEYS_UNKNOWN_HEAD;
+        k->room->is_urgent |= key->head.seq == KEYS_UNKNOWN_HEAD || key->head.parked;
     }
 }
 
@@ -138,21 +138,21 @@ static void add_waiting(struct key *key, struct job *job)
 {
     line_up(key, job);
     list_append(&key->keys->waiting, &job->link);
-    key->keys->room->n_waiting++;
-    key->keys->room->waiting_bytes += job_size_bytes(job);
+    key->keys->n_waiting++;
+    key->keys->waiting_bytes += job_size_bytes(job);
 }
 
 static void remove_waiting(struct key *key, struct job *job)
 {
     list_remove(&job->key_link);
     list_remove(&job->link);
-    key->keys->room->n_waiting--;
-    key->keys->room->waiting_bytes -= job_size_bytes(job);
+    key->keys->n_waiting--;
+    key->keys->waiting_bytes -= job_size_bytes(job);
 }
 
 static bool is_head(const struct key *key, const struct job *job)
 {
-    return key->head != KEYS_NO_HEAD && uuid_equal(&key->head_id, &job->envelope.id);
+    return key->head.seq != KEYS_NO_HEAD && uuid_equal(&key->head.id, &job->envelope.id);
 }
 
 int keys_enter(struct keys *k, struct job *job)
@@ -162,8 +162,8 @@ int keys_enter(struct keys *k, struct job *job)
         return -ENOMEM;
     job->key = key;
     job->turn = JOB_WAITING;
-    if (is_head(key, job) && key->head != KEYS_UNKNOWN_HEAD)
-        job->key_seq = key->head;
+    if (is_head(key, job) && key->head.seq != KEYS_UNKNOWN_HEAD)
+        job->key_seq = key->head.seq;
     add_waiting(key, job);
     set_turn(key, TURN_CHANGED);
     return 0;
@@ -171,7 +171,7 @@ int keys_enter(struct keys *k, struct job *job)
 
 static bool is_empty(const struct key *key)
 {
-    return !key->busy && key->n_leaving == 0 && key->head == KEYS_NO_HEAD && list_is_empty(&key->waiting);
+    return !key->busy && key->n_leaving == 0 && key->head.seq == KEYS_NO_HEAD && list_is_empty(&key->waiting);
 }
 
 /* Looks at a key that has changed. Return: the job that may go; NULL: none. */
@@ -183,15 +183,21 @@ static struct job *look_at(struct key *key)
         forget_key(key);
         return NULL;
     }
-    if (!first || key->busy || key->n_leaving)
+    if (key->busy || key->n_leaving)
         return NULL;
+    if (!first) {
+        if (key->head.parked || key->head.seq == KEYS_UNKNOWN_HEAD)
+            set_turn(key, TURN_DOUBTFUL);
+        return NULL;
+    }
     struct job *job = job_of_key(first);
-    if (job->key_seq > key->head) {
+    if (job->key_seq > key->head.seq) {
         set_turn(key, TURN_DOUBTFUL);
         return NULL;
     }
     remove_waiting(key, job);
     key->busy = job;
+    key->keys->room->n_busy++;
     job->turn = JOB_BUSY;
     return job;
 }
@@ -204,6 +210,12 @@ struct job *keys_next(struct keys *k)
     return job;
 }
 
+static void set_free(struct key *key)
+{
+    key->busy = NULL;
+    key->keys->room->n_busy--;
+}
+
 void keys_leave(struct job *job)
 {
     struct key *key = job->key;
@@ -214,14 +226,21 @@ void keys_leave(struct job *job)
     else if (job->turn == JOB_LEAVING)
         key->n_leaving--;
     else
-        key->busy = NULL;
+        set_free(key);
     job->key = NULL;
     set_turn(key, TURN_CHANGED);
 }
 
 bool keys_has_room(const struct keys *k)
 {
-    return k->room->n_waiting < KEYS_WAITING && k->room->waiting_bytes < KEYS_WAITING_BYTES;
+    size_t share = KEYS_WAITING / k->room->n_partitions;
+    return k->n_waiting < (share > KEYS_WAITING_MIN ? share : KEYS_WAITING_MIN) &&
+           k->waiting_bytes < KEYS_WAITING_BYTES / k->room->n_partitions;
+}
+
+bool keys_wants_more(const struct keys *k)
+{
+    return keys_has_room(k) || k->room->n_busy < k->room->n_enough;
 }
 
 void keys_park(struct job *job)
@@ -245,27 +264,25 @@ static void restore_place(struct key *key)
     list_for_each(link, &key->waiting)
     {
         struct job *job = job_of_key(link);
-        if (!is_head(key, job) || job->key_seq == key->head)
+        if (!is_head(key, job) || job->key_seq == key->head.seq)
             continue;
         list_remove(link);
-        job->key_seq = key->head;
+        job->key_seq = key->head.seq;
         line_up(key, job);
         return;
     }
 }
 
-void keys_set_head(struct keys *k, uint64_t hash, int64_t head, const struct uuid *id)
+void keys_set_head(struct keys *k, uint64_t hash, const struct keys_head *head)
 {
-    struct key *key = head == KEYS_NO_HEAD ? *find_slot(k, hash) : get_key(k, hash);
+    bool none = head->seq == KEYS_NO_HEAD;
+    struct key *key = none ? *find_slot(k, hash) : get_key(k, hash);
     if (!key) {
-        k->incomplete |= head != KEYS_NO_HEAD;
+        k->incomplete |= !none;
         return;
     }
-    key->head = head;
-    if (head != KEYS_NO_HEAD) {
-        key->head_id = *id;
-        restore_place(key);
-    }
+    key->head = *head;
+    restore_place(key);
     set_turn(key, TURN_CHANGED);
 }
 
@@ -273,7 +290,7 @@ void keys_doubt(struct job *job)
 {
     if (!job->key)
         return;
-    job->key->head = KEYS_UNKNOWN_HEAD;
+    job->key->head = (struct keys_head){ .seq = KEYS_UNKNOWN_HEAD };
     set_turn(job->key, TURN_CHANGED);
 }
 
@@ -284,7 +301,7 @@ void keys_set_incomplete(struct keys *k)
 
 bool keys_is_passed_over(const struct job *job)
 {
-    return job->key && job->key_seq > job->key->head && job->key->head != KEYS_UNKNOWN_HEAD;
+    return job->key && job->key_seq > job->key->head.seq && job->key->head.seq != KEYS_UNKNOWN_HEAD;
 }
 
 size_t keys_list_doubtful(struct keys *k, uint64_t *hashes, size_t max)
@@ -312,6 +329,7 @@ struct keys *keys_new(struct keys_room *room)
     if (!k)
         return NULL;
     k->room = room;
+    room->n_partitions++;
     list_init(&k->waiting);
     list_init(&k->changed);
     list_init(&k->doubtful);
@@ -329,11 +347,14 @@ struct keys *keys_free(struct keys *k)
         for (struct key *key = k->buckets[i], *next; key; key = next) {
             next = key->next;
             set_turn(key, TURN_NONE);
-            if (key->busy)
+            if (key->busy) {
                 key->busy->key = NULL;
+                set_free(key);
+            }
             free(key);
         }
     }
+    k->room->n_partitions--;
     free(k->buckets);
     free(k);
     return NULL;

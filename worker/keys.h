@@ -10,17 +10,18 @@
  * first, its head. The first waiting job may go when no other one of its key is busy or leaving, and its place is not behind the head.
  *
  * What waits here keeps its offset open. It must not fill the window, for the job that it waits for may come back behind all of
- * them: so what there is no room for, and what holds up a half-full window, is parked. Parking is always right: PostgreSQL lets
- * a parked job come back when its turn is near (job.look_at_keys()).
+ * them: so what holds up a half-full window is parked, and what there is no room for. A partition with waiting jobs is not read
+ * without room, though, as long as enough jobs are busy: then others would not start earlier by it. Parking is always right, only
+ * not cheap. A parked job comes back (job.look_at_keys()) when nothing of its key is here any more.
  *
  * A head may change without us: the job ended in another worker, or a broker or a person ended it. So a key whose waiting job is
- * behind the head is doubtful, and its head is asked for now and then. It cannot appear without us, because only the owner of a partition
- * takes its jobs out of the log.
+ * behind the head is doubtful, and so is one of which only a parked head is left: it is asked for now and then. A head cannot appear
+ * without us, because only the owner of a partition takes its jobs out of the log.
  *
  * Invariants: a job that is let go is BUSY until it is freed or let go early (keys_leave()); whoever frees a job leaves its key
  * (job_free()). A key with nothing to say is forgotten.
  *
- * Bounds: KEYS_WAITING jobs and bytes of all partitions together; KEYS_KNOWN heads when a partition is taken over, beyond which
+ * Bounds: KEYS_WAITING jobs and bytes, shared out evenly among the partitions, of which each has KEYS_WAITING_MIN; KEYS_KNOWN heads when a partition is taken over, beyond which
  * no key of it is known and each has to be asked for.
  *
  * Pure: no I/O, no clock.
@@ -35,6 +36,7 @@
 
 #define KEYS_WAITING 2000
 #define KEYS_WAITING_BYTES (8 << 20)
+#define KEYS_WAITING_MIN 64
 #define KEYS_KNOWN 65536
 
 #define KEYS_NO_HEAD INT64_MAX
@@ -42,9 +44,11 @@
 
 /* Of all partitions of a worker. */
 struct keys_room {
-    size_t n_waiting, waiting_bytes;
-    size_t n_doubtful; /* keys */
-    bool is_urgent;    /* one of them is not known at all, or somebody said that a head has changed */
+    size_t n_partitions;
+    size_t n_busy, n_enough; /* jobs; from n_enough on nothing starts earlier if more were */
+    size_t n_doubtful;       /* keys */
+    bool
+        is_urgent; /* one of them is not known or has to be woken, or somebody said that a head has changed */
 };
 
 struct keys;
@@ -66,14 +70,22 @@ struct job *keys_next(struct keys *k);
 void keys_leave(struct job *job);
 
 bool keys_has_room(const struct keys *k);
+/* Reading on is worth what it may cost. */
+bool keys_wants_more(const struct keys *k);
 /* A waiting job that leaves the log: the caller's, until it is recorded. */
 void keys_park(struct job *job);
 /* The first waiting job, as they were read, of an offset below; NULL: none. */
 struct job *keys_first_waiting(struct keys *k, int64_t below_offset);
 
-/* What PostgreSQL says: the place of the key's first hold and its job; or KEYS_NO_HEAD. A waiting job that has lost its place, because
- * somebody deferred it who does not order its type, gets it back. */
-void keys_set_head(struct keys *k, uint64_t hash, int64_t head, const struct uuid *id);
+/* The first hold of a key, as PostgreSQL says. */
+struct keys_head {
+    int64_t seq; /* its place; KEYS_NO_HEAD: there is none */
+    struct uuid id;
+    bool parked; /* it waits for nothing but its turn, in job.pending */
+};
+
+/* A waiting job that has lost its place, because somebody deferred it who does not order its type, gets it back. */
+void keys_set_head(struct keys *k, uint64_t hash, const struct keys_head *head);
 /* What PostgreSQL says of @job's key is not known: it has to be asked for. */
 void keys_doubt(struct job *job);
 /* There are heads that were not told: a key that is not known may have one. */

@@ -148,13 +148,14 @@ static int64_t place_of(const struct job *job)
 /* A careful partition reads on only when nothing is open, so nothing may wait in it. */
 static void line_up(struct reader *r, struct partition *p, struct job *job)
 {
+    bool may_wait = keys_has_room(p->keys) && !p->careful;
     job->key_seq = place_of(job);
     if (keys_enter(p->keys, job) < 0) {
         r->owner.fatal("out of memory", r->owner.userdata);
         return;
     }
     let_go(r, p);
-    if (job->key && job->turn == JOB_WAITING && (p->careful || !keys_has_room(p->keys)))
+    if (!may_wait && job->key && job->turn == JOB_WAITING)
         park(r, job);
 }
 
@@ -295,7 +296,7 @@ static bool may_take_up(struct reader *r, struct partition *p)
 static bool is_readable(struct reader *r, struct partition *p)
 {
     return p->state == PARTITION_OPEN && !p->closing && p->feed && p->n_dangerous < READER_DANGEROUS_JOBS &&
-           ready_lane_has_room(p->lane) && may_take_up(r, p);
+           ready_lane_has_room(p->lane) && keys_wants_more(p->keys) && may_take_up(r, p);
 }
 
 /* Its window is more than half full: what holds it up leaves the log. */

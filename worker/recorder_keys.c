@@ -15,16 +15,17 @@ void recorder_take_heads(struct recorder *r, const struct rows *heads)
     for (size_t i = 0; r->owned && i < rows_count(heads); i++) {
         const char *topic = rows_text(heads, i, HEAD_TOPIC);
         int32_t id = rows_int(heads, i, HEAD_PARTITION);
-        struct uuid job = { 0 };
+        struct keys_head head = { .seq = KEYS_NO_HEAD };
         if (!p || p->id != id || strcmp(p->topic, topic) != 0)
             p = partition_find(r->owned, topic, id);
         if (!p || !p->keys)
             continue;
-        bool none = rows_is_null(heads, i, HEAD_SEQ);
-        if (!none)
-            rows_uuid(heads, i, HEAD_ID, &job);
-        keys_set_head(p->keys, (uint64_t)rows_bigint(heads, i, HEAD_HASH),
-                      none ? KEYS_NO_HEAD : rows_bigint(heads, i, HEAD_SEQ), &job);
+        if (!rows_is_null(heads, i, HEAD_SEQ)) {
+            head.seq = rows_bigint(heads, i, HEAD_SEQ);
+            head.parked = rows_bool(heads, i, HEAD_PARKED);
+            rows_uuid(heads, i, HEAD_ID, &head.id);
+        }
+        keys_set_head(p->keys, (uint64_t)rows_bigint(heads, i, HEAD_HASH), &head);
     }
 }
 

@@ -23,11 +23,12 @@ BEGIN
     FROM (SELECT DISTINCT h.hash & 63 AS n FROM unnest(hashes) AS h (hash) ORDER BY n) AS numbers;
 END $$;
 
--- Whose turn is it? Returns for each key its first live hold (null: there is none), forgets the holds in front of it,
--- whose jobs have ended, and lets those jobs come back that wait for nothing but their turn: the first ones, as
--- long as none in front of them waits for its next try.
-CREATE FUNCTION job.look_at_keys(topics text[], partitions integer[], hashes bigint[])
-RETURNS TABLE (topic text, partition integer, key_hash bigint, seq bigint, id uuid)
+-- Whose turn is it? Returns for each key its first live hold (null: there is none) and whether that waits for nothing but its turn
+-- (`parked`), and forgets the holds in front of it, whose jobs have ended.
+--   wake  no job of these keys is in a worker in front of the parked ones: the first of them come back now, as long as none in front of
+--         them waits for its next try
+CREATE FUNCTION job.look_at_keys(topics text[], partitions integer[], hashes bigint[], wake boolean)
+RETURNS TABLE (topic text, partition integer, key_hash bigint, seq bigint, id uuid, parked boolean)
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
@@ -42,29 +43,31 @@ BEGIN
             SELECT h.id, h.seq FROM job.hold h
             WHERE h.topic = a.topic AND h.partition = a.partition AND h.key_hash = a.key_hash
               AND NOT EXISTS (SELECT FROM job.result r WHERE r.id = h.id)
-            ORDER BY h.seq LIMIT 32) h
+            ORDER BY h.seq LIMIT 64) h
+    ), waiting AS MATERIALIZED (
+        SELECT f.topic, f.partition, f.key_hash, f.id, f.seq,
+               coalesce(p.reason = 'throttled' AND p.run_at > clock_timestamp(), false) AS parked,
+               bool_or(p.reason <> 'throttled' AND p.run_at > clock_timestamp())
+                   OVER (PARTITION BY f.topic, f.partition, f.key_hash ORDER BY f.seq) AS behind_a_try
+        FROM first f LEFT JOIN job.pending p USING (id)
     ), heads AS MATERIALIZED (
-        SELECT DISTINCT ON (a.topic, a.partition, a.key_hash) a.topic, a.partition, a.key_hash, f.seq, f.id
-        FROM asked a LEFT JOIN first f USING (topic, partition, key_hash)
-        ORDER BY a.topic, a.partition, a.key_hash, f.seq
+        SELECT DISTINCT ON (a.topic, a.partition, a.key_hash)
+               a.topic, a.partition, a.key_hash, w.seq, w.id, w.parked AND NOT wake AS parked
+        FROM asked a LEFT JOIN waiting w USING (topic, partition, key_hash)
+        ORDER BY a.topic, a.partition, a.key_hash, w.seq
     ), gone AS (
         DELETE FROM job.hold h USING heads k
         WHERE h.topic = k.topic AND h.partition = k.partition AND h.key_hash = k.key_hash
           AND h.seq < coalesce(k.seq, 9223372036854775807)
           AND EXISTS (SELECT FROM job.result r WHERE r.id = h.id)
-    ), waiting AS (
-        SELECT f.id, p.reason = 'throttled' AND p.run_at > clock_timestamp() AS parked,
-               bool_or(p.reason <> 'throttled' AND p.run_at > clock_timestamp())
-                   OVER (PARTITION BY f.topic, f.partition, f.key_hash ORDER BY f.seq) AS behind_a_try
-        FROM first f LEFT JOIN job.pending p USING (id)
     ), woken AS (
         UPDATE job.pending p SET run_at = clock_timestamp()
         WHERE p.id IN (SELECT q.id FROM job.pending q
-                       WHERE q.id IN (SELECT w.id FROM waiting w WHERE w.parked AND w.behind_a_try IS NOT TRUE)
+                       WHERE wake AND q.id IN (SELECT w.id FROM waiting w WHERE w.parked AND w.behind_a_try IS NOT TRUE)
                        -- what the relay has in its hands is on its way
                        FOR UPDATE SKIP LOCKED)
     )
-    SELECT k.topic, k.partition, k.key_hash, k.seq, k.id FROM heads k ORDER BY k.topic, k.partition;
+    SELECT k.topic, k.partition, k.key_hash, k.seq, k.id, k.parked FROM heads k ORDER BY k.topic, k.partition;
 END $$;
 
 -- Part of a worker's batch, behind everything that it says of its jobs: which of the ordered ones hold their keys from now on. Returns
@@ -73,7 +76,7 @@ END $$;
 --   passes  it will be tried again, and may be passed until then
 CREATE FUNCTION job.settle_keys(holder text, ids uuid[], topics text[], partitions integer[], hashes bigint[], keys bytea[],
                                 seqs bigint[], holds boolean[], passes boolean[])
-RETURNS TABLE (topic text, partition integer, key_hash bigint, seq bigint, id uuid)
+RETURNS TABLE (topic text, partition integer, key_hash bigint, seq bigint, id uuid, parked boolean)
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
@@ -94,7 +97,7 @@ BEGIN
     FROM (SELECT DISTINCT u.topic, u.partition FROM unnest(topics, partitions) AS u (topic, partition)) AS t
     JOIN job.cursor c USING (topic, partition)
     WHERE c.owner <> holder;
-    RETURN QUERY SELECT * FROM job.look_at_keys(topics, partitions, hashes);
+    RETURN QUERY SELECT * FROM job.look_at_keys(topics, partitions, hashes, false);
 END $$;
 
 -- These jobs have ended elsewhere than in a worker: who waits behind them is next, and the owners of their partitions are told.
@@ -109,7 +112,7 @@ BEGIN
     IF topics IS NULL THEN
         RETURN;
     END IF;
-    PERFORM job.look_at_keys(topics, partitions, hashes);
+    PERFORM job.look_at_keys(topics, partitions, hashes, true);
     PERFORM pg_notify('job_key', t.topic || '/' || t.partition)
     FROM (SELECT DISTINCT u.topic, u.partition FROM unnest(topics, partitions) AS u (topic, partition)) AS t;
 END $$;

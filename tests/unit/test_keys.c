@@ -20,9 +20,9 @@ static void start(void)
 static void finish(void)
 {
     keys = keys_free(keys);
-    ck_assert_uint_eq(room.n_waiting, 0);
-    ck_assert_uint_eq(room.waiting_bytes, 0);
+    ck_assert_uint_eq(room.n_partitions, 0);
     ck_assert_uint_eq(room.n_doubtful, 0);
+    ck_assert_uint_eq(room.n_busy, 0);
 }
 
 static struct uuid id_of(uint64_t number)
@@ -69,8 +69,12 @@ static uint64_t hash(const char *key)
 
 static void set_head(const char *key, int64_t seq)
 {
-    struct uuid id = id_of((uint64_t)seq);
-    keys_set_head(keys, hash(key), seq, &id);
+    keys_set_head(keys, hash(key), &(struct keys_head){ .seq = seq, .id = id_of((uint64_t)seq) });
+}
+
+static void set_no_head(const char *key)
+{
+    keys_set_head(keys, hash(key), &(struct keys_head){ .seq = KEYS_NO_HEAD });
 }
 
 /* --- Turns --------------------------------------------------------------------------------------------------------------- */
@@ -136,7 +140,7 @@ START_TEST(job_behind_the_head_waits_until_that_is_gone)
     ck_assert_uint_eq(hashes[0], hash("k"));
     set_head("k", 7);
     ck_assert_ptr_null(keys_next(keys));
-    keys_set_head(keys, hash("k"), KEYS_NO_HEAD, NULL);
+    set_no_head("k");
     ck_assert_ptr_eq(keys_next(keys), job);
     ck_assert_uint_eq(room.n_doubtful, 0);
     discard(job), discard(other);
@@ -158,7 +162,7 @@ START_TEST(job_before_the_head_and_the_head_itself_may_go)
     set_head("k", 3); /* somebody took an earlier one out of the log after all */
     ck_assert(keys_is_passed_over(head));
     discard(head);
-    keys_set_head(keys, hash("k"), KEYS_NO_HEAD, NULL);
+    set_no_head("k");
     ck_assert_ptr_null(keys_next(keys));
     finish();
 }
@@ -180,7 +184,7 @@ START_TEST(head_that_has_lost_its_place_gets_it_back)
     ck_assert_int_eq(keys_enter(keys, lost), 0);
     ck_assert_ptr_eq(keys_next(keys), lost);
     ck_assert_int_eq(lost->key_seq, 5);
-    keys_set_head(keys, hash("k"), KEYS_NO_HEAD, NULL);
+    set_no_head("k");
     discard(lost);
     ck_assert_ptr_eq(keys_next(keys), later);
     discard(later);
@@ -198,7 +202,7 @@ START_TEST(lost_answer_is_asked_for_at_once)
     ck_assert_ptr_null(keys_next(keys));
     ck_assert(room.is_urgent);
     ck_assert_uint_eq(room.n_doubtful, 1);
-    keys_set_head(keys, hash("k"), KEYS_NO_HEAD, NULL);
+    set_no_head("k");
     ck_assert_ptr_eq(keys_next(keys), b);
     discard(b);
     finish();
@@ -212,7 +216,7 @@ START_TEST(key_that_may_have_an_untold_head_is_asked_for)
     struct job *job = enter("k", 1, 1);
     ck_assert_ptr_null(keys_next(keys));
     ck_assert(room.is_urgent);
-    keys_set_head(keys, hash("k"), KEYS_NO_HEAD, NULL);
+    set_no_head("k");
     ck_assert_ptr_eq(keys_next(keys), job);
     discard(job);
     finish();
@@ -258,7 +262,7 @@ START_TEST(parked_job_is_not_passed_before_it_is_recorded)
     ck_assert_ptr_null(keys_next(keys));
     struct job *back = enter("k", 4, 2);
     ck_assert_ptr_eq(keys_next(keys), back);
-    keys_set_head(keys, hash("k"), KEYS_NO_HEAD, NULL);
+    set_no_head("k");
     discard(back);
     ck_assert_ptr_eq(keys_next(keys), later);
     discard(later);
@@ -280,6 +284,51 @@ START_TEST(oldest_waiting_jobs_are_found_as_they_were_read)
     discard(b);
     ck_assert_ptr_eq(keys_first_waiting(keys, 100), c);
     discard(c);
+    finish();
+}
+END_TEST
+
+START_TEST(parked_head_is_asked_for_when_nothing_of_its_key_is_left)
+{
+    uint64_t hashes[2];
+    const struct keys_head parked = { .seq = 5, .id = id_of(5), .parked = true };
+    start();
+    struct job *job = enter("k", 1, 1);
+    ck_assert_ptr_eq(keys_next(keys), job);
+    keys_set_head(keys, hash("k"), &parked);
+    ck_assert_ptr_null(keys_next(keys));
+    ck_assert_uint_eq(room.n_doubtful, 0);
+    discard(job);
+    ck_assert_ptr_null(keys_next(keys));
+    ck_assert(room.is_urgent);
+    ck_assert_uint_eq(keys_list_doubtful(keys, hashes, 2), 1);
+    set_head("k", 5); /* on its way */
+    ck_assert_ptr_null(keys_next(keys));
+    ck_assert_uint_eq(room.n_doubtful, 0);
+    finish();
+}
+END_TEST
+
+START_TEST(full_room_stops_reading_only_while_enough_is_busy)
+{
+    struct job *jobs[KEYS_WAITING], *busy[2];
+    start();
+    room.n_enough = 2;
+    busy[0] = enter("a", 0, 0);
+    ck_assert_ptr_eq(keys_next(keys), busy[0]);
+    for (int i = 0; i < KEYS_WAITING; i++) {
+        ck_assert(keys_wants_more(keys));
+        jobs[i] = enter("a", i + 1, i + 1);
+    }
+    ck_assert(keys_wants_more(keys)); /* another one could start */
+    busy[1] = enter("b", 9999, 9999);
+    ck_assert_ptr_eq(keys_next(keys), busy[1]);
+    ck_assert(!keys_wants_more(keys));
+    discard(busy[1]);
+    ck_assert(keys_wants_more(keys));
+    for (int i = 0; i < KEYS_WAITING; i++)
+        discard(jobs[i]);
+    discard(busy[0]);
     finish();
 }
 END_TEST
@@ -372,7 +421,7 @@ static void model_tell(int key)
             return;
         }
     }
-    keys_set_head(keys, hash(name), KEYS_NO_HEAD, NULL);
+    set_no_head(name);
 }
 
 /* Its outcome is recorded: it is done, or it is tried again, or it was parked. */
@@ -437,5 +486,7 @@ SUITE_MAIN("keys", one_job_of_a_key_goes_at_a_time_in_order, other_keys_do_not_w
            job_before_the_head_and_the_head_itself_may_go, head_that_has_lost_its_place_gets_it_back,
            lost_answer_is_asked_for_at_once, key_that_may_have_an_untold_head_is_asked_for,
            doubtful_keys_are_listed_in_turns, parked_job_is_not_passed_before_it_is_recorded,
-           oldest_waiting_jobs_are_found_as_they_were_read, room_of_waiting_jobs_is_bounded,
-           busy_job_outlives_its_partitions_keys, every_key_keeps_its_order_whatever_happens)
+           parked_head_is_asked_for_when_nothing_of_its_key_is_left,
+           oldest_waiting_jobs_are_found_as_they_were_read, full_room_stops_reading_only_while_enough_is_busy,
+           room_of_waiting_jobs_is_bounded, busy_job_outlives_its_partitions_keys,
+           every_key_keeps_its_order_whatever_happens)
