@@ -193,6 +193,7 @@ void job_context_reset(struct job_context *ctx)
     ctx->has_result = false;
     ctx->error[0] = 0;
     ctx->retry_after_ms = -1;
+    ctx->reaped_kib = 0;
 }
 
 void job_context_done(struct job_context *ctx)

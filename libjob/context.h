@@ -32,6 +32,7 @@ struct job_context {
     bool has_result;
     char error[JOB_MAX_ERROR_SIZE]; /* "" when none */
     int64_t retry_after_ms;         /* -1: not set */
+    int64_t reaped_kib;             /* the largest process that the runner has waited for; 0: none */
 };
 
 /* Makes the answer empty again, keeping memory for the next job. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,9 +27,18 @@ static bool kill_all(void)
     return any;
 }
 
-void children_end(void)
+pid_t children_wait(pid_t pid, int *ret_status, int options, int64_t *reaped_kib)
+{
+    struct rusage usage;
+    pid_t ended = wait4(pid, ret_status, options, &usage);
+    if (ended > 0 && usage.ru_maxrss > *reaped_kib)
+        *reaped_kib = usage.ru_maxrss;
+    return ended;
+}
+
+void children_end(int64_t *reaped_kib)
 {
     while (kill_all())
-        while (waitpid(-1, NULL, 0) > 0) {
+        while (children_wait(-1, NULL, 0, reaped_kib) > 0) {
         }
 }

@@ -253,8 +253,8 @@ static void await_end(struct command *c)
         if (fds[1].revents)
             read_some(c, &c->errors);
     }
-    waitpid(c->pid, &c->status, 0);
-    children_end();
+    children_wait(c->pid, &c->status, 0, &c->ctx->reaped_kib);
+    children_end(&c->ctx->reaped_kib);
     read_rest(c, &c->output);
     read_rest(c, &c->errors);
 }
@@ -358,7 +358,7 @@ int command_run(struct job_context *ctx, char *const *argv)
     if (r == 0)
         await_end(&c);
     else
-        children_end();
+        children_end(&ctx->reaped_kib);
     restore_signals(&c, &term, &before);
     if (r < 0)
         return job_retry(ctx, "cannot run %s: %s", argv[0], strerror(-r));

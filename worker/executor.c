@@ -17,6 +17,7 @@
 #include "worker/children.h"
 #include "worker/frame.h"
 #include "worker/handler_set.h"
+#include "worker/usage.h"
 
 struct executor {
     int socket;
@@ -25,6 +26,7 @@ struct executor {
     struct buf input;
     size_t input_at;
     struct job_context ctx;
+    struct usage usage;
     int cancel_fd;
     uint32_t seen_cancelled; /* whose signal has been taken out of cancel_fd */
     int64_t oldest_unsent_us;
@@ -139,18 +141,6 @@ static void answer_job(struct executor *e, struct frame_answer *answer)
 
 /* --- Jobs -------------------------------------------------------------------------------------------------------------- */
 
-static int64_t cpu_us(void)
-{
-    return clock_read_us(CLOCK_PROCESS_CPUTIME_ID);
-}
-
-static int64_t peak_kib(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss;
-}
-
 /* A signal for an earlier job is not for this one. */
 static void clear_cancelled(struct executor *e)
 {
@@ -163,10 +153,10 @@ static void clear_cancelled(struct executor *e)
     (void)n; /* empty is fine */
 }
 
-static void end_children(void)
+static void end_children(struct executor *e)
 {
-    if (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD)
-        children_end();
+    if (waitid(P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD)
+        children_end(&e->ctx.reaped_kib);
 }
 
 /* The worker looks a second after each nudge, so what comes within it needs none. */
@@ -190,7 +180,8 @@ static void run_job(struct executor *e, const struct frame_job *job)
         return;
     answer.started_us = clock_mono_us();
     atomic_store(&e->board->started_us, answer.started_us);
-    int64_t cpu_before_us = cpu_us();
+    int64_t begun_us = usage_begin(&e->usage);
+    atomic_store(&e->board->begun_us, begun_us);
     job_context_reset(&e->ctx);
     clear_cancelled(e);
     if (frame_get_job(job, &e->ctx, fence) < 0)
@@ -199,10 +190,9 @@ static void run_job(struct executor *e, const struct frame_job *job)
     e->ctx.deadline_us = job->timeout_us ? answer.started_us + job->timeout_us : 0;
     answer.verdict = handler_set_run(e->handlers, &e->ctx);
     fflush(stdout);
-    end_children();
+    end_children(e);
     answer.finished_us = clock_mono_us();
-    answer.cpu_us = cpu_us() - cpu_before_us;
-    answer.peak_kib = peak_kib();
+    usage_end(&e->usage, begun_us, e->ctx.reaped_kib, &answer.used);
     answer_job(e, &answer);
     if (answer.finished_us - e->oldest_unsent_us > EXECUTOR_HOLD_US)
         send_unsent(e);
@@ -280,6 +270,7 @@ _Noreturn void executor_main(int socket, int board, int cancel)
     say_hello(&e, r ? (err.text[0] ? err.text : "out of memory") : "");
     if (r)
         end();
+    usage_init(&e.usage);
     for (;;) {
         const struct frame *frame = next_frame(&e);
         if (frame->kind != FRAME_JOB || frame->size < sizeof(struct frame_job))

@@ -25,6 +25,7 @@
 #include "base/uuid.h"
 #include "libjob/config.h"
 #include "libjob/context.h"
+#include "worker/usage.h"
 
 #define FRAME_MAX_SIZE (4u << 20)
 
@@ -72,8 +73,7 @@ struct frame_answer {
     int32_t verdict;
     int64_t started_us, finished_us; /* monotonic */
     int64_t retry_after_ms;          /* -1: not set */
-    int64_t cpu_us;
-    int64_t peak_kib;
+    struct usage_of_job used;
     uint32_t has_result;
     uint32_t result_size;
     uint32_t error_size;
@@ -96,6 +96,7 @@ struct frame_board {
     _Atomic uint64_t state;     /* started << 32 | taken_back */
     _Atomic uint32_t answered;  /* the job whose answer was put last; started > answered: one is running */
     _Atomic int64_t started_us; /* monotonic: when the last job was started */
+    _Atomic int64_t begun_us;   /* CPU up to then, see usage_begin() */
     _Atomic uint32_t cancelled;
     struct frame_progress progress;
     _Atomic uint32_t unsent_size;

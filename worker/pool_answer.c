@@ -50,8 +50,8 @@ static void fill_from_answer(struct job *job, const struct frame_answer *answer,
     job->outcome = outcome_of(answer->verdict);
     job->started_us = answer->started_us;
     job->finished_us = answer->finished_us;
-    job->cpu_us = answer->cpu_us;
-    job->peak_kib = answer->peak_kib;
+    job->cpu_us = answer->used.cpu_us;
+    job->peak_kib = answer->used.peak_kib;
     job->retry_after_ms = answer->retry_after_ms;
     if (result.data) {
         job->result = copy_of(result);
@@ -62,12 +62,12 @@ static void fill_from_answer(struct job *job, const struct frame_answer *answer,
 }
 
 /* One that has done its share, or has grown too large, runs what it holds and is replaced. */
-static void note_wear(struct executor *e, int64_t peak_kib)
+static void note_wear(struct executor *e, int64_t executor_kib)
 {
     const struct config_worker *config = &e->pool->config->worker;
     e->n_done++;
     e->worn |= (config->recycle_jobs && e->n_done >= config->recycle_jobs) ||
-               (config->recycle_memory_bytes && peak_kib > config->recycle_memory_bytes / 1024);
+               (config->recycle_memory_bytes && executor_kib > config->recycle_memory_bytes / 1024);
 }
 
 /* Answers come in the order of the jobs; one that is known already (page and socket both had it) finds none.
@@ -85,7 +85,7 @@ static bool take_answer(struct executor *e, const struct frame_answer *answer)
     if (stop_is_for(e, job))
         stop_settle(e, job);
     job_type_learn(job->type, answer->finished_us - answer->started_us);
-    note_wear(e, answer->peak_kib);
+    note_wear(e, answer->used.executor_kib);
     output_end_job(e, job, false);
     executor_take_job(e, job);
     e->pool->owner.finished(job, e->pool->owner.userdata);
@@ -226,6 +226,7 @@ static void blame(struct executor *e, struct job *job, const struct zygote_exit 
 {
     job->started_us = atomic_load(&e->board->started_us);
     job->finished_us = clock_mono_us();
+    job->cpu_us = exit->cpu_us - atomic_load(&e->board->begun_us);
     job->peak_kib = exit->peak_kib;
     job->outcome = OUTCOME_CRASHED;
     if (stop_is_for(e, job))

@@ -243,7 +243,7 @@ static void reap(int worker)
 
 static _Noreturn void end_with_children(void)
 {
-    children_end();
+    children_end(&(int64_t){ 0 });
     _exit(0);
 }
 

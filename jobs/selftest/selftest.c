@@ -25,6 +25,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,12 +100,17 @@ static int do_sleep(struct job_context *ctx, const json_t *args)
     return JOB_DONE;
 }
 
-static int do_burn(struct job_context *ctx, const json_t *args)
+static void burn(int64_t ms)
 {
-    int64_t end_us = read_clock_us(CLOCK_THREAD_CPUTIME_ID) + get_number(args, "ms", 0, MAX_MS) * 1000;
-    (void)ctx;
+    int64_t end_us = read_clock_us(CLOCK_THREAD_CPUTIME_ID) + ms * 1000;
     while (read_clock_us(CLOCK_THREAD_CPUTIME_ID) < end_us)
         ;
+}
+
+static int do_burn(struct job_context *ctx, const json_t *args)
+{
+    (void)ctx;
+    burn(get_number(args, "ms", 0, MAX_MS));
     return JOB_DONE;
 }
 
@@ -176,16 +183,17 @@ static int do_snooze(struct job_context *ctx, const json_t *args)
     return JOB_SNOOZE;
 }
 
-/* Touches the memory, so that it is really there. */
+/* Touches the memory, so that it is really there, and gives it back to the kernel. */
 static int do_alloc(struct job_context *ctx, const json_t *args)
 {
     int64_t mib = get_number(args, "mib", 1, 1 << 20);
-    char *memory = malloc((size_t)mib << 20);
-    if (!memory)
+    size_t size = (size_t)mib << 20;
+    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
         return job_retry(ctx, "no memory for %" PRId64 " MiB", mib);
-    for (int64_t i = 0; i < mib << 20; i += 4096)
+    for (size_t i = 0; i < size; i += 4096)
         memory[i] = 1;
-    free(memory);
+    munmap(memory, size);
     return JOB_DONE;
 }
 
@@ -206,10 +214,13 @@ static int do_spew(struct job_context *ctx, const json_t *args)
     return get_flag(args, "fail") ? JOB_FAIL : JOB_DONE;
 }
 
-/* Leaves children behind that sleep for an hour; with "daemon" each in a session of its own, orphaned. */
+/*
+ * Leaves children behind that sleep for an hour; with "daemon" each in a session of its own, orphaned. With "burn" they use so
+ * much CPU each, in ms, and are waited for instead.
+ */
 static int do_fork(struct job_context *ctx, const json_t *args)
 {
-    int64_t count = get_number(args, "count", 1, 10000);
+    int64_t count = get_number(args, "count", 1, 10000), burn_ms = get_number(args, "burn", -1, MAX_MS);
     bool daemonize = get_flag(args, "daemon");
     for (int64_t i = 0; i < count; i++) {
         pid_t pid = fork();
@@ -218,10 +229,15 @@ static int do_fork(struct job_context *ctx, const json_t *args)
         if (pid == 0) {
             if (daemonize && (setsid() < 0 || fork() != 0))
                 _exit(0);
-            poll(NULL, 0, 3600 * 1000);
+            if (burn_ms >= 0)
+                burn(burn_ms);
+            else
+                poll(NULL, 0, 3600 * 1000);
             _exit(0);
         }
     }
+    while (burn_ms >= 0 && wait(NULL) > 0)
+        ;
     return JOB_DONE;
 }
 

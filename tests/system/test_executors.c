@@ -236,6 +236,80 @@ START_TEST(executors_are_confined)
 }
 END_TEST
 
+/* --- What they use ------------------------------------------------------------------------------------------------------------- */
+
+/* One after the other in the same executor: the first number of the row is of the first job, the second of one that does nothing. */
+static void run_two(struct site *site, const char *type, const char *payload, const char *idle_type)
+{
+    trace_enqueue(site, type, 1, payload);
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.result WHERE state = 'succeeded'");
+    trace_enqueue(site, idle_type, 1, "{}");
+    site_await(site, 20, "SELECT count(*) = 2 FROM job.result WHERE state = 'succeeded'");
+}
+
+#define ONE "queues = ( { name = \"selftest\"; } ); executors_max = 1;"
+
+START_TEST(memory_of_a_job_is_its_own_and_not_its_predecessors)
+{
+    struct site *site = start(ONE, HANDLERS(""));
+    site_start_worker(site);
+    run_two(site, "selftest.alloc", "{\"mib\": 300}", "selftest.echo");
+    ck_assert_int_ge(site_ask(site, "SELECT peak_kib FROM job.result WHERE type = 'selftest.alloc'"),
+                     300 * 1024);
+    ck_assert_int_lt(site_ask(site, "SELECT peak_kib FROM job.result WHERE type = 'selftest.echo'"),
+                     200 * 1024);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(children_count_for_the_job_that_had_them)
+{
+    struct site *site = start(ONE, HANDLERS(""));
+    site_start_worker(site);
+    run_two(site, "selftest.fork", "{\"count\": 2, \"burn\": 150, \"daemon\": true}", "selftest.echo");
+    int64_t ms = site_ask(site, "SELECT cpu_ms FROM job.result WHERE type = 'selftest.fork'");
+    ck_assert_int_ge(ms, 300);
+    ck_assert_int_lt(ms, 600);
+    ck_assert_int_lt(site_ask(site, "SELECT cpu_ms FROM job.result WHERE type = 'selftest.echo'"), 100);
+    site_free(site);
+}
+END_TEST
+
+/* The kernel ends the loop after one second of CPU. tail(1) keeps in memory what it is to print. */
+START_TEST(command_counts_for_its_job)
+{
+    struct site *site = start(
+        ONE, "{ type = \"greedy\"; kind = \"command\"; queue = \"selftest\"; argv = ( \"/bin/sh\", \"-c\", "
+             "\"head -c 300000000 /dev/zero | tail -c 300000000 | wc -c; (ulimit -t 1; while :; do :; done); "
+             "exit 0\" ); }, { type = \"modest\"; kind = \"command\"; queue = \"selftest\"; "
+             "argv = ( \"/bin/true\" ); }");
+    site_start_worker(site);
+    run_two(site, "greedy", "{}", "modest");
+    int64_t ms = site_ask(site, "SELECT cpu_ms FROM job.result WHERE type = 'greedy'");
+    ck_assert_int_ge(ms, 1000);
+    ck_assert_int_lt(ms, 3000);
+    ck_assert_int_ge(site_ask(site, "SELECT peak_kib FROM job.result WHERE type = 'greedy'"), 290000);
+    ck_assert(
+        site_ask(site, "SELECT cpu_ms < 100 AND peak_kib < 200000 FROM job.result WHERE type = 'modest'"));
+    site_free(site);
+}
+END_TEST
+
+/* The CPU of an executor that has died is that of its job, less what it had used before. */
+START_TEST(job_that_is_killed_has_used_what_it_used)
+{
+    struct site *site =
+        start(ONE " kill_grace = \"200ms\";", HANDLERS("timeout = \"600ms\"; max_attempts = 1;"));
+    site_start_worker(site);
+    trace_enqueue(site, "selftest.burn", 1, "{\"ms\": 300}");
+    site_await(site, 20, "SELECT cpu_ms BETWEEN 300 AND 400 FROM job.result");
+    trace_enqueue(site, "selftest.burn", 1, "{\"ms\": 60000, \"stubborn\": true}");
+    site_await(site, 20, "SELECT outcome = 'timeout' FROM job.attempt");
+    ck_assert(site_ask(site, "SELECT cpu_ms BETWEEN 100 AND 900 AND peak_kib > 1000 FROM job.attempt"));
+    site_free(site);
+}
+END_TEST
+
 /* --- What they write ----------------------------------------------------------------------------------------------------------- */
 
 #ifdef __SANITIZE_ADDRESS__ /* keeps what was freed */
@@ -352,6 +426,8 @@ SUITE_MAIN("executors", each_job_logs_under_its_own_name, job_that_runs_for_its_
            job_that_kills_its_worker_is_dead_after_its_budget_and_others_run,
            executors_grow_under_load_and_shrink_when_idle, worn_executors_are_replaced_and_repeat_nothing,
            children_of_a_job_end_with_it_wherever_they_went, executors_are_confined,
+           memory_of_a_job_is_its_own_and_not_its_predecessors, children_count_for_the_job_that_had_them,
+           command_counts_for_its_job, job_that_is_killed_has_used_what_it_used,
            flood_of_output_is_cut_and_costs_the_worker_no_memory,
            last_lines_of_a_job_that_dies_are_in_its_error,
            last_lines_of_a_job_that_fails_without_a_word_are_its_error,
