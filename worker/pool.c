@@ -194,7 +194,7 @@ static void on_exit_of(struct pool *p, const struct zygote_exit *exit)
 {
     struct executor *e = find_pid(p, exit->pid);
     if (!e)
-        return; /* a grandchild that the zygote inherited */
+        return;
     bool never_ready = e->state == EXECUTOR_STARTING;
     answer_on_exit(e, exit);
     forget(e);

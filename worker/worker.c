@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "libjob/program.h"
 #include "store/db.h"
 #include "worker/cancels.h"
+#include "worker/children.h"
 #include "worker/handover.h"
 #include "worker/intake.h"
 #include "worker/keys.h"
@@ -614,6 +616,7 @@ static void take_down(struct worker *w)
     cancels_done(&w->cancels);
     handover_free(w->handover);
     pool_free(w->pool);
+    children_end(&(int64_t){ 0 }); /* the zygote, and what it may not have got to */
     recorder_free(w->recorder);
     ready_free(w->ready);
     if (intake_close(w->intake, CLOSE_TIMEOUT_US) != 0) {
@@ -628,6 +631,8 @@ static void take_down(struct worker *w)
 int worker_run(const struct job_config *config, int zygote)
 {
     struct worker w = { .config = config, .status = PROGRAM_FAILED };
+    /* Should the zygote die, all that were below it are ours, and end with us. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     /* librdkafka's threads pass memory to this one: arenas of their own only fragment it. */
     mallopt(M_ARENA_MAX, 2);
     int r = sd_event_new(&w.event);

@@ -13,10 +13,9 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
+#include "worker/brood.h"
 #include "worker/children.h"
 #include "worker/executor.h"
 
@@ -164,9 +163,9 @@ static void report(int worker, const struct zygote_event *event)
     (void)n; /* a worker that is gone is noticed by reading */
 }
 
-static void spawn(int worker, uint32_t tag, const int fds[ZYGOTE_N_FDS])
+static void spawn(int worker, struct brood *brood, uint32_t tag, const int fds[ZYGOTE_N_FDS])
 {
-    pid_t zygote = getpid(), pid = fork();
+    pid_t zygote = getpid(), pid = brood_reserve(brood) < 0 ? -1 : fork();
     if (pid == 0)
         become_executor(fds, zygote);
     if (pid < 0) {
@@ -174,6 +173,7 @@ static void spawn(int worker, uint32_t tag, const int fds[ZYGOTE_N_FDS])
         return;
     }
     setpgid(pid, pid);
+    brood_add(brood, pid);
     report(worker, &(struct zygote_event){ .kind = ZYGOTE_SPAWNED, .tag = tag, .exit.pid = pid });
 }
 
@@ -194,7 +194,7 @@ static void close_fds(const int fds[ZYGOTE_N_FDS])
 }
 
 /* Return: false when the worker is gone. */
-static bool serve_request(int worker)
+static bool serve_request(int worker, struct brood *brood)
 {
     struct request request;
     union {
@@ -213,32 +213,18 @@ static bool serve_request(int worker)
     int fds[ZYGOTE_N_FDS];
     take_fds(&message, fds);
     if (request.kind == REQUEST_SPAWN)
-        spawn(worker, request.tag, fds);
-    else if (request.pid > 1)
-        kill(-request.pid, request.signal);
+        spawn(worker, brood, request.tag, fds);
+    else
+        brood_signal(brood, request.pid, request.signal);
     close_fds(fds);
     return true;
 }
 
-static int64_t timeval_us(struct timeval tv)
+static void reap(int worker, struct brood *brood)
 {
-    return (int64_t)tv.tv_sec * USEC_PER_SEC + tv.tv_usec;
-}
-
-/* Waits for every child that has ended; what an executor left in its group goes with it. */
-static void reap(int worker)
-{
-    struct rusage usage;
-    int status;
-    pid_t pid;
-    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
-        kill(-pid, SIGKILL);
-        report(worker, &(struct zygote_event){
-                           .kind = ZYGOTE_EXITED,
-                           .exit = { pid, status, timeval_us(usage.ru_utime) + timeval_us(usage.ru_stime),
-                                     usage.ru_maxrss },
-                       });
-    }
+    struct zygote_event event = { .kind = ZYGOTE_EXITED };
+    while (brood_next_end(brood, &event.exit))
+        report(worker, &event);
 }
 
 static _Noreturn void end_with_children(void)
@@ -258,14 +244,15 @@ static _Noreturn void zygote_main(int worker)
     for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
         sigaction(ignored[i], &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
     int children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    struct brood brood = { 0 };
     struct pollfd fds[] = { { .fd = worker, .events = POLLIN }, { .fd = children, .events = POLLIN } };
     for (;;) {
         struct signalfd_siginfo info;
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             break;
         if (fds[1].revents && read(children, &info, sizeof(info)) > 0)
-            reap(worker);
-        if (fds[0].revents && !serve_request(worker))
+            reap(worker, &brood);
+        if (fds[0].revents && !serve_request(worker, &brood))
             break;
     }
     end_with_children();

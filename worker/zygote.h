@@ -6,8 +6,8 @@
  * when asked, kills one when asked, and says how each ended. It is the subreaper of everything that handlers leave behind.
  *
  * When the worker dies, however it dies, its socket closes: the zygote then kills every executor's process group and every
- * remaining child, waits for them, and ends. When the zygote dies, its executors die with it (PR_SET_PDEATHSIG), and the worker
- * cannot go on.
+ * remaining child, waits for them, and ends. When the zygote dies, its executors die with it (PR_SET_PDEATHSIG); the worker is
+ * the subreaper of the rest, kills it and ends.
  */
 #pragma once
 

@@ -21,6 +21,7 @@
 #include <job_handler.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,8 +216,8 @@ static int do_spew(struct job_context *ctx, const json_t *args)
 }
 
 /*
- * Leaves children behind that sleep for an hour; with "daemon" each in a session of its own, orphaned. With "burn" they use so
- * much CPU each, in ms, and are waited for instead.
+ * Leaves children behind that sleep for an hour, after it has slept for "ms" beside them; with "daemon" each in a session of its
+ * own, orphaned. With "burn" they use so much CPU each, in ms, and are waited for instead.
  */
 static int do_fork(struct job_context *ctx, const json_t *args)
 {
@@ -238,7 +239,41 @@ static int do_fork(struct job_context *ctx, const json_t *args)
     }
     while (burn_ms >= 0 && wait(NULL) > 0)
         ;
-    return JOB_DONE;
+    return do_sleep(ctx, args);
+}
+
+/* Each process is good for so many before the bomb is spent: nothing else may bound it. */
+#define BOMB_BIRTHS 8
+#define BOMB_LIFE_MS 30000 /* should nobody end it */
+
+/* Multiplies to @processes; then each goes on dying and being born again, so that there is never rest, while births are left. */
+static _Noreturn void explode(_Atomic int64_t *births, int64_t processes, bool daemonize)
+{
+    int64_t left;
+    while ((left = atomic_fetch_sub(births, 1)) > 0) {
+        if (daemonize)
+            setsid();
+        bool grows = left > (BOMB_BIRTHS - 1) * processes;
+        if (fork() > 0 && !grows)
+            _exit(0);
+    }
+    poll(NULL, 0, BOMB_LIFE_MS);
+    _exit(0);
+}
+
+/* A fork bomb of so many "processes"; with "daemon" each has a session of its own. The job sleeps for "ms" beside it. */
+static int do_bomb(struct job_context *ctx, const json_t *args)
+{
+    int64_t processes = get_number(args, "processes", 1, 100000);
+    _Atomic int64_t *births =
+        mmap(NULL, sizeof(*births), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (births == MAP_FAILED)
+        return job_retry(ctx, "no memory");
+    *births = BOMB_BIRTHS * processes;
+    if (fork() == 0)
+        explode(births, processes, get_flag(args, "daemon"));
+    munmap((void *)births, sizeof(*births));
+    return do_sleep(ctx, args);
 }
 
 static int do_fence(struct job_context *ctx, const json_t *args)
@@ -278,7 +313,7 @@ static const struct kind {
     { "selftest.crash", do_crash },     { "selftest.snooze", do_snooze },
     { "selftest.result", do_result },   { "selftest.fence", do_fence, true },
     { "selftest.alloc", do_alloc },     { "selftest.spew", do_spew },
-    { "selftest.fork", do_fork },
+    { "selftest.fork", do_fork },       { "selftest.bomb", do_bomb },
 };
 
 /* --- One job ------------------------------------------------------------------------------------------- */
@@ -356,7 +391,7 @@ static const struct job_handler handlers[] = {
     { .type = "selftest.crash", .run = selftest_run },  { .type = "selftest.snooze", .run = selftest_run },
     { .type = "selftest.result", .run = selftest_run }, { .type = "selftest.fence", .run = selftest_run },
     { .type = "selftest.alloc", .run = selftest_run },  { .type = "selftest.spew", .run = selftest_run },
-    { .type = "selftest.fork", .run = selftest_run },
+    { .type = "selftest.fork", .run = selftest_run },   { .type = "selftest.bomb", .run = selftest_run },
 };
 
 const struct job_module job_module = JOB_MODULE(handlers);

@@ -195,6 +195,43 @@ START_TEST(worn_executors_are_replaced_and_repeat_nothing)
 }
 END_TEST
 
+/* --- What they leave behind ---------------------------------------------------------------------------------------------------- */
+
+#define PROCESSES_MAX 20000
+
+static size_t add_children(pid_t pid, pid_t *pids, size_t n)
+{
+    char path[64];
+    int child;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+    FILE *list = fopen(path, "re");
+    while (list && n < PROCESSES_MAX && fscanf(list, "%d", &child) == 1)
+        pids[n++] = child;
+    if (list)
+        fclose(list);
+    return n;
+}
+
+/* Every process below @pid, as its main thread's children; zombies, too. Return: how many. */
+static size_t find_descendants(pid_t pid, pid_t pids[PROCESSES_MAX])
+{
+    size_t n = add_children(pid, pids, 0);
+    for (size_t i = 0; i < n; i++)
+        n = add_children(pids[i], pids, n);
+    return n;
+}
+
+/* The worker has its zygote and at most @n_executors below it, and nothing else. */
+static void await_only_executors(struct site *site, struct site_daemon *worker, size_t n_executors)
+{
+    static pid_t pids[PROCESSES_MAX];
+    size_t n;
+    for (int tries = 0; (n = find_descendants(site_pid(worker), pids)) > n_executors + 1; tries++) {
+        ck_assert_msg(tries < 250, "there are %zu processes", n);
+        site_ask(site, "SELECT pg_sleep(0.02) IS NULL");
+    }
+}
+
 START_TEST(children_of_a_job_end_with_it_wherever_they_went)
 {
     struct site *site = start(WORKER, HANDLERS(""));
@@ -212,6 +249,107 @@ START_TEST(children_of_a_job_end_with_it_wherever_they_went)
     ck_assert_int_le(count_executors(worker), 2);
     site_stop(worker);
     site_free(site);
+}
+END_TEST
+
+#define PEERS "queues = ( { name = \"selftest\"; } ); executors_min = 1; executors_max = 1;"
+#define N_DAEMONS 20
+
+/*
+ * A job that has daemons beside it. Return: all that is below its worker: the zygote first, the executor, the daemons and their dead
+ * parents.
+ */
+static size_t start_with_daemons(struct site *site, struct site_daemon *worker, pid_t pids[PROCESSES_MAX])
+{
+    size_t n;
+    trace_enqueue(site, "selftest.fork", 1,
+                  "{\"count\": 20, \"daemon\": true, \"ms\": 60000, \"trace\": \"%s\"}");
+    trace_await_starts(1);
+    for (int tries = 0; (n = find_descendants(site_pid(worker), pids)) != 2 * N_DAEMONS + 2; tries++) {
+        ck_assert_msg(tries < 250, "there are %zu processes", n);
+        site_ask(site, "SELECT pg_sleep(0.02) IS NULL");
+    }
+    return n;
+}
+
+static void await_gone(struct site *site, const pid_t *pids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (int tries = 0; kill(pids[i], 0) == 0; tries++) {
+            ck_assert_msg(tries < 250, "process %d is there", pids[i]);
+            site_ask(site, "SELECT pg_sleep(0.02) IS NULL");
+        }
+}
+
+START_TEST(zygote_that_is_killed_takes_everything_with_it_and_the_job_runs_elsewhere)
+{
+    static pid_t pids[PROCESSES_MAX];
+    struct site *site = start(PEERS, HANDLERS(""));
+    struct site_daemon *worker = site_start_worker(site);
+    size_t n = start_with_daemons(site, worker, pids);
+    ck_assert_int_eq(kill(pids[0], SIGKILL), 0);
+    ck_assert_int_eq(site_await_exit(worker, 10), 1);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(kill(pids[i], 0) < 0, "process %d of %zu is there", pids[i], n);
+    site_start_worker(site);
+    trace_await_starts(2);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(worker_that_is_killed_leaves_no_process_behind)
+{
+    static pid_t pids[PROCESSES_MAX];
+    struct site *site = start(PEERS, HANDLERS(""));
+    struct site_daemon *worker = site_start_worker(site);
+    size_t n = start_with_daemons(site, worker, pids);
+    site_destroy(worker);
+    await_gone(site, pids, n);
+    site_start_worker(site);
+    trace_await_starts(2);
+    site_free(site);
+}
+END_TEST
+
+/* 200 processes that die and are born again all the time, all in the executor's group or each in a session of its own. */
+static void run_bomb(const char *more)
+{
+    char payload[160];
+    struct site *site = start(WORKER, HANDLERS("timeout = \"700ms\"; max_attempts = 1;"));
+    struct site_daemon *worker = site_start_worker(site);
+    snprintf(payload, sizeof(payload), "{\"processes\": 200, %s, \"trace\": \"%%s\"}", more);
+    trace_enqueue(site, "selftest.bomb", 1, payload);
+    trace_await_starts(1);
+    trace_enqueue(site, "selftest.echo", 50, "{}");
+    site_await(site, 20, "SELECT count(*) = 50 FROM job.result WHERE type = 'selftest.echo'");
+    site_await(site, 20, "SELECT count(*) = 51 FROM job.result");
+    await_only_executors(site, worker, 2);
+    ck_assert(site_ask(site, "SELECT bool_and(finished_at - started_at < interval '2300 milliseconds') FROM "
+                             "(TABLE job.result) r"));
+    site_free(site);
+}
+
+START_TEST(fork_bomb_ends_when_its_job_returns)
+{
+    run_bomb("\"ms\": 200");
+}
+END_TEST
+
+START_TEST(fork_bomb_of_daemons_ends_when_its_job_returns)
+{
+    run_bomb("\"ms\": 200, \"daemon\": true");
+}
+END_TEST
+
+START_TEST(fork_bomb_ends_when_its_job_is_killed)
+{
+    run_bomb("\"ms\": 60000, \"stubborn\": true");
+}
+END_TEST
+
+START_TEST(fork_bomb_of_daemons_ends_when_its_job_is_killed)
+{
+    run_bomb("\"ms\": 60000, \"stubborn\": true, \"daemon\": true");
 }
 END_TEST
 
@@ -425,7 +563,11 @@ SUITE_MAIN("executors", each_job_logs_under_its_own_name, job_that_runs_for_its_
            crash_loop_of_one_job_costs_no_other,
            job_that_kills_its_worker_is_dead_after_its_budget_and_others_run,
            executors_grow_under_load_and_shrink_when_idle, worn_executors_are_replaced_and_repeat_nothing,
-           children_of_a_job_end_with_it_wherever_they_went, executors_are_confined,
+           children_of_a_job_end_with_it_wherever_they_went,
+           zygote_that_is_killed_takes_everything_with_it_and_the_job_runs_elsewhere,
+           worker_that_is_killed_leaves_no_process_behind, fork_bomb_ends_when_its_job_returns,
+           fork_bomb_of_daemons_ends_when_its_job_returns, fork_bomb_ends_when_its_job_is_killed,
+           fork_bomb_of_daemons_ends_when_its_job_is_killed, executors_are_confined,
            memory_of_a_job_is_its_own_and_not_its_predecessors, children_count_for_the_job_that_had_them,
            command_counts_for_its_job, job_that_is_killed_has_used_what_it_used,
            flood_of_output_is_cut_and_costs_the_worker_no_memory,
