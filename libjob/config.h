@@ -83,7 +83,7 @@ struct config_database {
 /* Of each executor; 0: as the worker has it. */
 struct config_limits {
     int64_t memory_bytes, file_bytes;
-    int processes, files;
+    int processes, files, cpu_weight;
 };
 
 struct config_worker {

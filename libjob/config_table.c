@@ -146,13 +146,26 @@ static const struct option_row limit_rows[] = {
       AT(config_limits, memory_bytes),
       .max = INT64_C(1) << 50,
       .preset_help = "no limit",
-      .help = "Data of one executor (RLIMIT_DATA); more makes its allocations fail" },
+      .help =
+          "Memory of one executor with all that it starts, where a control group is delegated to the worker "
+          "(memory.max): what uses more is killed. Elsewhere data of each process (RLIMIT_DATA): more makes its "
+          "allocations fail" },
     { .key = "processes",
       .type = OPTION_INT,
       AT(config_limits, processes),
       .max = 1000000,
       .preset_help = "as the worker",
-      .help = "Processes of the worker's user, all together (RLIMIT_NPROC); not for root" },
+      .help =
+          "Processes of one executor with all that it starts, where a control group is delegated (pids.max). Elsewhere "
+          "those of the worker's user, all together (RLIMIT_NPROC); not for root" },
+    { .key = "cpu_weight",
+      .type = OPTION_INT,
+      AT(config_limits, cpu_weight),
+      .max = 10000,
+      .preset_help = "`100`",
+      .help =
+          "Share of the CPU that one executor gets beside others and the worker, which has 100, where a control group "
+          "is delegated (cpu.weight)" },
     { .key = "files",
       .type = OPTION_INT,
       AT(config_limits, files),

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "worker/children.h"
+#include "worker/group.h"
 
 #define REAPED_MAX 256
 
@@ -17,7 +19,7 @@ int brood_reserve(struct brood *b)
     if (b->n < b->room)
         return 0;
     size_t room = b->room ? 2 * b->room : 16;
-    pid_t *grown = reallocarray(b->executors, room, sizeof(*grown));
+    struct brood_executor *grown = reallocarray(b->executors, room, sizeof(*grown));
     if (!grown)
         return -ENOMEM;
     b->executors = grown;
@@ -25,23 +27,34 @@ int brood_reserve(struct brood *b)
     return 0;
 }
 
-void brood_add(struct brood *b, pid_t executor)
+void brood_add(struct brood *b, pid_t executor, int group)
 {
-    b->executors[b->n++] = executor;
+    b->executors[b->n++] =
+        (struct brood_executor){ .pid = executor, .group = group, .oom_kills = group_oom_kills(group) };
 }
 
-static pid_t *find(const struct brood *b, pid_t pid)
+static struct brood_executor *find(const struct brood *b, pid_t pid)
 {
     for (size_t i = 0; i < b->n; i++)
-        if (b->executors[i] == pid)
+        if (b->executors[i].pid == pid)
             return &b->executors[i];
     return NULL;
 }
 
 void brood_signal(const struct brood *b, pid_t executor, int signal)
 {
-    if (find(b, executor))
-        kill(-executor, signal);
+    const struct brood_executor *e = find(b, executor);
+    if (!e)
+        return;
+    kill(-executor, signal);
+    if (signal == SIGKILL)
+        group_kill(e->group);
+}
+
+void brood_kill_groups(const struct brood *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        group_kill(b->executors[i].group);
 }
 
 static bool is_executor(pid_t pid, const void *brood)
@@ -65,6 +78,16 @@ static void reap(pid_t pid, struct zygote_exit *ret)
                                  .status = status,
                                  .cpu_us = timeval_us(usage.ru_utime) + timeval_us(usage.ru_stime),
                                  .peak_kib = usage.ru_maxrss };
+}
+
+static void leave_group(const struct brood_executor *e, struct zygote_exit *ret)
+{
+    int64_t oom_kills = group_oom_kills(e->group);
+    group_kill(e->group);
+    ret->tells_oom = oom_kills >= 0;
+    ret->oom = oom_kills > e->oom_kills;
+    if (e->group >= 0)
+        close(e->group);
 }
 
 /* Return: false when none has ended. */
@@ -91,8 +114,9 @@ static void chase_strays(struct brood *b)
 bool brood_next_end(struct brood *b, struct zygote_exit *ret)
 {
     while (reap_next(ret)) {
-        pid_t *executor = find(b, ret->pid);
+        struct brood_executor *executor = find(b, ret->pid);
         if (executor) {
+            leave_group(executor, ret);
             *executor = b->executors[--b->n];
             return true;
         }

@@ -33,6 +33,7 @@ static void add_children(struct buf *pids, const char *process, const char *thre
 static void add_own_children(struct buf *pids)
 {
     DIR *threads = opendir("/proc/self/task");
+    /* cppcheck-suppress readdirCalled */
     for (struct dirent *entry; threads && (entry = readdir(threads));)
         if (entry->d_name[0] != '.')
             add_children(pids, "self", entry->d_name);

@@ -200,10 +200,10 @@ static void run_job(struct executor *e, const struct frame_job *job)
 
 /* --- Start ------------------------------------------------------------------------------------------------------------- */
 
-void executor_put_setup(struct buf *out, const struct job_config *config)
+void executor_put_setup(struct buf *out, const struct job_config *config, const struct config_limits *limits)
 {
     size_t start = out->size;
-    struct frame_setup setup = { .head.kind = FRAME_SETUP, .limits = config->worker.limits };
+    struct frame_setup setup = { .head.kind = FRAME_SETUP, .limits = *limits };
     buf_append(out, &setup, sizeof(setup));
     for (size_t i = 0; i < config->n_handlers; i++)
         handler_set_put(out, &config->handlers[i]);

@@ -20,5 +20,5 @@
 /* Never returns. @socket: to the worker; @board: descriptor of the shared page (worker/frame.h); @cancel: eventfd beside it. */
 _Noreturn void executor_main(int socket, int board, int cancel);
 
-/* The SETUP frame for this configuration. */
-void executor_put_setup(struct buf *out, const struct job_config *config);
+/* The SETUP frame for this configuration. @limits: those that the executor sets for itself. */
+void executor_put_setup(struct buf *out, const struct job_config *config, const struct config_limits *limits);

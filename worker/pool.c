@@ -55,6 +55,24 @@ static void forget(struct executor *e)
     e->state = EXECUTOR_ABSENT;
 }
 
+/* Return: -1 for none, also when it fails: then limits do not hold, and the log says so. */
+static int open_group(const struct executor *e)
+{
+    const struct pool *p = e->pool;
+    int group = cgroup_open_group(p->cgroup, (unsigned)(e - p->executors), &p->config->worker.limits);
+    if (group >= 0 || !p->cgroup)
+        return group;
+    log_error("run: an executor has no control group, so that its limits do not hold: %s", strerror(-group));
+    return -1;
+}
+
+static void put_setup(struct executor *e)
+{
+    struct config_limits limits = e->pool->config->worker.limits;
+    cgroup_leave_rest(e->pool->cgroup, &limits);
+    executor_put_setup(&e->out, e->pool->config, &limits);
+}
+
 static int spawn(struct executor *e)
 {
     struct pool *p = e->pool;
@@ -69,10 +87,12 @@ static int spawn(struct executor *e)
     e->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     _cleanup_close_ int output = -1;
     int r = e->cancel_fd < 0 ? -errno : output_open(e, &output);
+    _cleanup_close_ int group = open_group(e);
     const int fds[] = { [ZYGOTE_SOCKET] = pair[1],
                         [ZYGOTE_BOARD] = board,
                         [ZYGOTE_CANCEL] = e->cancel_fd,
-                        [ZYGOTE_OUTPUT] = output };
+                        [ZYGOTE_OUTPUT] = output,
+                        [ZYGOTE_GROUP] = group };
     if (r >= 0)
         r = zygote_request_spawn(p->zygote, (uint32_t)(e - p->executors), fds);
     close(pair[1]);
@@ -83,7 +103,7 @@ static int spawn(struct executor *e)
         return r;
     }
     e->state = EXECUTOR_STARTING;
-    executor_put_setup(&e->out, p->config);
+    put_setup(e);
     return 0;
 }
 
@@ -425,14 +445,15 @@ void pool_each_running(struct pool *p, pool_running_fn fn, void *userdata)
     }
 }
 
-int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config,
-             const struct pool_owner *owner)
+int pool_new(struct pool **ret, sd_event *event, int zygote, const struct cgroup *cgroup,
+             const struct job_config *config, const struct pool_owner *owner)
 {
     _cleanup_(pool_free_cleanup) struct pool *p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
     p->event = event;
     p->zygote = zygote;
+    p->cgroup = cgroup;
     p->config = config;
     p->owner = *owner;
     p->max = (uint32_t)config->worker.executors_max;

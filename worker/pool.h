@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "libjob/config.h"
+#include "worker/cgroup.h"
 #include "worker/job.h"
 
 #define POOL_DEPTH 32
@@ -31,9 +32,9 @@ struct pool_owner {
     void *userdata;
 };
 
-/* @zygote: of zygote_start(); the pool owns it. */
-int pool_new(struct pool **ret, sd_event *event, int zygote, const struct job_config *config,
-             const struct pool_owner *owner);
+/* @zygote: of zygote_start(); the pool owns it. @cgroup: for the executors; NULL: none; stays the caller's. */
+int pool_new(struct pool **ret, sd_event *event, int zygote, const struct cgroup *cgroup,
+             const struct job_config *config, const struct pool_owner *owner);
 struct pool *pool_free(struct pool *p);
 DEFINE_CLEANUP(struct pool *, pool_free)
 

@@ -212,14 +212,21 @@ static uint64_t read_oom_kills(void)
     return found ? value : 0;
 }
 
-static void blame_signal(struct pool *p, struct job *job, int number)
+/* What its control group says, or else the machine. */
+static bool is_oom(struct pool *p, const struct zygote_exit *exit)
 {
-    uint64_t kills = number == SIGKILL ? read_oom_kills() : p->oom_kills;
-    if (kills > p->oom_kills)
+    uint64_t before = p->oom_kills;
+    p->oom_kills = read_oom_kills();
+    return exit->tells_oom ? exit->oom : p->oom_kills > before;
+}
+
+static void blame_signal(struct pool *p, struct job *job, const struct zygote_exit *exit)
+{
+    int number = WTERMSIG(exit->status);
+    if (number == SIGKILL && is_oom(p, exit))
         job_finish(job, OUTCOME_OOM, "out of memory: the kernel killed it");
     else
         job_finish(job, OUTCOME_CRASHED, "killed by signal %d (%s)", number, strsignal(number));
-    p->oom_kills = kills;
 }
 
 static void blame(struct executor *e, struct job *job, const struct zygote_exit *exit)
@@ -232,7 +239,7 @@ static void blame(struct executor *e, struct job *job, const struct zygote_exit 
     if (stop_is_for(e, job))
         stop_settle(e, job);
     else if (WIFSIGNALED(exit->status))
-        blame_signal(e->pool, job, WTERMSIG(exit->status));
+        blame_signal(e->pool, job, exit);
     else
         job_finish(job, OUTCOME_CRASHED, "exited with status %d without an answer",
                    WEXITSTATUS(exit->status));

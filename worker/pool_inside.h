@@ -50,6 +50,7 @@ struct pool {
     sd_event_source *zygote_io, *stall_timer, *respawn_timer, *idle_timer, *progress_timer;
     sd_event_source *watch_timer; /* to the next time-out or stage of stopping */
     int64_t watch_us;             /* when that is; 0: nothing to watch */
+    const struct cgroup *cgroup;  /* NULL: none */
     const struct job_config *config;
     struct pool_owner owner;
     struct executor *executors;

@@ -16,6 +16,7 @@
 #include "libjob/program.h"
 #include "store/db.h"
 #include "worker/cancels.h"
+#include "worker/cgroup.h"
 #include "worker/children.h"
 #include "worker/handover.h"
 #include "worker/intake.h"
@@ -39,6 +40,7 @@ enum phase {
 struct worker {
     const struct job_config *config;
     sd_event *event;
+    struct cgroup *cgroup; /* NULL: none */
     struct pool *pool;
     struct recorder *recorder;
     struct handover *handover;
@@ -542,7 +544,7 @@ static int make_parts(struct worker *w, int zygote)
         return -ENOMEM;
     int r = life_new(&w->life, w->event);
     if (r >= 0)
-        r = pool_new(&w->pool, w->event, zygote, w->config, &pool_owner);
+        r = pool_new(&w->pool, w->event, zygote, w->cgroup, w->config, &pool_owner);
     if (r >= 0)
         r = recorder_new(&w->recorder, w->event, w->config, &recorder_owner);
     if (r >= 0)
@@ -608,6 +610,20 @@ static int add_sources(struct worker *w)
     return r < 0 ? r : sd_event_add_post(w->event, &w->post, on_post, w);
 }
 
+/* Whether there is one or not: it is said once. Return: negative errno. */
+static int take_cgroup(struct worker *w, pid_t zygote)
+{
+    static const struct cgroup_place place = { "/proc/self/cgroup", "/proc/self/mountinfo" };
+    struct err err = { 0 };
+    int r = cgroup_new(&w->cgroup, &place, zygote, &err);
+    if (r == CGROUP_NONE)
+        log_info("run: no control groups for executors (%s); their limits are resource limits", err.text);
+    else if (r == 0)
+        log_info("run: executors have control groups below %s; controllers: %s", cgroup_path(w->cgroup),
+                 cgroup_controllers(w->cgroup)[0] ? cgroup_controllers(w->cgroup) : "none");
+    return r < 0 ? r : 0;
+}
+
 /* librdkafka can hang in closing (#4527): after its time the process ends anyway, everything is recorded. */
 static void take_down(struct worker *w)
 {
@@ -617,6 +633,7 @@ static void take_down(struct worker *w)
     handover_free(w->handover);
     pool_free(w->pool);
     children_end(&(int64_t){ 0 }); /* the zygote, and what it may not have got to */
+    cgroup_free(w->cgroup);
     recorder_free(w->recorder);
     ready_free(w->ready);
     if (intake_close(w->intake, CLOSE_TIMEOUT_US) != 0) {
@@ -628,7 +645,7 @@ static void take_down(struct worker *w)
     sd_event_unref(w->event);
 }
 
-int worker_run(const struct job_config *config, int zygote)
+int worker_run(const struct job_config *config, int zygote, pid_t zygote_pid)
 {
     struct worker w = { .config = config, .status = PROGRAM_FAILED };
     /* Should the zygote die, all that were below it are ours, and end with us. */
@@ -638,6 +655,8 @@ int worker_run(const struct job_config *config, int zygote)
     int r = sd_event_new(&w.event);
     if (r >= 0)
         r = add_sources(&w);
+    if (r >= 0)
+        r = take_cgroup(&w, zygote_pid);
     if (r >= 0)
         r = make_parts(&w, zygote);
     if (r >= 0)

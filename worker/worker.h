@@ -27,4 +27,4 @@
 #define WORKER_END_US (2 * WORKER_KILL_MARGIN_US + WORKER_RELEASE_US + 15 * INT64_C(1000000))
 
 /* Runs until it is stopped. @zygote: of zygote_start(). Return: exit status (libjob/program.h). */
-int worker_run(const struct job_config *config, int zygote);
+int worker_run(const struct job_config *config, int zygote, pid_t zygote_pid);

@@ -18,6 +18,7 @@
 #include "worker/brood.h"
 #include "worker/children.h"
 #include "worker/executor.h"
+#include "worker/group.h"
 
 enum request_kind { REQUEST_SPAWN, REQUEST_KILL };
 
@@ -36,7 +37,7 @@ static int send_request(int zygote, const struct request *request, const int *fd
 {
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(ZYGOTE_N_FDS * sizeof(int))];
+        char room[CMSG_SPACE(ZYGOTE_N_SENT * sizeof(int))];
     } control = { 0 };
     struct iovec iov = { (void *)request, sizeof(*request) };
     struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -52,9 +53,10 @@ static int send_request(int zygote, const struct request *request, const int *fd
     return sendmsg(zygote, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-int zygote_request_spawn(int zygote, uint32_t tag, const int fds[ZYGOTE_N_FDS])
+int zygote_request_spawn(int zygote, uint32_t tag, const int fds[ZYGOTE_N_SENT])
 {
-    return send_request(zygote, &(struct request){ .kind = REQUEST_SPAWN, .tag = tag }, fds, ZYGOTE_N_FDS);
+    return send_request(zygote, &(struct request){ .kind = REQUEST_SPAWN, .tag = tag }, fds,
+                        fds[ZYGOTE_GROUP] < 0 ? ZYGOTE_N_FDS : ZYGOTE_N_SENT);
 }
 
 int zygote_request_kill(int zygote, pid_t pid, int signal)
@@ -140,7 +142,7 @@ static void prefer_as_oom_victim(void)
     (void)n; /* it is only preferred */
 }
 
-static _Noreturn void become_executor(const int fds[ZYGOTE_N_FDS], pid_t zygote)
+static _Noreturn void become_executor(const int fds[ZYGOTE_N_SENT], pid_t zygote)
 {
     reset_signals();
     setpgid(0, 0);
@@ -148,6 +150,11 @@ static _Noreturn void become_executor(const int fds[ZYGOTE_N_FDS], pid_t zygote)
     if (getppid() != zygote) /* it died before that was set */
         _exit(1);
     prctl(PR_SET_NAME, "jobexecutor");
+    int r = group_enter(fds[ZYGOTE_GROUP]);
+    if (r < 0) {
+        dprintf(STDERR_FILENO, "run: an executor cannot enter its control group: %s\n", strerror(-r));
+        _exit(1);
+    }
     arrange_fds(fds);
     take_output();
     setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
@@ -163,7 +170,7 @@ static void report(int worker, const struct zygote_event *event)
     (void)n; /* a worker that is gone is noticed by reading */
 }
 
-static void spawn(int worker, struct brood *brood, uint32_t tag, const int fds[ZYGOTE_N_FDS])
+static void spawn(int worker, struct brood *brood, uint32_t tag, int fds[ZYGOTE_N_SENT])
 {
     pid_t zygote = getpid(), pid = brood_reserve(brood) < 0 ? -1 : fork();
     if (pid == 0)
@@ -173,22 +180,24 @@ static void spawn(int worker, struct brood *brood, uint32_t tag, const int fds[Z
         return;
     }
     setpgid(pid, pid);
-    brood_add(brood, pid);
+    brood_add(brood, pid, steal_fd(&fds[ZYGOTE_GROUP]));
     report(worker, &(struct zygote_event){ .kind = ZYGOTE_SPAWNED, .tag = tag, .exit.pid = pid });
 }
 
-static void take_fds(struct msghdr *message, int fds[ZYGOTE_N_FDS])
+/* The last one may be missing. */
+static void take_fds(struct msghdr *message, int fds[ZYGOTE_N_SENT])
 {
     struct cmsghdr *header = CMSG_FIRSTHDR(message);
-    for (int i = 0; i < ZYGOTE_N_FDS; i++)
+    for (int i = 0; i < ZYGOTE_N_SENT; i++)
         fds[i] = -1;
-    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(ZYGOTE_N_FDS * sizeof(int)))
-        memcpy(fds, CMSG_DATA(header), ZYGOTE_N_FDS * sizeof(int));
+    if (header && header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len <= CMSG_LEN(ZYGOTE_N_SENT * sizeof(int)))
+        memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
 }
 
-static void close_fds(const int fds[ZYGOTE_N_FDS])
+static void close_fds(const int fds[ZYGOTE_N_SENT])
 {
-    for (int i = 0; i < ZYGOTE_N_FDS; i++)
+    for (int i = 0; i < ZYGOTE_N_SENT; i++)
         if (fds[i] >= 0)
             close(fds[i]);
 }
@@ -199,7 +208,7 @@ static bool serve_request(int worker, struct brood *brood)
     struct request request;
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(ZYGOTE_N_FDS * sizeof(int))];
+        char room[CMSG_SPACE(ZYGOTE_N_SENT * sizeof(int))];
     } control;
     struct iovec iov = { &request, sizeof(request) };
     struct msghdr message = {
@@ -210,7 +219,7 @@ static bool serve_request(int worker, struct brood *brood)
         return true;
     if (n != sizeof(request))
         return false;
-    int fds[ZYGOTE_N_FDS];
+    int fds[ZYGOTE_N_SENT];
     take_fds(&message, fds);
     if (request.kind == REQUEST_SPAWN)
         spawn(worker, brood, request.tag, fds);
@@ -227,8 +236,9 @@ static void reap(int worker, struct brood *brood)
         report(worker, &event);
 }
 
-static _Noreturn void end_with_children(void)
+static _Noreturn void end_with_children(const struct brood *brood)
 {
+    brood_kill_groups(brood);
     children_end(&(int64_t){ 0 });
     _exit(0);
 }
@@ -255,7 +265,7 @@ static _Noreturn void zygote_main(int worker)
         if (fds[0].revents && !serve_request(worker, &brood))
             break;
     }
-    end_with_children();
+    end_with_children(&brood);
 }
 
 int zygote_start(int *ret_socket, pid_t *ret_pid)

@@ -20,6 +20,8 @@ struct zygote_exit {
     int status;     /* as waitpid() has it */
     int64_t cpu_us; /* of all its life */
     int64_t peak_kib;
+    bool tells_oom,
+        oom; /* does its control group tell; has the kernel killed something in there for want of memory */
 };
 
 enum zygote_event_kind { ZYGOTE_SPAWNED, ZYGOTE_EXITED, ZYGOTE_FAILED };
@@ -34,10 +36,18 @@ struct zygote_event {
 int zygote_start(int *ret_socket, pid_t *ret_pid);
 
 /* What an executor gets, see executor_main(). */
-enum zygote_fd { ZYGOTE_SOCKET, ZYGOTE_BOARD, ZYGOTE_CANCEL, ZYGOTE_OUTPUT, ZYGOTE_N_FDS };
+enum zygote_fd {
+    ZYGOTE_SOCKET,
+    ZYGOTE_BOARD,
+    ZYGOTE_CANCEL,
+    ZYGOTE_OUTPUT,
+    ZYGOTE_N_FDS,
+    ZYGOTE_GROUP = ZYGOTE_N_FDS, /* its control group (worker/group.h), which the zygote keeps; -1: none */
+    ZYGOTE_N_SENT,
+};
 
 /* Worker side. The descriptors stay the caller's, who closes them. Return: 0; negative errno (-EAGAIN: ask again later). */
-int zygote_request_spawn(int zygote, uint32_t tag, const int fds[ZYGOTE_N_FDS]);
+int zygote_request_spawn(int zygote, uint32_t tag, const int fds[ZYGOTE_N_SENT]);
 int zygote_request_kill(int zygote, pid_t pid, int signal);
 
 /* Return: 0 with an event; 1 when there is none now; negative errno: the zygote is gone. */

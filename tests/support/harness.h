@@ -84,6 +84,8 @@ struct site_daemon *site_spawn(struct site *s, const char *program, const char *
 void site_await_notify(struct site_daemon *d, double deadline_s, const char *what);
 /* Until it has said READY=1; nothing else is heard of it then. */
 void site_await_ready(struct site_daemon *d, double deadline_s);
+/* Programs that are spawned from now on start in this control group, a folder; stays the caller's. */
+void site_set_cgroup(struct site *s, const char *folder);
 pid_t site_pid(const struct site_daemon *d);
 bool site_is_running(struct site_daemon *d);
 void site_kill(struct site_daemon *d, int signal);

@@ -42,10 +42,13 @@ static int bind_notify(struct site_daemon *d)
     return fd;
 }
 
-/* Only what is safe between fork() and exec(), because the test may have threads. */
+/* Only what is safe between fork() and exec(), because the test may have threads. @procs: "cgroup.procs" of where to go; NULL. */
 static void execute(const char *path, char *const *argv, char *const *envp, int out_fd, int err_fd,
-                    pid_t parent)
+                    pid_t parent, const char *procs)
 {
+    int group = procs ? open(procs, O_WRONLY | O_CLOEXEC) : -1;
+    if (procs && write(group, "0", 1) != 1)
+        _exit(127);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);
@@ -97,9 +100,11 @@ static pid_t start(const struct site *s, const char *program, const char *const 
         argv[i < ARGUMENTS_MAX ? i + 3 : ARGUMENTS_MAX] = arguments[i];
     if (access(path, X_OK))
         site_fail("%s: %s", path, strerror(errno));
+    char procs[SITE_PATH_SIZE * 2];
+    snprintf(procs, sizeof(procs), "%s/cgroup.procs", s->cgroup ? s->cgroup : "");
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        execute(path, (char *const *)(uintptr_t)argv, envp, out_fd, err_fd, parent);
+        execute(path, (char *const *)(uintptr_t)argv, envp, out_fd, err_fd, parent, s->cgroup ? procs : NULL);
     if (pid < 0)
         site_fail("fork: %s", strerror(errno));
     return pid;
@@ -186,6 +191,11 @@ bool site_is_running(struct site_daemon *d)
         d->pid = 0;
     }
     return d->pid != 0;
+}
+
+void site_set_cgroup(struct site *s, const char *folder)
+{
+    s->cgroup = folder;
 }
 
 pid_t site_pid(const struct site_daemon *d)

@@ -22,6 +22,7 @@ struct site {
     char url[512]; /* of the database */
     char config_path[SITE_PATH_SIZE];
     char build[SITE_PATH_SIZE];
+    const char *cgroup; /* where its programs start; NULL: where the test is */
     char *kafka;
     struct db *db;
     struct admin *admin;

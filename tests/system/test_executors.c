@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs that hang, crash or leave things behind: each costs itself, on time, and nobody else. */
 #define SUITE_TIMEOUT_S 120
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "tests/support/harness.h"
 #include "tests/support/suite.h"
@@ -374,6 +379,128 @@ START_TEST(executors_are_confined)
 }
 END_TEST
 
+/* --- Control groups ------------------------------------------------------------------------------------------------------------ */
+
+#ifdef __SANITIZE_ADDRESS__ /* needs terabytes of addresses */
+#define GROUP_LIMITS "limits: { processes = 60; };"
+#define LIMITS_MEMORY false
+#else
+#define GROUP_LIMITS "limits: { processes = 60; memory = \"128 MiB\"; };"
+#define LIMITS_MEMORY true
+#endif
+
+static char group[300];
+
+static void write_group(const char *name, const char *text)
+{
+    char path[400];
+    snprintf(path, sizeof(path), "%s/%s", group, name);
+    FILE *file = fopen(path, "we");
+    if (file) {
+        fputs(text, file);
+        fclose(file);
+    }
+}
+
+/* Has the folder @name of the group, or a file below it, this word? */
+static bool group_has(const char *name, const char *word)
+{
+    char path[400], text[64];
+    bool found = false;
+    snprintf(path, sizeof(path), "%s/%s", group, name);
+    FILE *file = fopen(path, "re");
+    while (file && !found && fscanf(file, "%63s", text) == 1)
+        found = strcmp(text, word) == 0;
+    if (file)
+        fclose(file);
+    return found;
+}
+
+/* A delegated group in the machine's own hierarchy, in @group. Return: false where this user may not make one. */
+static bool make_group(void)
+{
+    char parent[200];
+    FILE *mounts = popen("awk '/ - cgroup2 / {print $5; exit}' /proc/self/mountinfo", "re");
+    ck_assert_ptr_nonnull(mounts);
+    bool found = fscanf(mounts, "%199s", parent) == 1;
+    pclose(mounts);
+    if (!found)
+        return false;
+    snprintf(group, sizeof(group), "%s", parent);
+    write_group("cgroup.subtree_control", "+memory");
+    write_group("cgroup.subtree_control", "+pids");
+    snprintf(group, sizeof(group), "%s/libjob-test-%d", parent, getpid());
+    return mkdir(group, 0755) == 0 && setxattr(group, "trusted.delegate", "1", 1, 0) == 0;
+}
+
+static void remove_group(void)
+{
+    char path[400];
+    static const char *const names[] = { "worker", "executor-0", "" };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        snprintf(path, sizeof(path), "%s/%s", group, names[i]);
+        ck_assert_msg(rmdir(path) == 0, "%s: %s", path, strerror(errno));
+    }
+}
+
+/* Where the kernel gives controllers. */
+static void check_limits(struct site *site)
+{
+    if (group_has("cgroup.subtree_control", "pids"))
+        ck_assert(group_has("executor-0/pids.max", "60"));
+    if (!LIMITS_MEMORY || !group_has("cgroup.subtree_control", "memory"))
+        return;
+    ck_assert(group_has("executor-0/memory.max", "134217728"));
+    trace_enqueue(site, "selftest.alloc", 1, "{\"mib\": 1024}");
+    site_await(site, 20, "SELECT bool_and(outcome = 'oom') FROM job.attempt");
+}
+
+/* The parents of daemons, which nobody has reaped. */
+static bool is_dead(pid_t pid)
+{
+    char path[64], state = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "re");
+    bool known = file && fscanf(file, "%*d (jobexecutor) %c", &state) == 1;
+    if (file)
+        fclose(file);
+    return known && state == 'Z';
+}
+
+static void run_in_groups(struct site *site)
+{
+    static pid_t pids[PROCESSES_MAX];
+    char pid[16];
+    site_set_cgroup(site, group);
+    struct site_daemon *worker = site_start_worker(site);
+    ck_assert_uint_eq(site_count_log(worker, "executors have control groups below "), 1);
+    check_limits(site);
+    size_t n = start_with_daemons(site, worker, pids);
+    snprintf(pid, sizeof(pid), "%d", site_pid(worker));
+    ck_assert(group_has("worker/cgroup.procs", pid));
+    for (size_t i = 1; i < n; i++) {
+        snprintf(pid, sizeof(pid), "%d", pids[i]);
+        ck_assert_msg(group_has("executor-0/cgroup.procs", pid) || is_dead(pids[i]),
+                      "process %d is not in the group", pids[i]);
+    }
+    site_destroy(worker);
+    await_gone(site, pids, n);
+}
+
+START_TEST(executors_are_in_control_groups_where_one_is_delegated)
+{
+    struct site *site = start(PEERS GROUP_LIMITS, HANDLERS("max_crashes = 1;"));
+    if (make_group()) {
+        run_in_groups(site);
+        remove_group();
+    } else {
+        struct site_daemon *worker = site_start_worker(site);
+        ck_assert_uint_eq(site_count_log(worker, "their limits are resource limits"), 1);
+    }
+    site_free(site);
+}
+END_TEST
+
 /* --- What they use ------------------------------------------------------------------------------------------------------------- */
 
 /* One after the other in the same executor: the first number of the row is of the first job, the second of one that does nothing. */
@@ -568,6 +695,7 @@ SUITE_MAIN("executors", each_job_logs_under_its_own_name, job_that_runs_for_its_
            worker_that_is_killed_leaves_no_process_behind, fork_bomb_ends_when_its_job_returns,
            fork_bomb_of_daemons_ends_when_its_job_returns, fork_bomb_ends_when_its_job_is_killed,
            fork_bomb_of_daemons_ends_when_its_job_is_killed, executors_are_confined,
+           executors_are_in_control_groups_where_one_is_delegated,
            memory_of_a_job_is_its_own_and_not_its_predecessors, children_count_for_the_job_that_had_them,
            command_counts_for_its_job, job_that_is_killed_has_used_what_it_used,
            flood_of_output_is_cut_and_costs_the_worker_no_memory,

@@ -21,7 +21,7 @@ static pid_t start(bool member)
             pause();
     setpgid(pid, pid);
     if (member)
-        brood_add(&brood, pid);
+        brood_add(&brood, pid, -1);
     return pid;
 }
 

@@ -80,7 +80,7 @@ static void start(void)
     ck_assert_msg(config_load(&config, config_path, NULL, &err) == 0, "%s", err.text);
     type = (struct job_type){ .handler = &config->handlers[0], .typical_us = 1, .name = "gate" };
     ck_assert_int_ge(sd_event_new(&event), 0);
-    ck_assert_int_ge(pool_new(&pool, event, zygote, config, &owner), 0);
+    ck_assert_int_ge(pool_new(&pool, event, zygote, NULL, config, &owner), 0);
     ck_assert_int_ge(pool_start(pool), 0);
     while (!pool_is_proven(pool))
         ck_assert_int_ge(sd_event_run(event, UINT64_MAX), 0);
