@@ -28,21 +28,31 @@ static size_t pick(size_t smoke, size_t nightly)
     return is_nightly() ? nightly : smoke;
 }
 
-static struct site *start(const char *kafka, int executors)
+/* @more_worker, @more_handler: further members of these groups. */
+static struct site *start_with(const char *kafka, int executors, const char *more_worker,
+                               const char *more_handler)
 {
-    char worker[160];
-    snprintf(worker, sizeof(worker), "queues = ( { name = \"selftest\"; } ); executors_max = %d;", executors);
+    char worker[256], handlers[256];
+    snprintf(worker, sizeof(worker), "queues = ( { name = \"selftest\"; } ); executors_max = %d; %s",
+             executors, more_worker);
+    snprintf(handlers, sizeof(handlers),
+             "{ type = \"selftest.*\"; kind = \"module\"; path = \"${build}/jobs/selftest/selftest.so\"; "
+             "queue = \"selftest\"; %s }",
+             more_handler);
     struct site *site = site_new(&(struct site_options){
         .kafka = kafka,
         .long_times = true,
         .queues = "{ name = \"selftest\"; partitions = 4; }",
         .worker = worker,
-        .handlers =
-            "{ type = \"selftest.*\"; kind = \"module\"; path = \"${build}/jobs/selftest/selftest.so\"; "
-            "queue = \"selftest\"; }",
+        .handlers = handlers,
     });
     trace_start(site);
     return site;
+}
+
+static struct site *start(const char *kafka, int executors)
+{
+    return start_with(kafka, executors, "", "");
 }
 
 static void enqueue_sleepers(struct site *site, size_t n, size_t ms)
@@ -219,7 +229,104 @@ START_TEST(strict_order_per_key_survives_everything)
 }
 END_TEST
 
-SUITE_MAIN("fault_runtime", scaling_and_a_rolling_restart_repeat_and_lose_nothing,
+/* --- Jobs that behave badly: each costs itself -------------------------------------------------------------------------------- */
+
+/* One such job on two executors, and neighbours that must not notice. */
+static struct site *run_beside_neighbours(const char *more_worker, const char *more_handler, const char *type,
+                                          const char *payload)
+{
+    struct site *site = start_with(NULL, 2, more_worker, more_handler);
+    site_start_broker(site);
+    site_start_worker(site);
+    trace_enqueue(site, type, 1, payload);
+    trace_await_starts(1);
+    trace_enqueue(site, "selftest.echo", 1000, "{}");
+    site_await(site, 60,
+               "SELECT count(*) = 1000 FROM job.result WHERE type = 'selftest.echo' AND state = 'succeeded'");
+    return site;
+}
+
+/* Both executors are there again: two jobs that last run at the same time. */
+static void check_places_are_back(struct site *site)
+{
+    size_t before = trace_read().n_starts;
+    enqueue_sleepers(site, 2, 3000);
+    trace_await(before + 2, 0, 3);
+    site_free(site);
+}
+
+START_TEST(job_that_cannot_be_stopped_is_killed_on_time)
+{
+    struct site *site = run_beside_neighbours("", "timeout = \"5s\"; max_attempts = 1;", "selftest.burn",
+                                              "{\"ms\": 86400000, \"stubborn\": true, \"trace\": \"%s\"}");
+    site_await(site, 30, "SELECT outcome = 'timeout' FROM job.attempt");
+    ck_assert(site_ask(site, "SELECT finished_at - started_at BETWEEN interval '15 seconds' AND interval '16 "
+                             "seconds' FROM job.attempt"));
+    check_places_are_back(site);
+}
+END_TEST
+
+START_TEST(job_that_always_crashes_is_dead_after_its_budget)
+{
+    struct site *site =
+        run_beside_neighbours("", "", "selftest.crash", "{\"signal\": 11, \"trace\": \"%s\"}");
+    site_await(site, 60, "SELECT reason = 'crashed' FROM job.dead");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt WHERE outcome = 'crashed'"), 5);
+    check_places_are_back(site);
+}
+END_TEST
+
+START_TEST(output_without_end_is_cut)
+{
+    char payload[128];
+    snprintf(payload, sizeof(payload), "{\"mib\": %zu, \"trace\": \"%%s\"}", pick(500, 10240));
+    struct site *site = run_beside_neighbours("", "", "selftest.spew", payload);
+    site_await(site, 300, "SELECT true FROM job.result WHERE type = 'selftest.spew' AND state = 'succeeded'");
+    check_places_are_back(site);
+}
+END_TEST
+
+/* Without a delegated control group the allocation fails; with one, the kernel ends the job. */
+START_TEST(allocation_beyond_the_limit_is_the_jobs_own_trouble)
+{
+    struct site *site =
+        run_beside_neighbours("limits: { memory = \"512 MiB\"; };", "max_attempts = 1; max_crashes = 1;",
+                              "selftest.alloc", "{\"mib\": 1024, \"trace\": \"%s\"}");
+    site_await(site, 30, "SELECT true FROM job.dead");
+    ck_assert(site_ask(site, "SELECT outcome = 'oom' OR error = 'no memory for 1024 MiB' FROM job.attempt"));
+    check_places_are_back(site);
+}
+END_TEST
+
+static void explode(const char *more)
+{
+    char payload[160];
+    snprintf(payload, sizeof(payload),
+             "{\"processes\": %zu, \"ms\": 86400000, \"stubborn\": true, %s\"trace\": \"%%s\"}",
+             pick(100, 400), more);
+    struct site *site =
+        run_beside_neighbours("", "timeout = \"5s\"; max_attempts = 1;", "selftest.bomb", payload);
+    site_await(site, 30, "SELECT outcome = 'timeout' FROM job.attempt");
+    ck_assert(site_ask(site, "SELECT finished_at - started_at < interval '16 seconds' FROM job.attempt"));
+    check_places_are_back(site);
+}
+
+START_TEST(fork_bomb_is_ended_on_time)
+{
+    explode("");
+}
+END_TEST
+
+START_TEST(fork_bomb_of_daemons_is_ended_on_time)
+{
+    explode("\"daemon\": true, ");
+}
+END_TEST
+
+SUITE_MAIN("fault_runtime", job_that_cannot_be_stopped_is_killed_on_time,
+           job_that_always_crashes_is_dead_after_its_budget, output_without_end_is_cut,
+           allocation_beyond_the_limit_is_the_jobs_own_trouble, fork_bomb_is_ended_on_time,
+           fork_bomb_of_daemons_is_ended_on_time, scaling_and_a_rolling_restart_repeat_and_lose_nothing,
            worker_that_stands_still_is_fenced_and_records_nothing_twice,
            postgresql_away_under_load_costs_only_time, kafka_away_under_load_costs_only_time,
            killed_workers_jobs_start_elsewhere_within_15_s, strict_order_per_key_survives_everything)
