@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `./dev bench [all|produce|execute] [--jobs N] [--rounds N]`: what was measured, on the servers that ./dev has started. */
+/* `./dev bench [all|produce|execute|start] [--jobs N] [--rounds N]`: what was measured, on the servers that ./dev has started. */
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include "bench/execute.h"
 #include "bench/produce.h"
+#include "bench/start.h"
 
 struct arguments {
     const char *scenario;
@@ -18,7 +19,7 @@ static int usage(void)
 {
     fprintf(
         stderr,
-        "usage: ./dev bench [all|produce|execute] [--jobs N] [--rounds N] [--partitions N] [--executors N]\n");
+        "usage: ./dev bench [all|produce|execute|start] [--jobs N] [--rounds N] [--partitions N] [--executors N]\n");
     return 2;
 }
 
@@ -86,8 +87,8 @@ int main(int argc, char **argv)
     if (parse(argc, argv, &a) != 0)
         return usage();
     bool all = strcmp(a.scenario, "all") == 0, produce = strcmp(a.scenario, "produce") == 0;
-    bool execute = strcmp(a.scenario, "execute") == 0;
-    if (!all && !produce && !execute)
+    bool execute = strcmp(a.scenario, "execute") == 0, start = strcmp(a.scenario, "start") == 0;
+    if (!all && !produce && !execute && !start)
         return usage();
     if (!getenv("JOB_TEST_KAFKA") || !getenv("JOB_TEST_DATABASE_URL") || !getenv("JOB_TEST_BUILD") ||
         !getenv("JOB_TEST_SERVERS")) {
@@ -95,7 +96,10 @@ int main(int argc, char **argv)
         return 2;
     }
     int status = 0;
-    if (all || produce)
+    if (all || start)
+        status = bench_start(
+            &(struct bench_start_options){ .build = getenv("JOB_TEST_BUILD"), .starts = 500 }, stdout);
+    if (status == 0 && (all || produce))
         status = run_produce(&a);
     if (status == 0 && (all || execute))
         status = run_execute(&a);
