@@ -1,61 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `./dev bench [all|produce|execute|start] [--jobs N] [--rounds N]`: what was measured, on the servers that ./dev has started. */
+/* `./dev bench [SCENARIO…] [--jobs N] [--rounds N] …`: what was measured, on the servers that ./dev has started. */
+#include "bench/bench.h"
+
 #include <getopt.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/execute.h"
+#include "base/cleanup.h"
+#include "bench/figures.h"
 #include "bench/produce.h"
-#include "bench/start.h"
 
-struct arguments {
-    const char *scenario;
-    int jobs, rounds, partitions, executors;
-};
-
-static int usage(void)
-{
-    fprintf(
-        stderr,
-        "usage: ./dev bench [all|produce|execute|start] [--jobs N] [--rounds N] [--partitions N] [--executors N]\n");
-    return 2;
-}
-
-static int run_produce(const struct arguments *a)
+static int run_produce(const struct bench_options *o, FILE *out)
 {
     struct bench_produce_result result;
     return bench_produce(
         &(struct bench_produce_options){
-            .brokers = getenv("JOB_TEST_KAFKA"),
+            .brokers = o->kafka,
             .queue = "bench",
-            .partitions = a->partitions,
-            .jobs = a->jobs,
-            .rounds = a->rounds,
+            .partitions = o->partitions,
+            .jobs = o->jobs,
+            .rounds = o->rounds,
             .payload_size = 200,
         },
-        &result, stdout);
+        &result, out);
 }
 
-static int run_execute(const struct arguments *a)
+static const struct scenario {
+    const char *name;
+    int (*run)(const struct bench_options *o, FILE *out);
+    const char *help;
+} scenarios[] = {
+    { "produce", run_produce, "libjob beside bare librdkafka" },
+    { "ipc", bench_ipc, "no-op jobs between the worker and its executors, without servers" },
+    { "start", bench_start, "executors, from the request to the first job" },
+    { "execute", bench_execute, "no-op jobs, executed and recorded" },
+    { "handover", bench_handover, "no-op jobs beside long ones, handed over and not" },
+    { "revoke", bench_revoke, "a rebalance under a thousand running jobs" },
+    { "memory", bench_memory, "a million jobs wait" },
+    { "long_job", bench_long_job, "jobs that run for an hour, while they do" },
+};
+
+static int usage(void)
 {
-    return bench_execute(
-        &(struct bench_execute_options){
-            .brokers = getenv("JOB_TEST_KAFKA"),
-            .database_url = getenv("JOB_TEST_DATABASE_URL"),
-            .build = getenv("JOB_TEST_BUILD"),
-            .servers = getenv("JOB_TEST_SERVERS"),
-            .partitions = a->partitions,
-            .jobs = a->jobs,
-            .rounds = a->rounds,
-            .payload_size = 200,
-            .executors = a->executors,
-        },
-        stdout);
+    fputs("usage: ./dev bench [SCENARIO…] [--jobs N] [--rounds N] [--partitions N] [--executors N]\n\n",
+          stderr);
+    for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++)
+        fprintf(stderr, "  %-10s %s\n", scenarios[i].name, scenarios[i].help);
+    return 2;
 }
 
-static int parse(int argc, char **argv, struct arguments *ret)
+static const struct scenario *find_scenario(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++)
+        if (strcmp(scenarios[i].name, name) == 0)
+            return &scenarios[i];
+    return NULL;
+}
+
+/* Moves the names of scenarios to the end of @argv. Return: false for a word that is no option and no scenario. */
+static bool parse(int argc, char **argv, struct bench_options *ret)
 {
     static const struct option options[] = {
         { "jobs", required_argument, NULL, 'j' },
@@ -73,35 +77,45 @@ static int parse(int argc, char **argv, struct arguments *ret)
                       : c == 'e' ? &ret->executors
                                  : NULL;
         if (!member || value < 1)
-            return 1;
+            return false;
         *member = value;
     }
-    if (optind < argc)
-        ret->scenario = argv[optind];
-    return ret->rounds > 64;
+    for (int i = optind; i < argc; i++)
+        if (!find_scenario(argv[i]))
+            return false;
+    return ret->rounds <= FIGURES_MAX_ROUNDS;
+}
+
+static int run(const struct scenario *scenario, const struct bench_options *o)
+{
+    int status = scenario->run(o, stdout);
+    putchar('\n');
+    fflush(stdout);
+    return status;
 }
 
 int main(int argc, char **argv)
 {
-    struct arguments a = { .scenario = "all", .jobs = 500000, .rounds = 5, .partitions = 8, .executors = 2 };
-    if (parse(argc, argv, &a) != 0)
+    struct bench_options o = {
+        .kafka = getenv("JOB_TEST_KAFKA"),
+        .database_url = getenv("JOB_TEST_DATABASE_URL"),
+        .build = getenv("JOB_TEST_BUILD"),
+        .servers = getenv("JOB_TEST_SERVERS"),
+        .jobs = 500000,
+        .rounds = 5,
+        .partitions = 8,
+        .executors = 2,
+    };
+    int status = 0;
+    if (!parse(argc, argv, &o))
         return usage();
-    bool all = strcmp(a.scenario, "all") == 0, produce = strcmp(a.scenario, "produce") == 0;
-    bool execute = strcmp(a.scenario, "execute") == 0, start = strcmp(a.scenario, "start") == 0;
-    if (!all && !produce && !execute && !start)
-        return usage();
-    if (!getenv("JOB_TEST_KAFKA") || !getenv("JOB_TEST_DATABASE_URL") || !getenv("JOB_TEST_BUILD") ||
-        !getenv("JOB_TEST_SERVERS")) {
+    if (!o.kafka || !o.database_url || !o.build || !o.servers) {
         fprintf(stderr, "bench: run it through ./dev bench, which starts the servers\n");
         return 2;
     }
-    int status = 0;
-    if (all || start)
-        status = bench_start(
-            &(struct bench_start_options){ .build = getenv("JOB_TEST_BUILD"), .starts = 500 }, stdout);
-    if (status == 0 && (all || produce))
-        status = run_produce(&a);
-    if (status == 0 && (all || execute))
-        status = run_execute(&a);
+    for (int i = optind; i < argc && status == 0; i++)
+        status = run(find_scenario(argv[i]), &o);
+    for (size_t i = 0; i < ARRAY_SIZE(scenarios) && optind == argc && status == 0; i++)
+        status = run(&scenarios[i], &o);
     return status;
 }

@@ -19,12 +19,12 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "bench/figures.h"
 #include "libjob/include/job.h"
 #include "stream/admin.h"
 
 #define FULL_WAIT_US 500
 #define FLUSH_MS 120000
-#define ROUNDS_MAX 64
 
 struct measure {
     double per_s, cpu_us;
@@ -224,19 +224,9 @@ static int topic_make(const struct bench_produce_options *o, const char *topic)
     return 1;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(const struct measure *of, int n, size_t member)
 {
-    double values[ROUNDS_MAX] = { 0 };
-    for (int i = 0; i < n; i++)
-        memcpy(&values[i], (const char *)&of[i] + member, sizeof(double));
-    qsort(values, (size_t)n, sizeof(double), compare);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    return figures_median(of, sizeof(*of), n, member);
 }
 
 static void print_result(const struct bench_produce_result *r, const struct bench_produce_options *o,
@@ -253,13 +243,13 @@ static void print_result(const struct bench_produce_result *r, const struct benc
 
 int bench_produce(const struct bench_produce_options *o, struct bench_produce_result *ret, FILE *out)
 {
-    struct measure raw[ROUNDS_MAX], libjob[ROUNDS_MAX];
+    struct measure raw[FIGURES_MAX_ROUNDS], libjob[FIGURES_MAX_ROUNDS];
     char topic[128];
     snprintf(topic, sizeof(topic), "job.%s", o->queue);
     if (topic_make(o, topic))
         return 1;
     char *payload __attribute__((cleanup(free_cleanup))) = payload_new(o->payload_size);
-    for (int i = 0; i < o->rounds && i < ROUNDS_MAX; i++) {
+    for (int i = 0; i < o->rounds && i < FIGURES_MAX_ROUNDS; i++) {
         bool raw_first = i % 2 == 0;
         if (raw_first && raw_round(o, topic, payload, &raw[i]))
             return 1;

@@ -3,7 +3,7 @@
  * What the worker's pool does, without the pool: descriptors, a request to the zygote, the set-up and one job written at once.
  * The clock runs from before the first of these to `started_us` in the job's answer. The executor ends before the next one starts.
  */
-#include "bench/start.h"
+#include "bench/bench.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +18,8 @@
 #include "worker/executor.h"
 #include "worker/frame.h"
 #include "worker/zygote.h"
+
+#define STARTS 500
 
 static int load_config(const char *build, struct job_config **ret)
 {
@@ -109,24 +111,24 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int bench_start(const struct bench_start_options *o, FILE *out)
+int bench_start(const struct bench_options *o, FILE *out)
 {
     struct job_config *config;
     pid_t pid;
     int zygote;
-    _cleanup_free_ int64_t *us = calloc((size_t)o->starts, sizeof(*us));
-    if (!us || load_config(o->build, &config) != 0 || zygote_start(&zygote, &pid) < 0)
+    int64_t us[STARTS];
+    if (load_config(o->build, &config) != 0 || zygote_start(&zygote, &pid) < 0)
         return 1;
-    for (int i = 0; i < o->starts; i++)
+    for (int i = 0; i < STARTS; i++)
         if ((us[i] = measure_one(zygote, config)) < 0) {
             fprintf(stderr, "bench: an executor did not start\n");
             return 1;
         }
-    qsort(us, (size_t)o->starts, sizeof(*us), compare);
+    qsort(us, STARTS, sizeof(*us), compare);
     fprintf(out, "start: %d executors, one after the other, from the request to the first job; ms\n",
-            o->starts);
-    fprintf(out, "  median %.2f, p99 %.2f, highest %.2f\n", (double)us[o->starts / 2] / 1e3,
-            (double)us[o->starts * 99 / 100] / 1e3, (double)us[o->starts - 1] / 1e3);
+            STARTS);
+    fprintf(out, "  median %.2f, p99 %.2f, highest %.2f\n", (double)us[STARTS / 2] / 1e3,
+            (double)us[STARTS * 99 / 100] / 1e3, (double)us[STARTS - 1] / 1e3);
     close(zygote);
     config_free(config);
     return 0;

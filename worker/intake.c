@@ -36,6 +36,7 @@ struct intake {
     struct list partitions;
     size_t n_partitions;
     enum rebalance pending;
+    int64_t revoked_us;   /* when Kafka asked for the answer that is pending */
     uintptr_t generation; /* of the assignment: answers to older commits mean nothing */
     bool stopping, released, heard, away_logged, unconfirmed_logged;
 };
@@ -310,6 +311,8 @@ static void free_partitions(struct intake *in)
 static void answer_revoke(struct intake *in)
 {
     in->pending = REBALANCE_NONE;
+    log_info("intake: %zu partitions given back after %.1f ms", in->n_partitions,
+             (double)(clock_mono_us() - in->revoked_us) / USEC_PER_MSEC);
     sd_event_source_set_enabled(in->revoke_timer, SD_EVENT_OFF);
     free_partitions(in);
     consumer_unassign(in->consumer);
@@ -345,6 +348,7 @@ static void on_revoke(struct intake *in, const struct consumer_event *event)
 {
     log_info("intake: %zu partitions %s", event->n_places, event->kind == CONSUMER_LOST ? "lost" : "revoked");
     in->pending = REBALANCE_REVOKE;
+    in->revoked_us = clock_mono_us();
     close_all(in);
     if (list_is_empty(&in->partitions)) {
         answer_revoke(in);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scenarios of `./dev bench`, one file each.
+ *
+ * Each prints a table of medians to @out. Return: 0; 1 when something could not be used, said on stderr.
+ */
+#pragma once
+
+#include <stdio.h>
+
+struct bench_options {
+    const char *kafka;        /* address */
+    const char *database_url; /* superuser's */
+    const char *build;        /* folder of the programs */
+    const char *servers;      /* folder of the servers: their pids are there */
+    int jobs;                 /* per round */
+    int rounds;
+    int partitions;
+    int executors;
+};
+
+/* No-op jobs through the worker's pool alone, without servers. */
+int bench_ipc(const struct bench_options *options, FILE *out);
+/* How long an executor takes from the request to fork it until its first job runs, its modules loaded. */
+int bench_start(const struct bench_options *options, FILE *out);
+/* No-op jobs that wait in Kafka: how fast one worker executes and records them, and what each stage costs. */
+int bench_execute(const struct bench_options *options, FILE *out);
+/* What hand-over of long jobs costs the no-op jobs beside them. */
+int bench_handover(const struct bench_options *options, FILE *out);
+/* A rebalance takes the partitions of a thousand running jobs away. */
+int bench_revoke(const struct bench_options *options, FILE *out);
+/* A million jobs wait: the memory of the worker's parent process. */
+int bench_memory(const struct bench_options *options, FILE *out);
+/* A job that runs for an hour: CPU and queries per minute. */
+int bench_long_job(const struct bench_options *options, FILE *out);
