@@ -125,8 +125,7 @@ int bench_start(const struct bench_options *o, FILE *out)
             return 1;
         }
     qsort(us, STARTS, sizeof(*us), compare);
-    fprintf(out, "start: %d executors, one after the other, from the request to the first job; ms\n",
-            STARTS);
+    fprintf(out, "start: %d executors, one after the other, from the request to the first job; ms\n", STARTS);
     fprintf(out, "  median %.2f, p99 %.2f, highest %.2f\n", (double)us[STARTS / 2] / 1e3,
             (double)us[STARTS * 99 / 100] / 1e3, (double)us[STARTS - 1] / 1e3);
     close(zygote);

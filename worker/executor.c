@@ -180,8 +180,7 @@ static void run_job(struct executor *e, const struct frame_job *job)
         return;
     answer.started_us = clock_mono_us();
     atomic_store(&e->board->started_us, answer.started_us);
-    int64_t begun_us = usage_begin(&e->usage);
-    atomic_store(&e->board->begun_us, begun_us);
+    atomic_store(&e->board->begun_us, usage_begin(&e->usage, answer.started_us));
     job_context_reset(&e->ctx);
     clear_cancelled(e);
     if (frame_get_job(job, &e->ctx, fence) < 0)
@@ -192,7 +191,7 @@ static void run_job(struct executor *e, const struct frame_job *job)
     fflush(stdout);
     end_children(e);
     answer.finished_us = clock_mono_us();
-    usage_end(&e->usage, begun_us, e->ctx.reaped_kib, &answer.used);
+    usage_end(&e->usage, answer.started_us, answer.finished_us, e->ctx.reaped_kib, &answer.used);
     answer_job(e, &answer);
     if (answer.finished_us - e->oldest_unsent_us > EXECUTOR_HOLD_US)
         send_unsent(e);
