@@ -162,7 +162,7 @@ static int start(struct ipc *ipc, int zygote, const struct job_config *config)
     const struct pool_owner owner = { take_finished, take_unstarted, take_progress, take_broken, ipc };
     ipc->type =
         (struct job_type){ .handler = &config->handlers[0], .typical_us = 1, .name = "selftest.echo" };
-    if (sd_event_new(&ipc->event) < 0 || pool_new(&ipc->pool, ipc->event, zygote, config, &owner) < 0 ||
+    if (sd_event_new(&ipc->event) < 0 || pool_new(&ipc->pool, ipc->event, zygote, NULL, config, &owner) < 0 ||
         pool_start(ipc->pool) < 0)
         return 1;
     while (!pool_is_proven(ipc->pool) && !ipc->broken)

@@ -51,7 +51,8 @@ void trace_enqueue(struct site *site, const char *type, size_t n, const char *pa
 static bool parse_event(const char *line, struct trace_event *ret)
 {
     char what[8];
-    if (sscanf(line, "%7s %36s %*d %*d %*d %" SCNd64, what, ret->id, &ret->mono_us) != 3)
+    if (sscanf(line, "%7s %36s %*d %*d %*d %" SCNd64 " %" SCNd64, what, ret->id, &ret->mono_us,
+               &ret->wall_us) != 4)
         return false;
     ret->is_start = strcmp(what, "start") == 0;
     return true;

@@ -6,7 +6,7 @@
 
 #include "tests/support/harness.h"
 
-/* From here on jobs trace into a file of this site, whose queue "selftest" has four partitions. */
+/* From here on jobs trace into a file of this site, whose queue "selftest" has four partitions, unless its topic exists already. */
 void trace_start(struct site *site);
 const char *trace_path(void);
 
@@ -28,7 +28,7 @@ struct trace trace_read(void);
 struct trace_event {
     bool is_start;
     char id[37];
-    int64_t mono_us;
+    int64_t mono_us, wall_us;
 };
 
 /* All events in the order of their writing, to be freed. Return: how many. */
