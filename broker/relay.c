@@ -201,20 +201,21 @@ static void order_sweep(struct relay *r)
         r->next_sweep_us = at_us;
 }
 
-/* One look, and what it found is moved. Return: 0 and *ret_n; as db_query(), negative errno. */
-static int look(struct relay *r, size_t *ret_n, struct err *reterr)
+/* One look, and what it found is moved. Return: 0 and whether there was something; as db_query(), negative errno. */
+static int look(struct relay *r, bool *ret_found, struct err *reterr)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    int64_t n_expired;
     int64_t began_us = clock_mono_us();
     bool sweep = began_us >= r->next_sweep_us;
     int failed = relay_take(r->duty.db, r->duty.config->broker.relay_batch, sweep ? INT64_MIN : r->low_us,
-                            &rows, reterr);
+                            &rows, &n_expired, reterr);
     if (failed)
         return failed;
     if (sweep)
         note_sweep(r, began_us);
-    *ret_n = rows_count(rows);
-    if (*ret_n == 0)
+    *ret_found = rows_count(rows) || n_expired;
+    if (rows_count(rows) == 0)
         return relay_commit(r->duty.db, reterr);
     failed = move(r, rows, reterr);
     if (failed)
@@ -274,11 +275,11 @@ static int take_flag_down(struct relay *r, struct err *reterr)
 
 static int turn(struct relay *r, struct err *reterr)
 {
-    size_t n = 0;
-    int failed = look(r, &n, reterr);
+    bool found = false;
+    int failed = look(r, &found, reterr);
     if (failed)
         return failed;
-    if (n > 0)
+    if (found)
         return take_flag_down(r, reterr);
     r->n_full_looks = 0;
     return sleep_until_due(r, reterr);

@@ -40,15 +40,32 @@ static const char take_sql[] =
     "       FROM due) d"
     " WHERE ahead < $4 ORDER BY run_at, id";
 
-int relay_take(struct db *db, int limit, int64_t low_us, struct rows **ret, struct err *reterr)
+/* Before the others are taken, and by the same now(): as long as there is room for more, none that has expired is among them. */
+static int expire(struct db *db, const struct db_param *low, const struct db_param *limit, int64_t *ret_n,
+                  struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    int r = db_query(db, "SELECT job.expire_waiting($1, $2)", (struct db_param[]){ *low, *limit }, 2, &rows,
+                     reterr);
+    if (r == 0)
+        *ret_n = rows_bigint(rows, 0, 0);
+    return r;
+}
+
+int relay_take(struct db *db, int limit, int64_t low_us, struct rows **ret, int64_t *ret_expired,
+               struct err *reterr)
 {
     uint64_t low, count, row_max, bytes;
-    const struct db_param params[] = { time_param(low_us, &low), bigint_param(limit, &count),
-                                       bigint_param(RELAY_ROW_BYTES_MAX, &row_max),
-                                       bigint_param(RELAY_TAKE_BYTES, &bytes) };
+    struct db_param params[] = { time_param(low_us, &low), bigint_param(limit, &count),
+                                 bigint_param(RELAY_ROW_BYTES_MAX, &row_max),
+                                 bigint_param(RELAY_TAKE_BYTES, &bytes) };
     int r = db_begin(db, reterr);
     if (r == 0)
+        r = expire(db, &params[0], &params[1], ret_expired, reterr);
+    if (r == 0) {
+        params[1] = bigint_param(limit - *ret_expired, &count);
         r = db_query(db, take_sql, params, ARRAY_SIZE(params), ret, reterr);
+    }
     if (r)
         db_rollback(db);
     return r;
@@ -171,12 +188,16 @@ int relay_wait_us(struct db *db, int64_t low_us, int64_t *ret_us, struct err *re
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     const struct db_param params[] = { time_param(low_us, &low) };
     int r = db_query(
-        db, "SELECT run_at, clock_timestamp() FROM job.pending WHERE run_at >= $1 ORDER BY run_at LIMIT 1",
+        db,
+        "SELECT least("
+        " (SELECT run_at FROM job.pending WHERE run_at >= $1 ORDER BY run_at LIMIT 1),"
+        " (SELECT job.expiry(headers) FROM job.pending WHERE headers ? 'ce_expires' AND job.expiry(headers) >= $1"
+        "  ORDER BY job.expiry(headers) LIMIT 1)), clock_timestamp()",
         params, 1, &rows, reterr);
     if (r)
         return r;
     *ret_us = INT64_MAX;
-    if (rows_count(rows) == 0)
+    if (rows_is_null(rows, 0, 0))
         return 0;
     int64_t at_us = rows_time_us(rows, 0, 0), now_us = rows_time_us(rows, 0, 1);
     if (at_us != INT64_MAX)

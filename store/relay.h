@@ -35,12 +35,18 @@ struct relay_row {
 };
 
 /*
- * @low_us: rows due earlier are not looked for (they are gone, only their traces are left); INT64_MIN looks for all
- * @ret:    the rows in order of (run_at, id)
+ * Ends jobs that have expired, due or not, and takes those that are due.
+ *
+ * @limit:       of both together
+ * @low_us:      rows that were due or expired earlier are not looked for (they are gone, only their traces are left);
+ *               INT64_MIN looks for all
+ * @ret:         the rows in order of (run_at, id)
+ * @ret_expired: rows that went because their jobs have expired
  *
  * Return: 0, also with no rows; STORE_AWAY, STORE_REFUSED, -ENOMEM: then no transaction is open.
  */
-int relay_take(struct db *db, int limit, int64_t low_us, struct rows **ret, struct err *reterr);
+int relay_take(struct db *db, int limit, int64_t low_us, struct rows **ret, int64_t *ret_expired,
+               struct err *reterr);
 void relay_get(const struct rows *rows, size_t row, struct relay_row *ret);
 
 /* They lie in Kafka. Return: as db_query(). */
@@ -69,5 +75,5 @@ int relay_sleep(struct db *db, int64_t for_us, struct err *reterr);
 /* Tells enqueuers that a relay is looking anyway. Return: as db_query(). */
 int relay_wake(struct db *db, struct err *reterr);
 
-/* @ret_us: until the next row is due, by PostgreSQL's clock: 0 when one is, INT64_MAX when none waits. Return: as db_query(). */
+/* @ret_us: until the next row is due or expires, by PostgreSQL's clock: 0 when one is, INT64_MAX when none waits. Return: as db_query(). */
 int relay_wait_us(struct db *db, int64_t low_us, int64_t *ret_us, struct err *reterr);
