@@ -21,24 +21,28 @@
 #include "libjob/context.h"
 #include "worker/children.h"
 #include "worker/frame.h"
+#include "worker/progress_lines.h"
 
 /* Of sysexits.h: what a command says with its exit status. */
 #define STATUS_FAIL 65  /* EX_DATAERR */
 #define STATUS_RETRY 75 /* EX_TEMPFAIL */
 
 #define ENVIRONMENT_MAX 32
+#define PROGRESS_FD 3 /* JOB_PROGRESS_FD in its environment */
+#define N_FDS (PROGRESS_FD + 1)
 #define TAIL_SIZE 2048
 
 struct command {
     struct job_context *ctx;
     pid_t pid;
-    int status;         /* as waitpid() has it */
-    int ended;          /* pidfd */
-    int output, errors; /* read ends; -1: at their end */
+    int status;                   /* as waitpid() has it */
+    int ended;                    /* pidfd */
+    int output, errors, progress; /* read ends; -1: at their end */
     struct buf result;
     bool too_large;
     char tail[TAIL_SIZE]; /* of its standard error */
     size_t tail_size;
+    struct progress_lines lines;
 };
 
 /* --- What it gets ------------------------------------------------------------------------------------------------------ */
@@ -79,6 +83,7 @@ static void put_environment(struct buf *out, const struct job_context *ctx)
     put_variable(out, "JOB_FENCE", ctx->fence);
     put_variable(out, "TRACEPARENT", ctx->traceparent);
     put_variable(out, "TRACESTATE", ctx->tracestate);
+    put_number(out, "JOB_PROGRESS_FD", PROGRESS_FD);
 }
 
 /* Points @ret (ENVIRONMENT_MAX) into @text, a series of strings. */
@@ -121,7 +126,7 @@ static int make_pipe(int *ret_read, int *ret_write)
 }
 
 /* Return: 0; a positive errno, as posix_spawn() has it. */
-static int spawn(struct command *c, char *const *argv, char *const *environment, const int fds[3],
+static int spawn(struct command *c, char *const *argv, char *const *environment, const int fds[N_FDS],
                  const sigset_t *mask)
 {
     posix_spawn_file_actions_t actions;
@@ -132,10 +137,10 @@ static int spawn(struct command *c, char *const *argv, char *const *environment,
     if (r)
         return r;
     r = posix_spawnattr_init(&attributes);
-    for (int i = 0; i < 3 && !r; i++)
+    for (int i = 0; i < N_FDS && !r; i++)
         r = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
     if (!r)
-        r = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+        r = posix_spawn_file_actions_addclosefrom_np(&actions, N_FDS);
     if (!r) {
         posix_spawnattr_setsigmask(&attributes, mask);
         posix_spawnattr_setsigdefault(&attributes, &all);
@@ -153,6 +158,7 @@ static int start(struct command *c, char *const *argv, const sigset_t *mask)
     _cleanup_close_ int input = make_input(c->ctx);
     _cleanup_close_ int output = -1;
     _cleanup_close_ int errors = -1;
+    _cleanup_close_ int progress = -1;
     char *environment[ENVIRONMENT_MAX];
     put_environment(&text, c->ctx);
     if (text.failed)
@@ -162,7 +168,9 @@ static int start(struct command *c, char *const *argv, const sigset_t *mask)
     if (r == 0)
         r = make_pipe(&c->errors, &errors);
     if (r == 0)
-        r = -spawn(c, argv, environment, (int[]){ input, output, errors }, mask);
+        r = make_pipe(&c->progress, &progress);
+    if (r == 0)
+        r = -spawn(c, argv, environment, (int[N_FDS]){ input, output, errors, progress }, mask);
     if (r < 0)
         return r;
     c->ended = (int)syscall(SYS_pidfd_open, c->pid, 0);
@@ -212,6 +220,8 @@ static void read_some(struct command *c, int *fd)
         *fd = -1;
     } else if (fd == &c->output) {
         take_output(c, chunk, (size_t)n);
+    } else if (fd == &c->progress) {
+        progress_lines_take(&c->lines, chunk, (size_t)n);
     } else {
         take_errors(c, chunk, (size_t)n);
     }
@@ -241,22 +251,26 @@ static void await_end(struct command *c)
         struct pollfd fds[] = { { c->output, POLLIN, 0 },
                                 { c->errors, POLLIN, 0 },
                                 { c->ended, POLLIN, 0 },
+                                { c->progress, POLLIN, 0 },
                                 { c->ctx->cancel_fd, POLLIN, 0 } };
         if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
             continue; /* EINTR */
         if (fds[2].revents)
             break;
-        if (fds[3].revents)
+        if (fds[4].revents)
             pass_on_cancel(c);
         if (fds[0].revents)
             read_some(c, &c->output);
         if (fds[1].revents)
             read_some(c, &c->errors);
+        if (fds[3].revents)
+            read_some(c, &c->progress);
     }
     children_wait(c->pid, &c->status, 0, &c->ctx->reaped_kib);
     children_end(&c->ctx->reaped_kib);
     read_rest(c, &c->output);
     read_rest(c, &c->errors);
+    read_rest(c, &c->progress);
 }
 
 /* --- What it answers --------------------------------------------------------------------------------------------------- */
@@ -340,13 +354,20 @@ static void done(struct command *c)
     close_cleanup(&c->ended);
     close_cleanup(&c->output);
     close_cleanup(&c->errors);
+    close_cleanup(&c->progress);
     buf_done(&c->result);
 }
 
 int command_run(struct job_context *ctx, char *const *argv)
 {
     _cleanup_(done) struct command c = {
-        .ctx = ctx, .ended = -1, .output = -1, .errors = -1, .result.max = JOB_MAX_RESULT_SIZE
+        .ctx = ctx,
+        .ended = -1,
+        .output = -1,
+        .errors = -1,
+        .progress = -1,
+        .result.max = JOB_MAX_RESULT_SIZE,
+        .lines.ctx = ctx,
     };
     sigset_t term, before;
     sigemptyset(&term);

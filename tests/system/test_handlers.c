@@ -121,6 +121,25 @@ START_TEST(job_whose_executor_is_killed_in_the_middle_is_run_again)
 }
 END_TEST
 
+START_TEST(command_tells_how_far_it_is)
+{
+    struct site *site = start_worker(COMMAND(
+        "shell",
+        "echo '{\\\"done\\\": 1}' >&$JOB_PROGRESS_FD; head -c 5000 /dev/zero >&$JOB_PROGRESS_FD; echo >&3; "
+        "exec sleep 1000") ", " COMMAND("python",
+                                        "exec python3 -c 'import os, time; "
+                                        "os.write(int(os.environ[\\\"JOB_PROGRESS_FD\\\"]), b\\\"42 of 100"
+                                        "\\\" + bytes([10])); time.sleep(1000)'"));
+    struct site_daemon *worker = site_start_worker(site);
+    enqueue(site, "shell", "{}");
+    enqueue(site, "python", "{}");
+    site_await(site, 20, "SELECT progress = '{\"done\": 1}' FROM job.lease WHERE type = 'shell'");
+    site_await(site, 20, "SELECT progress = '\"42 of 100\"' FROM job.lease WHERE type = 'python'");
+    site_await_log(worker, 10, "progress: a line of more than 4096 bytes is dropped");
+    site_free(site);
+}
+END_TEST
+
 START_TEST(worker_whose_command_is_missing_says_so)
 {
     struct site *site =
@@ -203,6 +222,6 @@ END_TEST
 
 SUITE_MAIN("handlers", command_that_runs_for_its_timeout_is_stopped,
            command_gets_its_job_and_its_output_is_the_result, exit_status_decides_what_becomes_of_the_job,
-           drain_interrupts_a_command_without_spending_anything,
+           drain_interrupts_a_command_without_spending_anything, command_tells_how_far_it_is,
            job_whose_executor_is_killed_in_the_middle_is_run_again, worker_whose_command_is_missing_says_so,
            command_is_run_once_without_servers, status_decides_what_becomes_of_the_job)

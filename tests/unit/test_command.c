@@ -106,7 +106,7 @@ START_TEST(environment_is_the_job_and_little_else)
                          "'^\\(PATH\\|PWD\\|OLDPWD\\|JOB_DEADLINE\\)' | sort"),
                      JOB_DONE);
     assert_result("HOME='/h'\nJOB_ATTEMPT='2'\nJOB_DELIVERY='3'\nJOB_FENCE='3.7'\nJOB_ID='0197-id'\n"
-                  "JOB_QUEUE='mail'\nJOB_TYPE='mail.send'\nTRACEPARENT='00-aa'\n");
+                  "JOB_PROGRESS_FD='3'\nJOB_QUEUE='mail'\nJOB_TYPE='mail.send'\nTRACEPARENT='00-aa'\n");
     ck_assert_int_eq(run("echo $JOB_DEADLINE"), JOB_DONE);
     buf_append_char(&ctx.result, 0);
     ck_assert_int_ge(atoll(ctx.result.data), before_s + 60);
@@ -114,14 +114,71 @@ START_TEST(environment_is_the_job_and_little_else)
 }
 END_TEST
 
-START_TEST(command_has_three_descriptors)
+START_TEST(command_has_four_descriptors)
 {
     int leaked = dup(STDOUT_FILENO); /* without close-on-exec, as a careless module leaves it */
     ck_assert_int_ge(leaked, 3);
     ck_assert_int_eq(
         run("for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12 20 40; do test -e /proc/$$/fd/$fd && echo $fd; done; :"),
         JOB_DONE);
-    assert_result("0\n1\n2\n");
+    assert_result("0\n1\n2\n3\n");
+}
+END_TEST
+
+/* What was told, in a row. */
+static char told[256];
+static size_t n_told, told_bytes;
+
+static void note_progress(void *runner, const void *progress, size_t size)
+{
+    (void)runner;
+    snprintf(told + strlen(told), sizeof(told) - strlen(told), "[%.*s]", (int)size, (const char *)progress);
+    n_told++;
+    told_bytes += size;
+}
+
+START_TEST(each_line_on_its_descriptor_is_progress)
+{
+    set_job("{}", 2);
+    ctx.tell_progress = note_progress;
+    ck_assert_int_eq(run("test $JOB_PROGRESS_FD = 3; echo 42 half way >&3; printf '{\"n\": 1}\\r\\n\\n' >&3;"
+                         " printf 'one ' >&3; sleep 0.05; printf 'line\\nno line' >&3; echo result"),
+                     JOB_DONE);
+    ck_assert_str_eq(told, "[42 half way][{\"n\": 1}][one line]");
+    assert_result("result\n");
+}
+END_TEST
+
+START_TEST(progress_has_a_limit_and_a_long_line_is_named_once)
+{
+    char log[4096] = "";
+    int pair[2];
+    set_job("{}", 2);
+    ctx.captured = true;
+    ctx.tell_progress = note_progress;
+    ck_assert_int_eq(pipe(pair), 0);
+    ck_assert_int_ge(dup2(pair[1], STDERR_FILENO), 0);
+    ck_assert_int_eq(
+        run("for n in 4096 4097 4100 100000; do head -c $n /dev/zero | tr '\\0' x >&3; echo >&3; done;"
+            " echo end >&3; head -c 30000000 /dev/zero >&3"),
+        JOB_DONE);
+    close(pair[1]);
+    ck_assert_uint_eq(n_told, 2);
+    ck_assert_uint_eq(told_bytes, 4096 + 3);
+    ck_assert_int_gt(read(pair[0], log, sizeof(log) - 1), 0);
+    ck_assert_str_eq(log, "job 0197-id: progress: a line of more than 4096 bytes is dropped\n");
+}
+END_TEST
+
+START_TEST(command_may_close_or_ignore_its_progress)
+{
+    set_job("{}", 2);
+    ctx.tell_progress = note_progress;
+    ck_assert_int_eq(run("exec 3>&-; sleep 0.05; echo ok"), JOB_DONE);
+    assert_result("ok\n");
+    ck_assert_int_eq(run("sleep 1000 >/dev/null 2>&1 & echo kept >&3"),
+                     JOB_DONE); /* it holds the descriptor */
+    ck_assert_str_eq(told, "[kept]");
 }
 END_TEST
 
@@ -245,8 +302,10 @@ START_TEST(executor_dies_of_sigterm_with_its_command)
 END_TEST
 
 SUITE_MAIN("command", payload_goes_in_and_standard_output_is_the_result, silent_command_has_no_result,
-           exit_status_is_the_verdict, environment_is_the_job_and_little_else, command_has_three_descriptors,
-           large_payload_that_nobody_reads_blocks_nobody, result_has_a_limit,
-           of_much_standard_error_the_last_lines_are_kept, nothing_that_a_command_left_behind_survives_it,
-           command_that_cannot_be_run_is_named, job_that_is_to_stop_is_told_by_sigterm,
-           answer_after_sigterm_counts, executor_dies_of_sigterm_with_its_command)
+           exit_status_is_the_verdict, environment_is_the_job_and_little_else, command_has_four_descriptors,
+           each_line_on_its_descriptor_is_progress, progress_has_a_limit_and_a_long_line_is_named_once,
+           command_may_close_or_ignore_its_progress, large_payload_that_nobody_reads_blocks_nobody,
+           result_has_a_limit, of_much_standard_error_the_last_lines_are_kept,
+           nothing_that_a_command_left_behind_survives_it, command_that_cannot_be_run_is_named,
+           job_that_is_to_stop_is_told_by_sigterm, answer_after_sigterm_counts,
+           executor_dies_of_sigterm_with_its_command)
