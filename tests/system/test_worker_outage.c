@@ -108,6 +108,7 @@ START_TEST(service_manager_hears_what_the_worker_does)
     site_await_notify(worker, 20, "STATUS=running: 1 jobs on");
     site_kill(worker, SIGUSR1);
     site_await_log(worker, 20, "runs 0");
+    site_await_log(worker, 20, "selftest[3]: open");
     ck_assert_uint_eq(site_count_log(worker, "state: partition"), 4);
     site_kill(worker, SIGTERM);
     site_await_notify(worker, 20, "EXTEND_TIMEOUT_USEC=");
