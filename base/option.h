@@ -121,6 +121,12 @@ int option_refuse(const struct option_file *file, struct err *reterr, const char
 size_t option_list_fixed_changes(const struct option_table *table, const void *a, const void *b,
                                  struct buf *keys);
 
+/*
+ * Exchanges the reloadable values of two structs of one table; each struct owns afterwards what it has. Elements of a list that is
+ * not reloadable are exchanged in their reloadable values, if the two lists do not differ otherwise.
+ */
+void option_swap_reloadable(const struct option_table *table, void *a, void *b);
+
 /* The reference: one Markdown table per group. */
 void option_print_markdown(const struct option_table *table, struct buf *out);
 /* The same as plain text, for a man page or --help. */

@@ -159,7 +159,11 @@ static int measure(struct ipc *ipc, int n_jobs, struct round *ret)
 
 static int start(struct ipc *ipc, int zygote, const struct job_config *config)
 {
-    const struct pool_owner owner = { take_finished, take_unstarted, take_progress, take_broken, ipc };
+    const struct pool_owner owner = { .finished = take_finished,
+                                      .unstarted = take_unstarted,
+                                      .progress = take_progress,
+                                      .broken = take_broken,
+                                      .userdata = ipc };
     ipc->type =
         (struct job_type){ .handler = &config->handlers[0], .typical_us = 1, .name = "selftest.echo" };
     if (sd_event_new(&ipc->event) < 0 || pool_new(&ipc->pool, ipc->event, zygote, NULL, config, &owner) < 0 ||

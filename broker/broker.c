@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,12 +12,19 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "broker/clock.h"
 #include "broker/relay.h"
 
 #define STOP_TIMEOUT_S 15 /* for all duties; each one's waits are shorter */
 #define N_THREADS 2
+
+struct broker {
+    const struct program_common *common;
+    struct job_config **config; /* owned by the caller; another one after a reload */
+    int signal_fd, stop_fd;
+};
 
 struct thread {
     const char *name;
@@ -28,6 +36,8 @@ struct thread {
     bool started;
     pthread_t id;
 };
+
+/* --- Threads ------------------------------------------------------------------------------------------------------------- */
 
 /* A duty that cannot start ends the broker: that is a configuration, not an outage. */
 static void *run_thread(void *userdata)
@@ -75,24 +85,7 @@ static int join_threads(struct thread *threads, size_t n)
     return result;
 }
 
-/* Takes signals until one, or a duty, says stop. */
-static void wait_for_stop(int signal_fd, int stop_fd)
-{
-    struct pollfd pfds[] = { { .fd = signal_fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN } };
-    for (;;) {
-        struct signalfd_siginfo info;
-        if (poll(pfds, ARRAY_SIZE(pfds), -1) < 0)
-            continue;
-        if (pfds[1].revents)
-            return;
-        if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
-            continue;
-        if (info.ssi_signo != SIGHUP)
-            return;
-        log_warning(
-            "SIGHUP: this version reads its configuration at the start only; restart to apply changes");
-    }
-}
+/* --- Signals ------------------------------------------------------------------------------------------------------------- */
 
 static int take_signals(void)
 {
@@ -106,49 +99,106 @@ static int take_signals(void)
     return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-static int run(struct thread *threads, size_t n, int signal_fd, int stop_fd)
+/* Return: the signal that came; 0: a duty says stop. */
+static int wait_for_signal(const struct broker *b)
 {
-    int r = start_threads(threads, n);
-    if (r == 0) {
-        sd_notify(0, "READY=1");
-        wait_for_stop(signal_fd, stop_fd);
+    struct pollfd pfds[] = { { .fd = b->signal_fd, .events = POLLIN },
+                             { .fd = b->stop_fd, .events = POLLIN } };
+    for (;;) {
+        struct signalfd_siginfo info;
+        if (poll(pfds, ARRAY_SIZE(pfds), -1) < 0)
+            continue;
+        if (pfds[1].revents)
+            return 0;
+        if (read(b->signal_fd, &info, sizeof(info)) == sizeof(info))
+            return (int)info.ssi_signo;
     }
-    log_info("stopping");
-    sd_notify(0, "STOPPING=1");
-    eventfd_write(stop_fd, 1);
-    int joined = join_threads(threads, n);
-    return joined ? joined : r;
 }
 
-static struct thread *list_threads(const struct job_config *config, int stop_fd)
+/* Until there is a configuration to go on with, or an end. @ret: NULL at the end. */
+static void wait_for_reload(const struct broker *b, struct job_config **ret)
 {
-    struct thread *threads = calloc(N_THREADS, sizeof(*threads));
-    if (!threads)
-        return NULL;
+    struct err err = { 0 };
+    *ret = NULL;
+    while (wait_for_signal(b) == SIGHUP) {
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_us());
+        if (program_load(b->common, ret, &err) == 0)
+            return;
+        log_error("reload: %s; the old configuration stays", err.text);
+        sd_notify(0, "READY=1");
+    }
+}
+
+/* --- From start to end, or to the next configuration ------------------------------------------------------------------------ */
+
+static void list_threads(struct thread *threads, const struct job_config *config, int stop_fd)
+{
     threads[0] = (struct thread){ .name = "relay", .run = relay_run, .wanted = config->broker.relay };
     threads[1] = (struct thread){ .name = "clock", .run = clock_run, .wanted = true };
     for (size_t i = 0; i < N_THREADS; i++) {
         threads[i].config = config;
         threads[i].stop_fd = stop_fd;
     }
-    return threads;
 }
 
-int broker_run(const struct job_config *config)
+/* Runs all duties until all have ended. @ret: the next configuration; NULL: it was for good. Return: as broker_run(). */
+static int run_duties(const struct broker *b, struct thread *threads, struct job_config **ret)
 {
-    int signal_fd = take_signals(), stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct thread *threads = list_threads(config, stop_fd);
-    int r = signal_fd < 0 || stop_fd < 0 || !threads ? -ENOMEM : 0;
-    log_info("version %s, prefix %s%s%s", JOB_VERSION, config->prefix,
-             config->broker.relay ? "" : ", no relay", config->broker.rescue ? "" : ", no rescue");
-    if (r == 0)
-        r = run(threads, N_THREADS, signal_fd, stop_fd);
+    eventfd_t count;
+    list_threads(threads, *b->config, b->stop_fd);
+    int r = start_threads(threads, N_THREADS);
+    *ret = NULL;
+    if (r == 0) {
+        sd_notify(0, "READY=1");
+        wait_for_reload(b, ret);
+    }
+    if (!*ret) {
+        log_info("stopping");
+        sd_notify(0, "STOPPING=1");
+    }
+    eventfd_write(b->stop_fd, 1);
+    int joined = join_threads(threads, N_THREADS);
+    eventfd_read(b->stop_fd, &count);
+    return joined ? joined : r;
+}
+
+static void take_up(const struct broker *b, struct job_config *fresh)
+{
+    config_free(*b->config);
+    *b->config = fresh;
+    program_set_log_level(b->common, fresh);
+    log_info("reload: done");
+}
+
+static int run(const struct broker *b, struct thread *threads)
+{
+    for (;;) {
+        _cleanup_config_ struct job_config *fresh = NULL;
+        const struct config_broker *config = &(*b->config)->broker;
+        log_info("version %s, prefix %s%s%s", JOB_VERSION, (*b->config)->prefix,
+                 config->relay ? "" : ", no relay", config->rescue ? "" : ", no rescue");
+        int r = run_duties(b, threads, &fresh);
+        if (r || !fresh)
+            return r;
+        take_up(b, steal(fresh));
+    }
+}
+
+int broker_run(const struct program_common *common, struct job_config **config)
+{
+    struct broker b = { .common = common,
+                        .config = config,
+                        .signal_fd = take_signals(),
+                        .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+    struct thread *threads =
+        calloc(N_THREADS, sizeof(*threads)); /* one that is left behind still has its own */
+    int r = b.signal_fd < 0 || b.stop_fd < 0 || !threads ? -ENOMEM : run(&b, threads);
     if (r < 0)
         log_error("%s", strerror(-r));
     if (r == BROKER_LEFT_BEHIND)
         return r;
-    close_cleanup(&signal_fd);
-    close_cleanup(&stop_fd);
+    close_cleanup(&b.signal_fd);
+    close_cleanup(&b.stop_fd);
     free(threads);
     log_info("stopped");
     return r;

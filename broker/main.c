@@ -18,7 +18,7 @@ int main(int argc, char **argv)
     if (program_parse(&program, argc, argv, &common, &status) ||
         program_configure(&program, &common, &config, &status))
         return status;
-    int r = broker_run(config);
+    int r = broker_run(&common, &config);
     if (r == BROKER_LEFT_BEHIND)
         _exit(PROGRAM_FAILED);
     return r == 0 ? PROGRAM_FINE : PROGRAM_FAILED;

@@ -367,6 +367,13 @@ int config_load(struct job_config **ret, const char *path, const struct config_r
     return 0;
 }
 
+size_t config_reload(struct job_config *live, struct job_config *fresh, struct buf *fixed)
+{
+    size_t n = option_list_fixed_changes(&config_table, live, fresh, fixed);
+    option_swap_reloadable(&config_table, live, fresh);
+    return n;
+}
+
 /* --- Looking things up ---------------------------------------------------------------------------------------------- */
 
 const struct config_handler *config_find_handler(const struct job_config *config, struct span type)

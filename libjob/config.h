@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/option.h"
@@ -20,6 +21,8 @@
 #include "libjob/names.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/libjob/libjob.conf"
+
+#define CONFIG_MAX_EXECUTORS 4096 /* of executors_max */
 
 enum config_outcome {
     CONFIG_INVALID = 1, /* the text is ready to be printed; the program ends with exit status 2 */
@@ -118,6 +121,7 @@ struct job_config {
     char *path;    /* the file that was read; NULL: none, all defaults */
     int transport; /* enum config_transport */
     char *prefix;
+    int log_level; /* enum log_level */
     struct config_kafka kafka;
     struct config_database database;
     struct config_worker worker;
@@ -152,6 +156,13 @@ struct config_rules {
 int config_load(struct job_config **ret, const char *path, const struct config_rules *rules,
                 struct err *reterr);
 struct job_config *config_free(struct job_config *config);
+
+/*
+ * A running program takes up what may change while it runs: exchanges those values of @live and @fresh, which has the old ones
+ * afterwards and must live for as long as somebody uses those. Appends the options that differ and need a restart to
+ * @fixed, ", "-separated; they stay as they are. Return: how many.
+ */
+size_t config_reload(struct job_config *live, struct job_config *fresh, struct buf *fixed);
 
 DEFINE_CLEANUP(struct job_config *, config_free)
 #define _cleanup_config_ _cleanup_(config_free_cleanup)

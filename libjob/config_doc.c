@@ -28,7 +28,11 @@ static const char intro[] =
     "  relative name is looked for in `$CREDENTIALS_DIRECTORY`, then beside the configuration file. A file that\n"
     "  everyone may read or write is refused.\n"
     "- `@include \"name\"` at the start of a line inserts a file that lies beside the configuration file.\n"
-    "- Options with \"yes\" under *reload* change with SIGHUP; the others need a restart.\n";
+    "- SIGHUP reads the file again. A file that is wrong, or a handler in it that cannot be loaded, is named in the\n"
+    "  log, and the old configuration stays. In `jobworkerd`, options with \"yes\" under *reload* change, no job is\n"
+    "  interrupted, and those that run end by what they began with; of the others the log names those that differ\n"
+    "  and need a restart. Every reload replaces the executors, so it also reads modules anew: replace their files by\n"
+    "  renaming (`install`, `mv`). In `jobbrokerd` every option changes.\n";
 
 /* Return: the exit status. */
 static int compare(const char *path, const struct buf *expected)

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "libjob/names.h"
 
 #define MSEC USEC_PER_MSEC
@@ -64,6 +65,13 @@ static const char *const key_orders[] = {
 static const char *const orders[] = {
     [CONFIG_ORDER_WEIGHTED] = "weighted",
     [CONFIG_ORDER_STRICT] = "strict",
+    NULL,
+};
+static const char *const log_levels[] = {
+    [LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
     NULL,
 };
 static const char *const backoffs[] = {
@@ -134,6 +142,7 @@ static const struct option_row worker_queue_rows[] = {
       .min = 1,
       .max = 1000,
       .preset = "1",
+      .flags = OPTION_RELOADABLE,
       .help =
           "Share of the starts that this queue gets while others have jobs too; with `order` \"weighted\"" },
 };
@@ -146,6 +155,7 @@ static const struct option_row limit_rows[] = {
       AT(config_limits, memory_bytes),
       .max = INT64_C(1) << 50,
       .preset_help = "no limit",
+      .flags = OPTION_RELOADABLE,
       .help =
           "Memory of one executor with all that it starts, where a control group is delegated to the worker "
           "(memory.max): what uses more is killed. Elsewhere data of each process (RLIMIT_DATA): more makes its "
@@ -155,6 +165,7 @@ static const struct option_row limit_rows[] = {
       AT(config_limits, processes),
       .max = 1000000,
       .preset_help = "as the worker",
+      .flags = OPTION_RELOADABLE,
       .help =
           "Processes of one executor with all that it starts, where a control group is delegated (pids.max). Elsewhere "
           "those of the worker's user, all together (RLIMIT_NPROC); not for root" },
@@ -163,6 +174,7 @@ static const struct option_row limit_rows[] = {
       AT(config_limits, cpu_weight),
       .max = 10000,
       .preset_help = "`100`",
+      .flags = OPTION_RELOADABLE,
       .help =
           "Share of the CPU that one executor gets beside others and the worker, which has 100, where a control group "
           "is delegated (cpu.weight)" },
@@ -171,12 +183,14 @@ static const struct option_row limit_rows[] = {
       AT(config_limits, files),
       .max = 1000000,
       .preset_help = "as the worker",
+      .flags = OPTION_RELOADABLE,
       .help = "Open files of one executor (RLIMIT_NOFILE)" },
     { .key = "file_size",
       .type = OPTION_SIZE,
       AT(config_limits, file_bytes),
       .max = INT64_C(1) << 50,
       .preset_help = "no limit",
+      .flags = OPTION_RELOADABLE,
       .help = "Largest file that an executor writes (RLIMIT_FSIZE)" },
 };
 static const struct option_table limit_table = OPTION_TABLE(struct config_limits, limit_rows);
@@ -193,6 +207,7 @@ static const struct option_row worker_rows[] = {
       AT(config_worker, order),
       .names = orders,
       .preset = "weighted",
+      .flags = OPTION_RELOADABLE,
       .help =
           "Which queue is next: weighted shares the starts out by weight, strict takes the first of the list that "
           "has a job; then the others may starve" },
@@ -200,15 +215,17 @@ static const struct option_row worker_rows[] = {
       .type = OPTION_INT,
       AT(config_worker, executors_min),
       .min = 1,
-      .max = 4096,
+      .max = CONFIG_MAX_EXECUTORS,
       .preset_help = "`2`, or `executors_max` if that is less",
+      .flags = OPTION_RELOADABLE,
       .help = "Executor processes that are kept ready when there is nothing to do" },
     { .key = "executors_max",
       .type = OPTION_INT,
       AT(config_worker, executors_max),
       .min = 1,
-      .max = 4096,
+      .max = CONFIG_MAX_EXECUTORS,
       .preset_help = "number of usable CPUs, at least 2 and `executors_min`",
+      .flags = OPTION_RELOADABLE,
       .help = "Jobs that run at the same time at most" },
     { .key = "executor_idle",
       .type = OPTION_DURATION,
@@ -216,18 +233,21 @@ static const struct option_row worker_rows[] = {
       .min = 10 * MSEC,
       .max = DAY,
       .preset = "60s",
+      .flags = OPTION_RELOADABLE,
       .help = "Executors beyond `executors_min` end after so long without a job" },
     { .key = "recycle_jobs",
       .type = OPTION_INT,
       AT(config_worker, recycle_jobs),
       .max = 1000000000,
       .preset_help = "never",
+      .flags = OPTION_RELOADABLE,
       .help = "An executor is replaced after so many jobs" },
     { .key = "recycle_memory",
       .type = OPTION_SIZE,
       AT(config_worker, recycle_memory_bytes),
       .max = INT64_C(1) << 50,
       .preset = "512 MiB",
+      .flags = OPTION_RELOADABLE,
       .help = "An executor that has once used more memory is replaced after its job; 0 is never" },
     { .key = "limits",
       .type = OPTION_GROUP,
@@ -240,6 +260,7 @@ static const struct option_row worker_rows[] = {
       .min = 0,
       .max = DAY,
       .preset = "60s",
+      .flags = OPTION_RELOADABLE,
       .help = "How long running jobs may go on after SIGTERM before they are interrupted and given back" },
     { .key = "kill_grace",
       .type = OPTION_DURATION,
@@ -247,6 +268,7 @@ static const struct option_row worker_rows[] = {
       .min = 10 * MSEC,
       .max = HOUR,
       .preset = "10s",
+      .flags = OPTION_RELOADABLE,
       .help =
           "How long a job that is asked to stop may take; SIGTERM comes after half of it, SIGKILL after all" },
     { .key = "handover_after",
@@ -255,6 +277,7 @@ static const struct option_row worker_rows[] = {
       .min = 10 * MSEC,
       .max = HOUR,
       .preset = "5s",
+      .flags = OPTION_RELOADABLE,
       .help =
           "A job that runs longer gets a lease in PostgreSQL, so that its partition does not wait for it" },
     { .key = "window",
@@ -298,6 +321,7 @@ static const struct option_row worker_rows[] = {
       .min = 0,
       .max = 30 * DAY,
       .preset = "1h",
+      .flags = OPTION_RELOADABLE,
       .help =
           "How long a job whose type has no handler is kept for a worker that has one, before it is dead" },
 };
@@ -449,6 +473,7 @@ static const struct option_row handler_rows[] = {
       AT(config_handler, order),
       .names = key_orders,
       .preset = "none",
+      .flags = OPTION_RELOADABLE,
       .help =
           "Whether jobs with the same key run one at a time, in the order in which they were enqueued: with key, a job that "
           "has to be tried again is passed by later ones; with key_strict, they wait until it has succeeded or is dead" },
@@ -519,6 +544,7 @@ static const struct option_row queue_rows[] = {
       .min = 0,
       .max = 1000000,
       .preset = "0",
+      .flags = OPTION_RELOADABLE,
       .help = "Jobs of this queue that one worker runs at once; 0 is no limit" },
 };
 static const struct option_table queue_table = OPTION_TABLE(struct config_queue, queue_rows);
@@ -536,6 +562,13 @@ static const struct option_row rows[] = {
       .check = check_prefix,
       .preset = "job",
       .help = "First part of the names of all topics; installations on one Kafka differ in it" },
+    { .key = "log_level",
+      .type = OPTION_ENUM,
+      AT(job_config, log_level),
+      .names = log_levels,
+      .preset = "info",
+      .flags = OPTION_RELOADABLE,
+      .help = "What the daemons' logs have, and more important things; `--log-level` replaces it" },
     { .key = "kafka",
       .type = OPTION_GROUP,
       AT(job_config, kafka),
@@ -560,6 +593,7 @@ static const struct option_row rows[] = {
       .type = OPTION_GROUPS,
       LIST_AT(job_config, handlers),
       .table = &handler_table,
+      .flags = OPTION_RELOADABLE,
       .help = "Which handler runs which type of job" },
     { .key = "queues",
       .type = OPTION_GROUPS,

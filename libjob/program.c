@@ -31,7 +31,7 @@ static const struct {
       "say whether the configuration is right, and end",
       { "check", no_argument, NULL, OPTION_CHECK } },
     { "    --log-level LEVEL",
-      "error, warning, info (default) or debug",
+      "error, warning, info or debug (default: as the configuration says)",
       { "log-level", required_argument, NULL, OPTION_LOG_LEVEL } },
     { "    --version", "print the version, and end", { "version", no_argument, NULL, OPTION_VERSION } },
     { "-h, --help", "print this, and end", { "help", no_argument, NULL, OPTION_HELP } },
@@ -101,6 +101,7 @@ static int take_option(struct parsing *p, int option, int *ret_status)
         if (log_level_parse(optarg, &p->level))
             return complain(p->program, "--log-level: expected error, warning, info or debug, found", optarg,
                             ret_status);
+        p->common.has_level = true;
         return 0;
     case OPTION_HELP:
         print_help(p->program);
@@ -138,14 +139,26 @@ int program_parse(const struct program *program, int argc, char **argv, struct p
     return 0;
 }
 
+void program_set_log_level(const struct program_common *common, const struct job_config *config)
+{
+    if (!common->has_level)
+        log_set_level((enum log_level)config->log_level);
+}
+
+int program_load(const struct program_common *common, struct job_config **ret, struct err *reterr)
+{
+    int r = config_load(ret, common->config_path, &config_server_rules, reterr);
+    return r && !*reterr->text ? err_set(reterr, r, "%s", strerror(-r)) : r;
+}
+
 int program_configure(const struct program *program, const struct program_common *common,
                       struct job_config **ret, int *ret_status)
 {
     struct err err = { 0 };
     _cleanup_config_ struct job_config *config = NULL;
-    int r = config_load(&config, common->config_path, &config_server_rules, &err);
+    int r = program_load(common, &config, &err);
     if (r) {
-        fprintf(stderr, "%s: %s\n", program->name, *err.text ? err.text : strerror(-r));
+        fprintf(stderr, "%s: %s\n", program->name, err.text);
         return end(r > 0 ? PROGRAM_USAGE : PROGRAM_FAILED, ret_status);
     }
     if (common->check) {
@@ -153,6 +166,7 @@ int program_configure(const struct program *program, const struct program_common
                config->path ? config->path : "no configuration file, all defaults");
         return end(PROGRAM_FINE, ret_status);
     }
+    program_set_log_level(common, config);
     *ret = steal(config);
     return 0;
 }

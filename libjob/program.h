@@ -38,6 +38,7 @@ struct program {
 
 struct program_common {
     const char *config_path; /* NULL: where config_load() looks */
+    bool has_level;          /* the command line says what is logged, whatever the configuration says */
     bool check;
 };
 
@@ -53,10 +54,21 @@ int program_parse(const struct program *program, int argc, char **argv, struct p
                   int *ret_status);
 
 /**
- * program_configure() - read the configuration, and end there when only a check was asked for
+ * program_configure() - read the configuration, log as it says, and end there when only a check was asked for
  * @ret: set on success, config_free() it
  *
  * Return: 0; PROGRAM_DONE with *ret_status: fine for a check, usage for a configuration that is wrong (said on standard error).
  */
 int program_configure(const struct program *program, const struct program_common *common,
                       struct job_config **ret, int *ret_status);
+
+/**
+ * program_load() - read the configuration once more, while the program runs
+ * @ret: set on success, config_free() it; nothing of it has been taken up
+ *
+ * Return: 0; negative errno or CONFIG_INVALID with @reterr, ready to be said.
+ */
+int program_load(const struct program_common *common, struct job_config **ret, struct err *reterr);
+
+/* Logs as @config says, unless the command line has said it. */
+void program_set_log_level(const struct program_common *common, const struct job_config *config);

@@ -72,6 +72,12 @@ void handover_watch(struct handover *h)
         set_timer(h, clock_mono_us() + h->config->worker.handover_after_us);
 }
 
+void handover_reload(struct handover *h)
+{
+    if (sd_event_source_get_enabled(h->timer, NULL))
+        set_timer(h, clock_mono_us());
+}
+
 size_t handover_partition(struct handover *h, const struct partition *p)
 {
     return look_over(

@@ -23,6 +23,8 @@ struct handover;
 
 int handover_new(struct handover **ret, sd_event *event, const struct job_config *config, struct pool *pool,
                  struct recorder *recorder);
+/* handover_after may have changed. */
+void handover_reload(struct handover *h);
 struct handover *handover_free(struct handover *h);
 DEFINE_CLEANUP(struct handover *, handover_free)
 

@@ -526,6 +526,22 @@ bool intake_is_released(const struct intake *in)
     return in->released;
 }
 
+void intake_reload(struct intake *in, struct job_types *types, struct job_config *old)
+{
+    in->keys.n_enough = (size_t)in->config->worker.executors_max;
+    reader_reload(&in->reader, types, old);
+}
+
+bool intake_renew(struct intake *in, struct job *job)
+{
+    return reader_renew(&in->reader, job);
+}
+
+void intake_claim(struct intake *in, struct job *job)
+{
+    reader_claim(&in->reader, job);
+}
+
 static int subscribe(struct intake *in, struct err *reterr)
 {
     size_t n = 0, max = in->config->worker.n_queues * LANE_COUNT;

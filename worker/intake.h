@@ -71,6 +71,11 @@ void intake_advanced(struct intake *in, struct partition *p);
 void intake_fenced(struct intake *in, struct partition *p);
 void intake_released(struct intake *in);
 
+/* As the reader's. */
+void intake_reload(struct intake *in, struct job_types *types, struct job_config *old);
+bool intake_renew(struct intake *in, struct job *job);
+void intake_claim(struct intake *in, struct job *job);
+
 /* Reads what there is room for. */
 void intake_pump(struct intake *in);
 

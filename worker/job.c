@@ -32,6 +32,7 @@ struct job *job_free(struct job *job)
         return NULL;
     if (job->alive)
         (*job->alive)--;
+    job_set_type(job, NULL);
     ready_uncount(job);
     keys_leave(job);
     list_remove(&job->link);
@@ -56,10 +57,14 @@ bool job_runs_at_most_once(const struct job *job)
     return job->type->handler->delivery == CONFIG_AT_MOST_ONCE;
 }
 
+bool job_is_strict(const struct job *job)
+{
+    return !job->type->handler || job->type->handler->order == CONFIG_KEYS_STRICT;
+}
+
 bool job_holds_key(const struct job *job)
 {
-    return job->type->handler->order == CONFIG_KEYS_STRICT || job->outcome == OUTCOME_THROTTLED ||
-           job->outcome == OUTCOME_INTERRUPTED;
+    return job_is_strict(job) || job->outcome == OUTCOME_THROTTLED || job->outcome == OUTCOME_INTERRUPTED;
 }
 
 int job_max_attempts(const struct job *job)
@@ -103,6 +108,9 @@ void job_finish(struct job *job, enum job_outcome outcome, const char *format, .
 
 struct job_types {
     const struct job_config *config;
+    struct job_config
+        *retired;  /* owned: the configuration that they are from, which is over; NULL: it is not */
+    size_t n_jobs; /* that have one of them */
     size_t n;
     struct job_type *slots[TYPES_MAX];
     struct job_type other; /* unknown ones beyond the bound */
@@ -111,8 +119,10 @@ struct job_types {
 struct job_types *job_types_new(const struct job_config *config)
 {
     struct job_types *types = calloc(1, sizeof(*types));
-    if (types)
-        types->config = config;
+    if (!types)
+        return NULL;
+    types->config = config;
+    types->other.types = types;
     return types;
 }
 
@@ -122,8 +132,31 @@ struct job_types *job_types_free(struct job_types *types)
         return NULL;
     for (size_t i = 0; i < TYPES_MAX; i++)
         free(types->slots[i]);
+    config_free(types->retired);
     free(types);
     return NULL;
+}
+
+void job_types_retire(struct job_types *types, struct job_config *config)
+{
+    types->retired = config;
+    if (types->n_jobs == 0)
+        job_types_free(types);
+}
+
+static void drop_type(struct job_type *type)
+{
+    struct job_types *types = type ? type->types : NULL;
+    if (types && --types->n_jobs == 0 && types->retired)
+        job_types_free(types);
+}
+
+void job_set_type(struct job *job, struct job_type *type)
+{
+    if (type && type->types)
+        type->types->n_jobs++;
+    drop_type(job->type);
+    job->type = type;
 }
 
 static struct job_type *add_type(struct job_types *types, struct span name, struct job_type **slot)
@@ -135,6 +168,7 @@ static struct job_type *add_type(struct job_types *types, struct span name, stru
     if (!type)
         return &types->other;
     memcpy(type->name, name.data, name.size);
+    type->types = types;
     type->handler = handler;
     types->n++;
     *slot = type;

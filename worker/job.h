@@ -50,8 +50,11 @@ enum job_outcome {
     OUTCOME_CONDEMNED,    /* never looked at: it kills workers */
 };
 
+struct job_types;
+
 /* A type of job as this worker has seen it. */
 struct job_type {
+    struct job_types *types;              /* where it is from; NULL: alone, of tests */
     const struct config_handler *handler; /* NULL: nobody here knows it */
     int64_t typical_us;                   /* moving average of durations; 0: none seen yet */
     char name[129];
@@ -138,6 +141,8 @@ static inline bool job_is_ordered(const struct job *job)
 {
     return job->key_seq >= 0;
 }
+/* Of an ordered one: it is not to be passed before it has ended; nor is one whose type has become unknown. */
+bool job_is_strict(const struct job *job);
 /* Of a finished one: later jobs of its key must not start although it has not ended. */
 bool job_holds_key(const struct job *job);
 /* Its budgets; of a job that runs at most once they are 1, whatever message and handler say. */
@@ -147,14 +152,21 @@ int64_t job_timeout_us(const struct job *job);
 /* The memory that it holds, roughly. */
 size_t job_size_bytes(const struct job *job);
 
+/* Its type from now on, instead of the one that it has; NULL: none. */
+void job_set_type(struct job *job, struct job_type *type);
+
 /* Sets outcome and error text (printf-like; NULL: none). */
 void job_finish(struct job *job, enum job_outcome outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The types that this worker has met: bounded, found by name. */
-struct job_types;
 struct job_types *job_types_new(const struct job_config *config);
 struct job_types *job_types_free(struct job_types *types);
+/*
+ * No job gets its type from here any more. They live, and so does @config, whose handlers they name, until the last job that has one
+ * of them is gone; both are freed then.
+ */
+void job_types_retire(struct job_types *types, struct job_config *config);
 /* Never NULL: beyond the bound all unknown types share one entry. */
 struct job_type *job_types_get(struct job_types *types, struct span name);
 /* Learns from one run. */

@@ -68,6 +68,19 @@ void life_extend(struct life *l, int64_t stop_us)
     send_status(l);
 }
 
+/* Of a manager that has been told of its start alone. */
+void life_reloading(struct life *l)
+{
+    if (l->ready)
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_us());
+}
+
+void life_reloaded(struct life *l)
+{
+    if (l->ready)
+        sd_notify(0, "READY=1");
+}
+
 int life_new(struct life **ret, sd_event *event)
 {
     _cleanup_(life_free_cleanup) struct life *l = calloc(1, sizeof(*l));

@@ -30,5 +30,9 @@ DEFINE_CLEANUP(struct life *, life_free)
 /* Call when something may have changed; cheap when nothing has. @facts is copied, @facts->phase must stay. */
 void life_tell(struct life *l, const struct life_facts *facts);
 
+/* A configuration is being taken up; it is, or will not be. */
+void life_reloading(struct life *l);
+void life_reloaded(struct life *l);
+
 /* Stopping has begun, or takes longer: it may last so long from now on. */
 void life_extend(struct life *l, int64_t stop_us);

@@ -41,5 +41,5 @@ int main(int argc, char **argv)
         return PROGRAM_FAILED;
     if (program_configure(&program, &common, &config, &status) != 0)
         return status;
-    return once.type ? run_once(config, &once) : worker_run(config, zygote, pid);
+    return once.type ? run_once(config, &once) : worker_run(&common, config, zygote, pid);
 }

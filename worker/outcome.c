@@ -71,13 +71,13 @@ static void fill_common(const struct job *job, const struct outcome_context *con
         ret->trace_id = trace_id(envelope->traceparent);
 }
 
-/* Those of the message, with the place of an ordered job that is not to be passed meanwhile. @place: room for that. */
+/* Those of the message; an ordered job has its place in them if it is not to be passed meanwhile. @place: room for that. */
 static size_t collect_headers(const struct job *job, struct message_header *headers, char *place, size_t size)
 {
     const struct message *m = job->message;
     size_t n = 0;
     for (size_t i = 0; i < m->n_headers && n < MESSAGE_MAX_HEADERS; i++)
-        if (strcmp(m->headers[i].name, "ce_keyseq") != 0)
+        if (!job_is_ordered(job) || strcmp(m->headers[i].name, "ce_keyseq") != 0)
             headers[n++] = m->headers[i];
     if (!job_is_ordered(job) || !(job->outcome == OUTCOME_NONE || job_holds_key(job)))
         return n;
@@ -213,8 +213,7 @@ bool outcome_fill_key(const struct job *job, struct record_key *ret)
     if (!job_is_ordered(job))
         return false;
     bool claimed = job->outcome == OUTCOME_NONE, succeeded = job->outcome == OUTCOME_SUCCEEDED;
-    bool strict = job->type->handler->order == CONFIG_KEYS_STRICT;
-    bool holds = claimed ? strict : job_holds_key(job);
+    bool holds = claimed ? job_is_strict(job) : job_holds_key(job);
     if (!claimed && !job->token && (succeeded || !holds))
         return false;
     *ret = (struct record_key){

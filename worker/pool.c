@@ -34,6 +34,8 @@ static int make_board(struct executor *e)
 
 static void forget(struct executor *e)
 {
+    struct pool *p = e->pool;
+    p->n_alive -= e->state != EXECUTOR_ABSENT;
     output_close(e);
     e->io = sd_event_source_disable_unref(e->io);
     if (e->socket >= 0)
@@ -51,31 +53,47 @@ static void forget(struct executor *e)
     e->stop_stage = STOP_NONE;
     e->worn = false;
     e->has_progress = false;
+    e->on_trial = false;
     e->n_done = 0;
     e->state = EXECUTOR_ABSENT;
+    while (p->max > (uint32_t)p->config->worker.executors_max &&
+           p->executors[p->max - 1].state == EXECUTOR_ABSENT)
+        p->max--;
 }
 
 /* Return: -1 for none, also when it fails: then limits do not hold, and the log says so. */
-static int open_group(const struct executor *e)
+static int open_group(const struct executor *e, const struct config_limits *limits)
 {
     const struct pool *p = e->pool;
-    int group = cgroup_open_group(p->cgroup, (unsigned)(e - p->executors), &p->config->worker.limits);
+    int group = cgroup_open_group(p->cgroup, (unsigned)(e - p->executors), limits);
     if (group >= 0 || !p->cgroup)
         return group;
     log_error("run: an executor has no control group, so that its limits do not hold: %s", strerror(-group));
     return -1;
 }
 
-static void put_setup(struct executor *e)
+static void put_setup(struct executor *e, const struct job_config *config)
 {
-    struct config_limits limits = e->pool->config->worker.limits;
+    struct config_limits limits = config->worker.limits;
     cgroup_leave_rest(e->pool->cgroup, &limits);
-    executor_put_setup(&e->out, e->pool->config, &limits);
+    executor_put_setup(&e->out, config, &limits);
 }
 
-static int spawn(struct executor *e)
+static void use_slots(struct pool *p, uint32_t n)
 {
-    struct pool *p = e->pool;
+    for (; p->n_slots < n; p->n_slots++) {
+        struct executor *e = &p->executors[p->n_slots];
+        e->pool = p;
+        e->socket = e->cancel_fd = e->output_fd = -1;
+        list_init(&e->jobs);
+    }
+    if (p->max < n)
+        p->max = n;
+}
+
+int executor_spawn(struct pool *p, struct executor *e, const struct job_config *config)
+{
+    use_slots(p, (uint32_t)(e - p->executors) + 1);
     int pair[2];
     _cleanup_close_ int board = make_board(e);
     if (board < 0)
@@ -87,7 +105,7 @@ static int spawn(struct executor *e)
     e->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     _cleanup_close_ int output = -1;
     int r = e->cancel_fd < 0 ? -errno : output_open(e, &output);
-    _cleanup_close_ int group = open_group(e);
+    _cleanup_close_ int group = open_group(e, &config->worker.limits);
     const int fds[] = { [ZYGOTE_SOCKET] = pair[1],
                         [ZYGOTE_BOARD] = board,
                         [ZYGOTE_CANCEL] = e->cancel_fd,
@@ -103,7 +121,8 @@ static int spawn(struct executor *e)
         return r;
     }
     e->state = EXECUTOR_STARTING;
-    put_setup(e);
+    p->n_alive++;
+    put_setup(e, config);
     return 0;
 }
 
@@ -114,12 +133,38 @@ static void wait_to_respawn(struct pool *p)
     sd_event_source_set_enabled(p->respawn_timer, SD_EVENT_ONESHOT);
 }
 
-/* Once the handlers are known to load: as many as there shall always be. */
+static bool has_room_for_more(const struct pool *p)
+{
+    return p->n_alive < (size_t)p->config->worker.executors_max && !p->waiting_to_respawn && !p->draining;
+}
+
+/* Those that take jobs, now or soon. */
+static int count_able(const struct pool *p)
+{
+    int n = 0;
+    for (uint32_t i = 0; i < p->max; i++) {
+        const struct executor *e = &p->executors[i];
+        n += (e->state == EXECUTOR_STARTING || e->state == EXECUTOR_READY) && !e->worn;
+    }
+    return n;
+}
+
+static void spawn_one(struct pool *p, struct executor *e)
+{
+    if (executor_spawn(p, e, p->config) < 0)
+        wait_to_respawn(p);
+}
+
+/* Once the handlers are known to load. */
 void pool_start_minimum(struct pool *p)
 {
-    for (int i = 0; i < p->config->worker.executors_min; i++)
-        if (p->executors[i].state == EXECUTOR_ABSENT && !p->waiting_to_respawn && spawn(&p->executors[i]) < 0)
-            wait_to_respawn(p);
+    int missing = p->config->worker.executors_min - count_able(p);
+    for (struct executor *e = p->executors; missing > 0 && has_room_for_more(p); e++) {
+        if (e->state != EXECUTOR_ABSENT)
+            continue;
+        spawn_one(p, e);
+        missing--;
+    }
 }
 
 static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
@@ -135,7 +180,7 @@ static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
 
 int pool_start(struct pool *p)
 {
-    return spawn(&p->executors[0]);
+    return executor_spawn(p, &p->executors[0], p->config);
 }
 
 bool pool_is_proven(const struct pool *p)
@@ -169,10 +214,10 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
     int ready = 0;
     (void)usec;
     for (uint32_t i = 0; i < p->max; i++)
-        ready += p->executors[i].state == EXECUTOR_READY;
+        ready += p->executors[i].state == EXECUTOR_READY && !p->executors[i].worn;
     for (uint32_t i = p->max; i-- > 0;) {
         struct executor *e = &p->executors[i];
-        if (e->state != EXECUTOR_READY || e->n_jobs || ready <= p->config->worker.executors_min)
+        if (e->state != EXECUTOR_READY || e->worn || e->n_jobs || ready <= p->config->worker.executors_min)
             continue;
         if (e->idle_us <= old_us) {
             executor_retire(e);
@@ -195,6 +240,7 @@ void executor_take_job(struct executor *e, struct job *job)
     e->pool->n_running--;
     if (e->n_jobs > 0)
         return;
+    e->pool->n_busy--;
     e->has_long = false;
     if (e->worn)
         executor_retire(e);
@@ -215,7 +261,9 @@ static void on_exit_of(struct pool *p, const struct zygote_exit *exit)
     struct executor *e = find_pid(p, exit->pid);
     if (!e)
         return;
-    bool never_ready = e->state == EXECUTOR_STARTING;
+    bool never_ready = e->state == EXECUTOR_STARTING && !e->worn && !e->on_trial;
+    if (e->on_trial)
+        renew_judge(e, "an executor died while it loaded the handlers");
     answer_on_exit(e, exit);
     forget(e);
     if (p->draining)
@@ -276,18 +324,17 @@ static bool has_room(const struct executor *e, bool is_short)
 static struct executor *choose(struct pool *p, bool is_short)
 {
     struct executor *best = NULL, *absent = NULL;
-    bool starting = false;
+    bool starting = false, one_more = p->n_busy < (size_t)p->config->worker.executors_max;
     for (uint32_t i = 0; i < p->max; i++) {
         struct executor *e = &p->executors[i];
-        if (has_room(e, is_short) && (!best || e->n_jobs < best->n_jobs))
+        if (has_room(e, is_short) && (one_more || e->n_jobs > 0) && (!best || e->n_jobs < best->n_jobs))
             best = e;
         if (e->state == EXECUTOR_ABSENT && !absent)
             absent = e;
-        starting |= e->state == EXECUTOR_STARTING;
+        starting |= e->state == EXECUTOR_STARTING && !e->worn && !e->on_trial;
     }
-    if ((!best || best->n_jobs > 0) && absent && !starting && !p->waiting_to_respawn && !p->draining)
-        if (spawn(absent) < 0)
-            wait_to_respawn(p);
+    if ((!best || best->n_jobs > 0) && !starting && has_room_for_more(p))
+        spawn_one(p, absent ? absent : &p->executors[p->max]);
     return best;
 }
 
@@ -310,6 +357,7 @@ bool pool_dispatch(struct pool *p, struct job *job)
         return false;
     send_job(e, job);
     list_append(&e->jobs, &job->link);
+    p->n_busy += e->n_jobs == 0;
     e->n_jobs++;
     p->n_running++;
     e->has_long |= !is_short;
@@ -392,10 +440,7 @@ struct job *executor_running_job(const struct executor *e)
 
 size_t pool_n_executors(const struct pool *p)
 {
-    size_t n = 0;
-    for (uint32_t i = 0; i < p->max; i++)
-        n += p->executors[i].state != EXECUTOR_ABSENT;
-    return n;
+    return p->n_alive;
 }
 
 static void dump_executor(const struct executor *e)
@@ -416,8 +461,8 @@ static void dump_executor(const struct executor *e)
 
 void pool_dump(const struct pool *p)
 {
-    log_info("state: run: %zu jobs in %zu executors of at most %u", p->n_running, pool_n_executors(p),
-             p->max);
+    log_info("state: run: %zu jobs in %zu executors of at most %d", p->n_running, pool_n_executors(p),
+             p->config->worker.executors_max);
     for (uint32_t i = 0; i < p->max; i++)
         if (p->executors[i].state != EXECUTOR_ABSENT)
             dump_executor(&p->executors[i]);
@@ -456,17 +501,14 @@ int pool_new(struct pool **ret, sd_event *event, int zygote, const struct cgroup
     p->cgroup = cgroup;
     p->config = config;
     p->owner = *owner;
-    p->max = (uint32_t)config->worker.executors_max;
-    p->executors = calloc(p->max, sizeof(*p->executors));
+    p->executors = calloc(POOL_SLOTS, sizeof(*p->executors)); /* memory only as far as they are used */
     if (!p->executors)
         return -ENOMEM;
-    for (uint32_t i = 0; i < p->max; i++) {
-        p->executors[i].pool = p;
-        p->executors[i].socket = p->executors[i].cancel_fd = p->executors[i].output_fd = -1;
-        list_init(&p->executors[i].jobs);
-    }
+    use_slots(p, (uint32_t)config->worker.executors_max);
     answer_init(p);
     int r = stop_init(p);
+    if (r >= 0)
+        r = renew_init(p);
     if (r >= 0)
         r = progress_init(p);
     if (r >= 0)
@@ -497,6 +539,7 @@ struct pool *pool_free(struct pool *p)
     sd_event_source_disable_unref(p->zygote_io);
     sd_event_source_disable_unref(p->stall_timer);
     sd_event_source_disable_unref(p->watch_timer);
+    sd_event_source_disable_unref(p->trial_timer);
     sd_event_source_disable_unref(p->progress_timer);
     sd_event_source_disable_unref(p->idle_timer);
     sd_event_source_disable_unref(p->respawn_timer);

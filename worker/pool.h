@@ -2,7 +2,7 @@
 /*
  * The worker's executors, seen from the worker.
  *
- * Model: up to `max` executor processes, made by the zygote when there is work for them. A job goes to an idle executor; jobs
+ * Model: up to `executors_max` executor processes, made by the zygote when there is work for them. A job goes to an idle executor; jobs
  * whose type has shown to be short are also sent ahead, up to POOL_DEPTH, into one that runs only short ones. If one of these
  * takes long all the same, those behind it are taken back. A job that runs for its timeout is stopped (worker/pool_stop.c).
  *
@@ -14,12 +14,14 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "libjob/config.h"
 #include "worker/cgroup.h"
 #include "worker/job.h"
 
 #define POOL_DEPTH 32
+#define POOL_TRIAL_US (30 * USEC_PER_SEC)
 
 struct pool;
 
@@ -27,8 +29,9 @@ struct pool_owner {
     void (*finished)(struct job *job, void *userdata);  /* the owner takes it */
     void (*unstarted)(struct job *job, void *userdata); /* the owner takes it back */
     void (*progress)(struct job *job, struct span progress,
-                     void *userdata);                /* at most once a second; valid during the call */
-    void (*broken)(const char *why, void *userdata); /* handlers cannot be loaded, or the zygote is gone */
+                     void *userdata);                   /* at most once a second; valid during the call */
+    void (*broken)(const char *why, void *userdata);    /* handlers cannot be loaded, or the zygote is gone */
+    void (*tried)(const char *why_not, void *userdata); /* of pool_try(); NULL: the handlers load */
     void *userdata;
 };
 
@@ -42,6 +45,19 @@ DEFINE_CLEANUP(struct pool *, pool_free)
 int pool_start(struct pool *p);
 /* True once some executor has loaded all handlers. */
 bool pool_is_proven(const struct pool *p);
+
+/*
+ * Starts an executor that loads the handlers of another configuration; `tried` tells how that went, within POOL_TRIAL_US. It
+ * takes no job before pool_renew(). One at a time. @fresh is used during the call only. Return: 0; negative errno: no trial.
+ */
+int pool_try(struct pool *p, const struct job_config *fresh);
+/*
+ * The configuration has changed. No job starts any more in executors from before, but for that on trial: what they hold unstarted
+ * comes back through `unstarted`, what they run they run to its end, and then they end.
+ */
+void pool_renew(struct pool *p);
+/* After it: as many executors as there shall be now, as far as the old ones leave room. */
+void pool_start_minimum(struct pool *p);
 
 /* Gives @job to an executor, which owns it then. Return: false when there is no room now (one more may be starting). */
 bool pool_dispatch(struct pool *p, struct job *job);

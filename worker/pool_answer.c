@@ -98,7 +98,13 @@ static bool take_hello(struct executor *e, const struct frame *hello)
     const char *error = (const char *)(hello + 1);
     if (e->state != EXECUTOR_STARTING || hello->size <= sizeof(*hello))
         return false;
-    if (*error && !e->pool->proven) {
+    if (e->on_trial) {
+        e->state = *error ? EXECUTOR_DYING : EXECUTOR_READY;
+        executor_watch_idle(e);
+        renew_judge(e, *error ? error : NULL);
+    } else if (e->worn) { /* the configuration has changed meanwhile */
+        executor_retire(e);
+    } else if (*error && !e->pool->proven) {
         e->pool->owner.broken(error, e->pool->owner.userdata);
     } else if (*error) {
         log_error("run: %s", error); /* a module was replaced by a broken one: the other executors go on */

@@ -32,6 +32,7 @@ struct executor {
     uint32_t last_seq;
     bool has_long;     /* holds a job that is not known to be short */
     bool worn;         /* to be replaced: takes no more jobs */
+    bool on_trial;     /* is to show whether another configuration's handlers load */
     int n_done;        /* jobs that it has answered */
     int64_t idle_us;   /* since when it has no job */
     bool has_progress; /* its page has some that was not read */
@@ -44,6 +45,9 @@ struct executor {
     int64_t stop_next_us; /* when the next stage is due */
 };
 
+/* More than executors_max can be: old ones may still have a job when another configuration has begun. */
+#define POOL_SLOTS (CONFIG_MAX_EXECUTORS + 64)
+
 struct pool {
     sd_event *event;
     int zygote;
@@ -53,8 +57,12 @@ struct pool {
     const struct cgroup *cgroup;  /* NULL: none */
     const struct job_config *config;
     struct pool_owner owner;
-    struct executor *executors;
-    uint32_t max;
+    struct executor *executors; /* POOL_SLOTS */
+    uint32_t n_slots;           /* that have been used */
+    uint32_t max;               /* beyond it no slot is in use */
+    size_t n_alive;             /* executors in any state but ABSENT */
+    size_t n_busy;              /* of these, with a job */
+    sd_event_source *trial_timer;
     bool proven, draining, waiting_to_respawn;
     size_t n_running;
     uint64_t oom_kills;       /* of the kernel, when last looked at */
@@ -66,16 +74,22 @@ struct pool {
 
 /* NULL: nothing runs. */
 struct job *executor_running_job(const struct executor *e);
-/* Once the handlers are known to load: as many executors as there shall always be. */
-void pool_start_minimum(struct pool *p);
 /* Takes back what has not started; it goes to the owner's `unstarted`. */
 void executor_take_back(struct executor *e);
 /* It has no job from now on: sees to it that it is not kept for ever. */
 void executor_watch_idle(struct executor *e);
 /* It has no job and gets no more: it is told to end, and ends by itself. */
 void executor_retire(struct executor *e);
+/* Makes an executor in slot @e that loads the handlers of @config. Return: 0; negative errno. */
+int executor_spawn(struct pool *p, struct executor *e, const struct job_config *config);
 /* Out of the executor's list. */
 void executor_take_job(struct executor *e, struct job *job);
+
+/* --- pool_renew.c: another configuration --- */
+
+int renew_init(struct pool *p);
+/* @e, which is on trial, has loaded its handlers, or says why not (NULL: it has loaded them). */
+void renew_judge(struct executor *e, const char *error);
 
 /* --- pool_answer.c: what executors say, and how they end --- */
 

@@ -93,7 +93,10 @@ static void bury(struct reader *r, struct partition *p, struct job *job)
 /* Nothing keeps it from its start any more but room. */
 static void begin(struct reader *r, struct partition *p, struct job *job)
 {
-    if (is_dangerous(job)) {
+    if (!reader_renew(r, job)) { /* while it waited for its turn */
+        job_finish(job, OUTCOME_UNKNOWN_TYPE, NULL);
+        r->owner.finished(job, r->owner.userdata);
+    } else if (is_dangerous(job)) {
         keep_dangerous(r, job);
     } else if (needs_claim(p, job)) {
         claim(r, job);
@@ -176,7 +179,7 @@ static void route(struct reader *r, struct partition *p, struct job *job)
         finish_unread(r, job);
         return;
     }
-    job->type = job_types_get(r->types, job->envelope.type);
+    job_set_type(job, job_types_get(r->types, job->envelope.type));
     job->epoch = p->epoch;
     if (!job->type->handler) {
         job_finish(job, OUTCOME_UNKNOWN_TYPE, NULL);
@@ -327,6 +330,28 @@ void reader_pump(struct reader *r, struct list *partitions)
                 make_way(r, p);
         }
     }
+}
+
+/* --- Another configuration ----------------------------------------------------------------------------------------------- */
+
+void reader_reload(struct reader *r, struct job_types *types, struct job_config *old)
+{
+    job_types_retire(r->types, old);
+    r->types = types;
+}
+
+bool reader_renew(struct reader *r, struct job *job)
+{
+    if (job->type->types != r->types)
+        job_set_type(job, job_types_get(r->types, job->envelope.type));
+    return job->type->handler;
+}
+
+void reader_claim(struct reader *r, struct job *job)
+{
+    ready_uncount(job);
+    ready_hold(job);
+    r->owner.claim(job, r->owner.userdata);
 }
 
 /* --- Life ---------------------------------------------------------------------------------------------------------------- */

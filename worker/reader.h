@@ -57,5 +57,12 @@ void reader_done(struct reader *r);
 /* Forgets the dangerous jobs of @p (NULL: of all partitions) that have not been claimed: they are still in the log. */
 void reader_drop_dangerous(struct reader *r, const struct partition *p);
 
+/* The configuration has changed: @types from now on; the reader owns them, and @old as long as jobs need it. */
+void reader_reload(struct reader *r, struct job_types *types, struct job_config *old);
+/* @job, which has not started, may be of a type from before: it gets the present one. Return: whether that has a handler. */
+bool reader_renew(struct reader *r, struct job *job);
+/* @job was admitted, and must be leased before it starts. */
+void reader_claim(struct reader *r, struct job *job);
+
 /* Reads what there is room for. */
 void reader_pump(struct reader *r, struct list *partitions);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/ready.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "libjob/names.h"
@@ -11,7 +13,10 @@
 
 /* Jobs of one handler run at once, in all queues. */
 struct ready_limit {
-    const struct config_handler *handler;
+    char *type; /* owned: what the handler is for, by which it is found again in another configuration */
+    const struct config_handler
+        *handler; /* NULL: it has no limit any more, and this goes with the last job that runs */
+    size_t place; /* among the limits */
     size_t n_running;
 };
 
@@ -37,8 +42,9 @@ struct ready {
     struct ready_lane *lanes; /* LANE_COUNT for each queue */
     size_t n_queues;
     struct list *strands;
-    struct ready_limit *limits;
+    struct ready_limit **limits;
     size_t n_limits;
+    size_t n_lanes;                       /* that have a topic */
     size_t max_jobs, max_bytes, max_held; /* of a lane */
     uint64_t pass;                        /* of the last start */
     uint64_t last_number;
@@ -46,11 +52,69 @@ struct ready {
 
 /* --- Making it ----------------------------------------------------------------------------------------------------------- */
 
-static void make_limits(struct ready *r)
+static struct ready_limit *limit_free(struct ready_limit *limit)
 {
-    for (size_t i = 0; i < r->config->n_handlers; i++)
+    if (limit)
+        free(limit->type);
+    free(limit);
+    return NULL;
+}
+
+static struct ready_limit *limit_new(const struct config_handler *handler)
+{
+    struct ready_limit *limit = calloc(1, sizeof(*limit));
+    if (limit && !(limit->type = strdup(handler->type)))
+        return limit_free(limit);
+    return limit;
+}
+
+/* Takes that of the same handler out of @old; else a new one. */
+static struct ready_limit *find_or_make_limit(struct ready_limit **old, size_t n_old,
+                                              const struct config_handler *handler)
+{
+    for (size_t i = 0; i < n_old; i++)
+        if (old[i] && strcmp(old[i]->type, handler->type) == 0)
+            return steal(old[i]);
+    return limit_new(handler);
+}
+
+/* Those of @old that are over. */
+static void drop_limits(struct ready_limit **old, size_t n_old)
+{
+    for (size_t i = 0; i < n_old; i++) {
+        if (!old[i])
+            continue;
+        old[i]->handler = NULL;
+        if (old[i]->n_running == 0)
+            limit_free(old[i]);
+    }
+    free(old);
+}
+
+static bool add_limit(struct ready *r, const struct config_handler *handler, struct ready_limit **old,
+                      size_t n_old)
+{
+    struct ready_limit *limit = find_or_make_limit(old, n_old, handler);
+    if (!limit)
+        return false;
+    limit->handler = handler;
+    limit->place = r->n_limits;
+    r->limits[r->n_limits++] = limit;
+    return true;
+}
+
+static int make_limits(struct ready *r)
+{
+    struct ready_limit **old = r->limits;
+    size_t n_old = r->n_limits;
+    r->limits = calloc(r->config->n_handlers + 1, sizeof(*r->limits));
+    r->n_limits = 0;
+    bool whole = r->limits;
+    for (size_t i = 0; i < r->config->n_handlers && whole; i++)
         if (r->config->handlers[i].concurrency)
-            r->limits[r->n_limits++].handler = &r->config->handlers[i];
+            whole = add_limit(r, &r->config->handlers[i], old, n_old);
+    drop_limits(old, n_old);
+    return whole ? 0 : -ENOMEM;
 }
 
 static size_t larger(size_t a, size_t b)
@@ -59,39 +123,54 @@ static size_t larger(size_t a, size_t b)
 }
 
 /* Shares what there may be of all lanes out among those that there are. */
-static void make_room(struct ready *r, size_t n_lanes, size_t max_held)
+static void make_room(struct ready *r, size_t max_held)
 {
-    r->max_jobs = larger(READY_JOBS / n_lanes, LANE_MIN_JOBS);
-    r->max_bytes = READY_BYTES / n_lanes;
-    r->max_held = larger(max_held / n_lanes, 1);
+    r->max_jobs = larger(READY_JOBS / r->n_lanes, LANE_MIN_JOBS);
+    r->max_bytes = READY_BYTES / r->n_lanes;
+    r->max_held = larger(max_held / r->n_lanes, 1);
 }
 
-static void make_lane(struct ready *r, size_t i)
+static int make_strands(struct ready *r)
 {
-    struct ready_lane *lane = &r->lanes[i];
-    lane->ready = r;
-    lane->queue = &r->queues[i / LANE_COUNT];
-    lane->strands = &r->strands[i * (r->n_limits + 1)];
-    for (size_t k = 0; k <= r->n_limits; k++)
-        list_init(&lane->strands[k]);
+    size_t per_lane = r->n_limits + 1, n = r->n_queues * LANE_COUNT * per_lane;
+    free(r->strands);
+    r->strands = calloc(n, sizeof(*r->strands));
+    if (!r->strands)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        list_init(&r->strands[i]);
+    for (size_t i = 0; i < r->n_queues * LANE_COUNT; i++)
+        r->lanes[i].strands = &r->strands[i * per_lane];
+    return 0;
 }
 
-static void make_queues(struct ready *r, size_t max_held)
+static void make_queues(struct ready *r)
 {
-    size_t n_lanes = r->n_queues;
+    r->n_lanes = r->n_queues;
+    for (size_t i = 0; i < r->n_queues; i++) {
+        const char *name = r->config->worker.queues[i].name;
+        r->queues[i].name = name;
+        r->n_lanes +=
+            config_find_queue(r->config, span_from_string(name))->lanes ? (size_t)LANE_COUNT - 1 : 0;
+    }
+    for (size_t i = 0; i < r->n_queues * LANE_COUNT; i++) {
+        r->lanes[i].ready = r;
+        r->lanes[i].queue = &r->queues[i / LANE_COUNT];
+    }
+}
+
+/* What the configuration says of queues and handlers, at the start and whenever it has changed. */
+static int configure(struct ready *r, size_t max_held)
+{
     for (size_t i = 0; i < r->n_queues; i++) {
         const struct config_worker_queue *mine = &r->config->worker.queues[i];
         const struct config_queue *queue = config_find_queue(r->config, span_from_string(mine->name));
-        n_lanes += queue->lanes ? LANE_COUNT - 1 : 0;
-        r->queues[i] = (struct ready_queue){
-            .name = mine->name,
-            .max_running = (size_t)queue->concurrency,
-            .stride = STRIDE / (uint64_t)mine->weight,
-        };
+        r->queues[i].max_running = (size_t)queue->concurrency;
+        r->queues[i].stride = STRIDE / (uint64_t)mine->weight;
     }
-    for (size_t i = 0; i < r->n_queues * LANE_COUNT; i++)
-        make_lane(r, i);
-    make_room(r, n_lanes, max_held);
+    make_room(r, max_held);
+    int failed = make_limits(r);
+    return failed ? failed : make_strands(r);
 }
 
 struct ready *ready_new(const struct job_config *config, size_t max_held)
@@ -101,16 +180,13 @@ struct ready *ready_new(const struct job_config *config, size_t max_held)
         return NULL;
     r->config = config;
     r->n_queues = config->worker.n_queues;
-    r->limits = calloc(config->n_handlers + 1, sizeof(*r->limits));
-    if (!r->limits)
-        return NULL;
-    make_limits(r);
     r->queues = calloc(r->n_queues, sizeof(*r->queues));
     r->lanes = calloc(r->n_queues * LANE_COUNT, sizeof(*r->lanes));
-    r->strands = calloc(r->n_queues * LANE_COUNT * (r->n_limits + 1), sizeof(*r->strands));
-    if (!r->queues || !r->lanes || !r->strands)
+    if (!r->queues || !r->lanes)
         return NULL;
-    make_queues(r, max_held);
+    make_queues(r);
+    if (configure(r, max_held) < 0)
+        return NULL;
     return steal(r);
 }
 
@@ -133,9 +209,15 @@ struct ready *ready_free(struct ready *r)
     free(r->queues);
     free(r->lanes);
     free(r->strands);
-    free(r->limits);
+    drop_limits(r->limits, r->n_limits);
     free(r);
     return NULL;
+}
+
+int ready_reload(struct ready *r, size_t max_held, struct list *ret_jobs)
+{
+    ready_take_matching(r, is_any, NULL, ret_jobs);
+    return configure(r, max_held);
 }
 
 /* --- Lanes --------------------------------------------------------------------------------------------------------------- */
@@ -158,21 +240,20 @@ bool ready_lane_has_room(const struct ready_lane *lane)
 static struct ready_limit *find_limit(struct ready *r, const struct config_handler *handler)
 {
     for (size_t i = 0; i < r->n_limits; i++)
-        if (r->limits[i].handler == handler)
-            return &r->limits[i];
+        if (r->limits[i]->handler == handler)
+            return r->limits[i];
     return NULL;
 }
 
 void ready_admit(struct ready *r, struct ready_lane *lane, struct job *job)
 {
     job->lane = lane;
-    job->limit = find_limit(r, job->type->handler);
     job->number = ++r->last_number;
 }
 
 static struct list *strand_of(struct ready *r, const struct job *job)
 {
-    return &job->lane->strands[job->limit ? (size_t)(job->limit - r->limits) : r->n_limits];
+    return &job->lane->strands[job->limit ? job->limit->place : r->n_limits];
 }
 
 /* --- Counting ------------------------------------------------------------------------------------------------------------ */
@@ -191,14 +272,20 @@ static void count_running(struct job *job)
         job->limit->n_running++;
 }
 
+static void uncount_running(struct ready_limit *limit)
+{
+    if (limit && --limit->n_running == 0 && !limit->handler)
+        limit_free(limit);
+}
+
 void ready_uncount(struct job *job)
 {
     if (job->count == JOB_COUNTED_HELD)
         job->lane->n_held--;
     if (job->count == JOB_COUNTED_RUNNING) {
         job->lane->queue->n_running--;
-        if (job->limit)
-            job->limit->n_running--;
+        uncount_running(job->limit);
+        job->limit = NULL;
     }
     job->count = JOB_NOT_COUNTED;
 }
@@ -222,6 +309,7 @@ void ready_add(struct ready *r, struct job *job)
         ready_uncount(job);
     if (job->token && job->count == JOB_NOT_COUNTED)
         ready_hold(job);
+    job->limit = find_limit(r, job->type->handler);
     list_insert_before(find_place(strand_of(r, job), job), &job->link);
     job->lane->n_jobs++;
     job->lane->size_bytes += job_size_bytes(job);
@@ -277,7 +365,7 @@ static struct job *first_of_lane(const struct ready *r, const struct ready_lane 
         return NULL;
     for (size_t i = 0; i <= r->n_limits; i++) {
         struct list *first = list_first(&lane->strands[i]);
-        if (!first || (i < r->n_limits && is_full(&r->limits[i])))
+        if (!first || (i < r->n_limits && is_full(r->limits[i])))
             continue;
         if (!best || job_of(first)->number < best->number)
             best = job_of(first);

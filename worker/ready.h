@@ -45,6 +45,12 @@ struct ready *ready_new(const struct job_config *config, size_t max_held);
 struct ready *ready_free(struct ready *r);
 DEFINE_CLEANUP(struct ready *, ready_free)
 
+/*
+ * The configuration has changed, though not in the queues and lanes that there are. All jobs that could start go to @ret_jobs, in no
+ * particular order, to be added again. What runs is counted as before; jobs of a handler that had no limit are not. Return: 0; -ENOMEM.
+ */
+int ready_reload(struct ready *r, size_t max_held, struct list *ret_jobs);
+
 /* NULL: no topic of this worker's queues. */
 struct ready_lane *ready_find_lane(struct ready *r, const char *topic);
 bool ready_lane_has_room(const struct ready_lane *lane);

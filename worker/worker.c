@@ -25,6 +25,7 @@
 #include "worker/pool.h"
 #include "worker/ready.h"
 #include "worker/recorder.h"
+#include "worker/reload.h"
 
 #define CLOSE_TIMEOUT_US (10 * USEC_PER_SEC)
 
@@ -38,13 +39,14 @@ enum phase {
 };
 
 struct worker {
-    const struct job_config *config;
+    struct job_config *config; /* a reload exchanges values in it; nobody else may change it */
     sd_event *event;
     struct cgroup *cgroup; /* NULL: none */
     struct pool *pool;
     struct recorder *recorder;
     struct handover *handover;
     struct life *life;
+    struct reload *reload;
     struct cancels cancels;
     struct intake *intake;
     struct ready *ready;
@@ -75,13 +77,26 @@ static void finish_job(struct job *job, void *userdata)
         recorder_add_finished(w->recorder, job);
 }
 
+/* It may start, now or when its claim is answered; its handler may be gone since it was read. */
+static void put_ready(struct worker *w, struct job *job)
+{
+    if (!intake_renew(w->intake, job)) {
+        job_finish(job, OUTCOME_UNKNOWN_TYPE, NULL);
+        finish_job(job, w);
+    } else if (job_runs_at_most_once(job) && job->lease == LEASE_NONE) {
+        intake_claim(w->intake, job);
+    } else {
+        ready_add(w->ready, job);
+    }
+}
+
 static void return_job(struct job *job, void *userdata)
 {
     struct worker *w = userdata;
     if (job->orphan) {
         job_free(job);
     } else if (w->phase <= PHASE_RUNNING && !(job->partition && job->partition->closing)) {
-        ready_add(w->ready, job);
+        put_ready(w, job);
     } else if (job->token) {
         job_finish(job, OUTCOME_INTERRUPTED, "its worker stopped before it started");
         finish_job(job, w);
@@ -392,6 +407,7 @@ static int on_post(sd_event_source *source, void *userdata)
     (void)source;
     go_on_starting(w);
     if (w->phase == PHASE_RUNNING && w->intake) {
+        reload_pump(w->reload);
         intake_pump(w->intake);
         dispatch(w);
         handover_watch(w->handover);
@@ -480,6 +496,45 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
     return 0;
 }
 
+/* --- Another configuration --------------------------------------------------------------------------------------------- */
+
+static size_t max_held(const struct worker *w)
+{
+    return WORKER_MAX_CLAIMS + (size_t)w->config->worker.executors_max * POOL_DEPTH;
+}
+
+/* What was read and has not started goes by the new configuration, what has started ends by the old one. */
+static void config_changed(struct job_config *old, void *userdata)
+{
+    struct worker *w = userdata;
+    struct list jobs;
+    list_init(&jobs);
+    pool_renew(w->pool);
+    struct job_types *types = job_types_new(w->config);
+    bool whole = ready_reload(w->ready, max_held(w), &jobs) == 0 && types;
+    if (types)
+        intake_reload(w->intake, types, old);
+    list_for_each_safe(link, &jobs)
+    {
+        list_remove(link);
+        if (whole)
+            put_ready(w, job_of(link));
+        else
+            job_free(job_of(link)); /* still in the log */
+    }
+    handover_reload(w->handover);
+    pool_start_minimum(w->pool);
+    if (!whole)
+        consumer_fatal("out of memory", w);
+}
+
+static void handlers_tried(const char *why_not, void *userdata)
+{
+    struct worker *w = userdata;
+    if (w->phase == PHASE_RUNNING)
+        reload_tried(w->reload, why_not);
+}
+
 /* --- Start ---------------------------------------------------------------------------------------------------------------- */
 
 static int start_intake(struct worker *w)
@@ -517,12 +572,13 @@ static void job_claimed(struct job *job, void *userdata)
     return_job(job, userdata);
 }
 
-static int make_parts(struct worker *w, int zygote)
+static int make_parts(struct worker *w, const struct program_common *common, int zygote)
 {
     const struct pool_owner pool_owner = { .finished = finish_job,
                                            .unstarted = return_job,
                                            .progress = take_progress,
                                            .broken = handlers_broken,
+                                           .tried = handlers_tried,
                                            .userdata = w };
     const struct recorder_owner recorder_owner = {
         .claimed = job_claimed,
@@ -539,7 +595,7 @@ static int make_parts(struct worker *w, int zygote)
         .progress = look_again,
         .userdata = w,
     };
-    w->ready = ready_new(w->config, WORKER_MAX_CLAIMS + (size_t)w->config->worker.executors_max * POOL_DEPTH);
+    w->ready = ready_new(w->config, max_held(w));
     if (!w->ready)
         return -ENOMEM;
     int r = life_new(&w->life, w->event);
@@ -550,16 +606,22 @@ static int make_parts(struct worker *w, int zygote)
     if (r >= 0)
         r = handover_new(&w->handover, w->event, w->config, w->pool, w->recorder);
     if (r >= 0)
+        r = reload_new(&w->reload, common, w->config, w->pool, w->life,
+                       &(struct reload_owner){ .changed = config_changed, .userdata = w });
+    if (r >= 0)
         r = pool_start(w->pool);
     return r;
 }
 
 static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
+    struct worker *w = userdata;
     (void)source;
     (void)info;
-    (void)userdata;
-    log_info("SIGHUP: the configuration is read at start only; restart to apply a change");
+    if (w->phase > PHASE_RUNNING)
+        log_info("reload: the worker is stopping; its configuration stays");
+    else
+        reload_ask(w->reload);
     return 0;
 }
 
@@ -628,6 +690,7 @@ static int take_cgroup(struct worker *w, pid_t zygote)
 static void take_down(struct worker *w)
 {
     /* Jobs hold messages of the Kafka client: they go first. */
+    reload_free(w->reload);
     life_free(w->life);
     cancels_done(&w->cancels);
     handover_free(w->handover);
@@ -645,7 +708,7 @@ static void take_down(struct worker *w)
     sd_event_unref(w->event);
 }
 
-int worker_run(const struct job_config *config, int zygote, pid_t zygote_pid)
+int worker_run(const struct program_common *common, struct job_config *config, int zygote, pid_t zygote_pid)
 {
     struct worker w = { .config = config, .status = PROGRAM_FAILED };
     /* Should the zygote die, all that were below it are ours, and end with us. */
@@ -658,7 +721,7 @@ int worker_run(const struct job_config *config, int zygote, pid_t zygote_pid)
     if (r >= 0)
         r = take_cgroup(&w, zygote_pid);
     if (r >= 0)
-        r = make_parts(&w, zygote);
+        r = make_parts(&w, common, zygote);
     if (r >= 0)
         r = sd_event_loop(w.event);
     if (r < 0)

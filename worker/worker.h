@@ -12,11 +12,13 @@
  * recorded as interrupted; then the cursors are given back, the group is left, and the process ends
  * with 0. A second SIGTERM ends the drain at once.
  *
+ * SIGHUP takes a changed configuration up (worker/reload.h).
+ *
  * SIGUSR1 writes into the log what the worker holds: executors, jobs, partitions, what waits to be recorded.
  */
 #pragma once
 
-#include "libjob/config.h"
+#include "libjob/program.h"
 
 /* Jobs that are claimed before their start, beside what the executors can take. A worker that dies costs each of them one of its
  * crashes: so no more than can soon run. */
@@ -27,4 +29,4 @@
 #define WORKER_END_US (2 * WORKER_KILL_MARGIN_US + WORKER_RELEASE_US + 15 * INT64_C(1000000))
 
 /* Runs until it is stopped. @zygote: of zygote_start(). Return: exit status (libjob/program.h). */
-int worker_run(const struct job_config *config, int zygote, pid_t zygote_pid);
+int worker_run(const struct program_common *common, struct job_config *config, int zygote, pid_t zygote_pid);

@@ -574,6 +574,35 @@ START_TEST(fixed_changes_are_listed)
 }
 END_TEST
 
+START_TEST(reloadable_values_are_exchanged_and_the_others_stay)
+{
+    struct outer a, b;
+    assert_accepted("number = 1; wait = \"1s\"; one: { name = \"a\"; count = 1; };\n"
+                    "many = ( { name = \"x\"; count = 1; }, { name = \"y\"; count = 2; } );",
+                    &a);
+    assert_accepted("number = 2; wait = \"2s\"; one: { name = \"b\"; count = 2; };\n"
+                    "many = ( { name = \"x\"; count = 7; }, { name = \"y\"; count = 8; } );",
+                    &b);
+    option_swap_reloadable(&table, &a, &b);
+    ck_assert_int_eq(a.number, 1);
+    ck_assert_int_eq(a.wait_us, 2 * USEC_PER_SEC);
+    ck_assert_int_eq(b.wait_us, USEC_PER_SEC);
+    ck_assert_str_eq(a.one.name, "a");
+    ck_assert_int_eq(a.one.count, 2);
+    ck_assert_int_eq(a.many[0].count, 7);
+    ck_assert_int_eq(a.many[1].count, 8);
+    ck_assert_int_eq(b.many[1].count, 2);
+    option_done(&table, &b);
+    /* Another list: none of its elements is taken. */
+    assert_accepted("many = ( { name = \"y\"; count = 3; }, { name = \"x\"; count = 4; } );", &b);
+    option_swap_reloadable(&table, &a, &b);
+    ck_assert_int_eq(a.many[0].count, 7);
+    ck_assert_int_eq(a.wait_us, 90 * USEC_PER_SEC);
+    option_done(&table, &a);
+    option_done(&table, &b);
+}
+END_TEST
+
 START_TEST(reference_has_every_row)
 {
     _cleanup_buf_ struct buf markdown = { 0 }, text = { 0 };
@@ -596,4 +625,5 @@ SUITE_MAIN("option", defaults_come_from_the_table, every_type_is_read, other_spe
            secrets_are_never_printed, unreadable_files_are_told_apart,
            file_of_the_largest_size_is_read_and_one_more_is_not, included_files_are_read_and_checked_alike,
            secret_comes_from_a_file, wrong_secret_files_are_refused, caller_refuses_at_the_same_place,
-           fixed_changes_are_listed, reference_has_every_row)
+           fixed_changes_are_listed, reloadable_values_are_exchanged_and_the_others_stay,
+           reference_has_every_row)

@@ -281,6 +281,91 @@ START_TEST(handlers_are_limited_each_for_itself)
 }
 END_TEST
 
+/* --- Another configuration --------------------------------------------------------------------------------------------------- */
+
+/* Takes up what the configuration says now. */
+static void reload(void)
+{
+    struct list jobs;
+    list_init(&jobs);
+    ck_assert_int_eq(ready_reload(ready, MAX_HELD, &jobs), 0);
+    ck_assert_ptr_null(ready_peek(ready));
+    list_for_each_safe(link, &jobs)
+    {
+        list_remove(link);
+        ready_add(ready, job_of(link));
+    }
+}
+
+START_TEST(running_jobs_count_against_the_new_limit_of_their_handler)
+{
+    start();
+    struct job *jobs[] = { add("job.a", TWO), add("job.a", TWO), add("job.a", TWO), add("job.b", TWO) };
+    ck_assert_ptr_eq(begin(), jobs[0]);
+    ck_assert_ptr_eq(begin(), jobs[3]);
+    ck_assert_ptr_null(begin());
+    handlers[TWO].concurrency = 3;
+    reload();
+    ck_assert_ptr_eq(begin(), jobs[1]);
+    ck_assert_ptr_null(begin());
+    handlers[TWO].concurrency = 1;
+    reload();
+    ready_uncount(jobs[0]), ready_uncount(jobs[1]);
+    ck_assert_ptr_null(begin());
+    ready_uncount(jobs[3]);
+    ck_assert_ptr_eq(begin(), jobs[2]);
+    handlers[TWO].concurrency = 0; /* no limit, and one of the old ones runs */
+    reload();
+    struct job *more = add("job.a", TWO);
+    ck_assert_ptr_eq(begin(), more);
+    for (size_t i = 0; i < ARRAY_SIZE(jobs); i++)
+        discard(jobs[i]);
+    discard(more);
+    finish();
+}
+END_TEST
+
+START_TEST(jobs_keep_their_places_when_limits_come_and_go)
+{
+    start();
+    struct job *jobs[] = { add("job.a", PLAIN), add("job.a", ONE), add("job.a", PLAIN), add("job.a", TWO) };
+    handlers[PLAIN].concurrency = 9;
+    handlers[ONE].concurrency = handlers[TWO].concurrency = 0;
+    reload();
+    for (size_t i = 0; i < ARRAY_SIZE(jobs); i++)
+        ck_assert_ptr_eq(begin(), jobs[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(jobs); i++)
+        discard(jobs[i]);
+    finish();
+}
+END_TEST
+
+START_TEST(queues_get_their_new_weights_and_limits)
+{
+    enum { N = 8 };
+    struct job *a[N], *b[N];
+    size_t n_a = 0, n = 0;
+    start();
+    worker_queues[0].weight = 3;
+    reload();
+    for (size_t i = 0; i < N; i++) {
+        a[i] = add("job.a", PLAIN);
+        b[i] = add("job.b", PLAIN);
+    }
+    for (size_t i = 0; i < N; i++)
+        n_a += begin()->lane == ready_find_lane(ready, "job.a");
+    ck_assert_uint_eq(n_a, 6);
+    queues[1].concurrency = 3;
+    reload();
+    while (begin())
+        n++;
+    ck_assert_uint_eq(n, N - 6 + 1); /* the rest of a, and one more of b beside its two */
+    for (size_t i = 0; i < N; i++)
+        discard(a[i]), discard(b[i]);
+    finish();
+}
+END_TEST
+
 START_TEST(queue_at_its_limit_is_passed_by_others)
 {
     queues[0].concurrency = 2;
@@ -418,8 +503,9 @@ SUITE_MAIN("ready", starts_are_shared_out_by_weight, queue_that_had_no_jobs_does
            lanes_do_not_change_the_share_of_their_queue, high_goes_before_normal_before_low,
            each_lane_with_jobs_gets_its_twentieth, lane_is_patient_only_while_it_has_a_job,
            looking_without_starting_changes_nothing, job_beyond_its_handlers_limit_is_passed_by_others,
-           handlers_are_limited_each_for_itself, queue_at_its_limit_is_passed_by_others,
-           job_that_comes_back_unstarted_counts_no_longer, jobs_that_come_back_keep_their_places,
-           full_lane_leaves_the_others_their_room, room_is_bounded_in_bytes,
-           claimed_jobs_of_one_lane_are_bounded, matching_jobs_are_taken_out_in_order,
-           foreign_topic_has_no_lane)
+           handlers_are_limited_each_for_itself, running_jobs_count_against_the_new_limit_of_their_handler,
+           jobs_keep_their_places_when_limits_come_and_go, queues_get_their_new_weights_and_limits,
+           queue_at_its_limit_is_passed_by_others, job_that_comes_back_unstarted_counts_no_longer,
+           jobs_that_come_back_keep_their_places, full_lane_leaves_the_others_their_room,
+           room_is_bounded_in_bytes, claimed_jobs_of_one_lane_are_bounded,
+           matching_jobs_are_taken_out_in_order, foreign_topic_has_no_lane)
