@@ -82,6 +82,8 @@ struct site_daemon *site_start_worker(struct site *s);
 struct site_daemon *site_spawn(struct site *s, const char *program, const char *const *arguments);
 /* Until it has told its service manager something with @what in it (sd_notify). Fails at once when it ends instead. */
 void site_await_notify(struct site_daemon *d, double deadline_s, const char *what);
+/* Whether it tells something with @what in it within @wait_s. */
+bool site_has_notified(struct site_daemon *d, double wait_s, const char *what);
 /* Until it has said READY=1; nothing else is heard of it then. */
 void site_await_ready(struct site_daemon *d, double deadline_s);
 /* Programs that are spawned from now on start in this control group, a folder; stays the caller's. */

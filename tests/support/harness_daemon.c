@@ -140,6 +140,16 @@ static bool has_notified(struct site_daemon *d, const char *what)
     return strstr(text, what) != NULL;
 }
 
+bool site_has_notified(struct site_daemon *d, double wait_s, const char *what)
+{
+    int64_t deadline_us = site_deadline(wait_s);
+    struct pollfd pfd = { .fd = d->notify_fd, .events = POLLIN };
+    for (int64_t left_us; (left_us = deadline_us - clock_mono_us()) > 0;)
+        if (poll(&pfd, 1, (int)(left_us / USEC_PER_MSEC) + 1) > 0 && has_notified(d, what))
+            return true;
+    return false;
+}
+
 void site_await_notify(struct site_daemon *d, double deadline_s, const char *what)
 {
     int64_t deadline_us = site_deadline(deadline_s);

@@ -27,6 +27,8 @@ class Service(http.server.BaseHTTPRequestHandler):
         verb, _, argument = self.path[1:].partition("/")
         if verb == "status":
             self.answer(int(argument), f"said {argument}".encode())
+        elif verb == "as-told":
+            self.answer(int(body), b"" if int(body) in (204, 304) else body)
         elif verb == "retry-after":
             self.answer(503, retry_after=urllib.parse.unquote(argument))
         elif verb == "echo":

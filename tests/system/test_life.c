@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker as its service manager sees it: when it is ready, that its loop turns, and that it ends, whoever is away. */
+#define SUITE_TIMEOUT_S 120
+#include "tests/support/suite.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "tests/support/harness.h"
+#include "tests/support/harness_site.h"
+#include "tests/support/trace.h"
+
+static struct site *start(const struct site_servers *kafka, const char *worker)
+{
+    struct site *site = site_new(&(struct site_options){
+        .kafka = kafka ? site_servers_address(kafka) : NULL,
+        .queues = "{ name = \"selftest\"; partitions = 4; }",
+        .worker = worker,
+        .handlers =
+            "{ type = \"selftest.*\"; path = \"${build}/jobs/selftest/selftest.so\"; queue = \"selftest\"; }",
+    });
+    trace_start(site);
+    return site;
+}
+
+/* --- Start ------------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(worker_is_ready_when_kafka_has_answered_too)
+{
+    struct site_servers *kafka = site_servers_start("kafka");
+    struct site *site = start(kafka, "queues = ( { name = \"selftest\"; } );");
+    struct site_daemon *broker = site_start_broker(site);
+    site_await_log(broker, 20, "relay: ready");
+    site_servers_run(kafka, "stop");
+    struct site_daemon *worker = site_spawn(site, "worker/jobworkerd", NULL);
+    site_await_notify(worker, 30, "STATUS=waiting for Kafka; running: 0 jobs");
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.worker"); /* PostgreSQL has it */
+    ck_assert(!site_has_notified(worker, 1, "READY=1"));
+    site_servers_run(kafka, "start");
+    site_await_notify(worker, 60, "READY=1");
+    trace_enqueue(site, "selftest.echo", 3, "{}");
+    site_await(site, 60, "SELECT count(*) = 3 FROM job.result");
+    site_stop(worker);
+    site_free(site);
+    site_servers_free(kafka);
+}
+END_TEST
+
+/* --- While it runs ----------------------------------------------------------------------------------------------------------- */
+
+START_TEST(watchdog_hears_of_a_loop_that_turns_and_of_no_other)
+{
+    struct site *site = start(NULL, "queues = ( { name = \"selftest\"; } );");
+    site_start_broker(site);
+    setenv("WATCHDOG_USEC", "400000", 1);
+    struct site_daemon *worker = site_spawn(site, "worker/jobworkerd", NULL);
+    unsetenv("WATCHDOG_USEC");
+    site_await_notify(worker, 30, "READY=1");
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 3000, \"trace\": \"%s\"}");
+    trace_await_starts(1);
+    for (int i = 0; i < 5; i++)
+        ck_assert(site_has_notified(worker, 1, "WATCHDOG=1")); /* busy or not */
+    site_kill(worker, SIGSTOP);
+    while (site_has_notified(worker, 0.1, "")) /* what it had said before */
+        ;
+    ck_assert(!site_has_notified(worker, 1.2, "WATCHDOG=1")); /* three times what the manager bears with */
+    /* So the manager kills it, and another one does its work. */
+    site_destroy(worker);
+    site_start_worker(site);
+    site_await(site, 30, "SELECT count(*) = 1 FROM job.result WHERE state = 'succeeded'");
+    site_free(site);
+}
+END_TEST
+
+/* --- The end ----------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(drain_says_how_long_it_may_take)
+{
+    struct site *site =
+        start(NULL, "queues = ( { name = \"selftest\"; } ); drain_timeout = \"70s\"; kill_grace = \"4s\";");
+    struct site_daemon *worker = site_spawn(site, "worker/jobworkerd", NULL);
+    site_await_notify(worker, 30, "READY=1");
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 60000, \"trace\": \"%s\"}");
+    trace_await_starts(1);
+    site_kill(worker, SIGTERM);
+    site_await_notify(worker, 20,
+                      "STOPPING=1\nEXTEND_TIMEOUT_USEC=98000000"); /* 70 + 4 + what the end may take */
+    site_await_notify(worker, 20, "STATUS=draining: 1 jobs on");
+    /* A second signal ends the drain: the job is asked to stop, and given back. */
+    int64_t before_us = clock_mono_us();
+    site_kill(worker, SIGTERM);
+    site_await_notify(worker, 20, "EXTEND_TIMEOUT_USEC=28000000");
+    ck_assert_int_eq(site_await_exit(worker, 20), 0);
+    ck_assert_int_lt(clock_mono_us() - before_us, 10 * USEC_PER_SEC);
+    ck_assert(site_ask(site, "SELECT outcome = 'interrupted' AND attempt = 1 FROM job.attempt"));
+    site_free(site);
+}
+END_TEST
+
+/* Leaving the group asks Kafka, which does not answer; librdkafka may hang there for ever. */
+START_TEST(kafka_that_stands_still_does_not_keep_the_worker)
+{
+    struct site_servers *kafka = site_servers_start("kafka");
+    struct site *site = start(kafka, "queues = ( { name = \"selftest\"; } );");
+    site_start_broker(site);
+    struct site_daemon *worker = site_start_worker(site);
+    trace_enqueue(site, "selftest.sleep", 20, "{\"ms\": 1, \"trace\": \"%s\"}");
+    site_await(site, 30, "SELECT count(*) = 20 FROM job.result");
+    trace_enqueue(site, "selftest.sleep", 1, "{\"ms\": 1500, \"trace\": \"%s\"}");
+    trace_await_starts(21);
+    site_servers_signal(kafka, SIGSTOP);
+    int64_t before_us = clock_mono_us();
+    site_kill(worker, SIGTERM);
+    ck_assert_int_eq(site_await_exit(worker, 40), 0);
+    ck_assert_int_lt(clock_mono_us() - before_us, 25 * USEC_PER_SEC);
+    /* Everything that PostgreSQL had to know it knows, and the cursors are given back. */
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'succeeded'"), 21);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.cursor WHERE owner IS NOT NULL"), 0);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.worker"), 0);
+    site_servers_signal(kafka, SIGCONT);
+    site_free(site);
+    site_servers_free(kafka);
+}
+END_TEST
+
+SUITE_MAIN("life", worker_is_ready_when_kafka_has_answered_too,
+           watchdog_hears_of_a_loop_that_turns_and_of_no_other, drain_says_how_long_it_may_take,
+           kafka_that_stands_still_does_not_keep_the_worker)
