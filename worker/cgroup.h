@@ -11,7 +11,7 @@
  * somebody else's, also when root could write there. If the worker was started in a marked group's child (DelegateSubgroup=), it
  * stays there.
  *
- * Where there is none, limits are resource limits; docs/decisions/0018 says what they cannot do.
+ * Where there is none, limits are resource limits; docs/decisions/0017 says what they cannot do.
  */
 #pragma once
 
