@@ -3,8 +3,8 @@
  * An executor process: loads handlers and runs jobs, one after the other.
  *
  * It is forked from the zygote, so it has no thread, no connection and no secret. It blocks only in reading its socket and in
- * handlers. An answer is complete in shared memory before the next job starts; it is written to the socket when there is
- * no other job waiting, or after EXECUTOR_HOLD_US. When the socket closes, it ends.
+ * handlers. An answer is complete in shared memory before the next job starts (worker/channel.h); it is written to the socket
+ * when there is no other job waiting, or after EXECUTOR_HOLD_US.
  *
  * Whatever processes a job leaves behind are its children, also those that tried to get away (it is their subreaper), and end with
  * the job.
