@@ -170,9 +170,18 @@ static void secret_path(const struct option_file *file, const char *name, char *
     snprintf(path, size, "%s/%s", file->directory, name);
 }
 
-static int fill_secret(const struct fill *fill, const config_setting_t *setting, const struct option_row *row,
-                       const char *key, void *field)
+static int note_unreadable(const char *path, const struct err *why, char **field)
 {
+    if (asprintf(field, "%s %s", path, why->text) >= 0)
+        return 0;
+    *field = NULL;
+    return -ENOMEM;
+}
+
+static int fill_secret(const struct fill *fill, const config_setting_t *setting, const struct option_row *row,
+                       const char *key, void *target)
+{
+    void *field = at(target, row->offset);
     _cleanup_free_ char *text = NULL;
     char path[4096];
     size_t size;
@@ -183,6 +192,8 @@ static int fill_secret(const struct fill *fill, const config_setting_t *setting,
     int r = option_read_bytes(path, OPTION_SECRET_MAX, 07, &text, &size, &why);
     if (r < 0)
         return r;
+    if (r > 0 && row->why_offset)
+        return note_unreadable(path, &why, at(target, row->why_offset));
     if (r > 0)
         return refuse(fill, setting, key, "%s %s", path, why.text);
     if (strlen(text) != size)
@@ -310,7 +321,7 @@ static int fill_row(const struct fill *fill, config_setting_t *group, const stru
     if (setting && secret)
         return refuse(fill, secret, file_key, "is set beside \"%s\"; expected one of the two", row->key);
     if (secret)
-        return fill_secret(fill, secret, row, file_key, at(target, row->offset));
+        return fill_secret(fill, secret, row, file_key, target);
     if (setting)
         return fill_present(fill, setting, row, key, target);
     return fill_absent(fill, group, row, key, target);
@@ -352,6 +363,8 @@ void option_done(const struct option_table *table, void *target)
         }
         if (row->type == OPTION_STRING || row->type == OPTION_STRINGS || row->type == OPTION_GROUPS)
             free(*(void **)field);
+        if (row->why_offset)
+            free(*(char **)at(target, row->why_offset));
     }
     memset(target, 0, table->size);
 }

@@ -52,6 +52,9 @@ struct option_row {
     enum option_type type;
     size_t offset;       /* of the field */
     size_t count_offset; /* STRINGS, GROUPS: of the size_t with the number of elements */
+    /* SECRET: 0, or of a char *. A "<key>_file" that cannot be read is no error then: the value is absent, and the reason stands there,
+     * for those who need the value. */
+    size_t why_offset;
     /* Both ends included. INT, REAL: the value; DURATION: µs; SIZE: bytes; STRING: length in bytes (max 0:
      * OPTION_LENGTH_MAX); STRINGS, GROUPS: number of elements (max 0: 10,000). */
     int64_t min, max;

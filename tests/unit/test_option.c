@@ -17,7 +17,7 @@ struct inner {
 
 struct outer {
     char *text;
-    char *secret;
+    char *secret, *late, *late_why;
     int number;
     double real;
     bool flag;
@@ -68,6 +68,13 @@ static const struct option_row rows[] = {
       .min = 4,
       .flags = OPTION_SECRET,
       .help = "Secret" },
+    { .key = "late",
+      .type = OPTION_STRING,
+      .offset = offsetof(struct outer, late),
+      .why_offset = offsetof(struct outer, late_why),
+      .min = 4,
+      .flags = OPTION_SECRET,
+      .help = "Secret that not everybody needs" },
     { .key = "number",
       .type = OPTION_INT,
       .offset = offsetof(struct outer, number),
@@ -528,6 +535,29 @@ START_TEST(wrong_secret_files_are_refused)
 }
 END_TEST
 
+START_TEST(secret_that_is_not_needed_may_be_unreadable)
+{
+    struct outer o;
+    struct err err = { "" };
+    make_directory();
+    write_text("a.conf", "\nlate_file = \"secret\";\n");
+    ck_assert_int_eq(load_file("a.conf", &o, &err), 0);
+    ck_assert_ptr_null(o.late);
+    ck_assert_ptr_nonnull(strstr(o.late_why, "/secret cannot be opened: No such file or directory"));
+    option_done(&table, &o);
+    ck_assert_ptr_null(o.late_why);
+    write_file("secret", "pass\n", 5, 0600);
+    ck_assert_int_eq(load_file("a.conf", &o, &err), 0);
+    ck_assert_str_eq(o.late, "pass");
+    ck_assert_ptr_null(o.late_why);
+    option_done(&table, &o);
+    write_file("secret", "abc\n", 4, 0600); /* can be read, and is wrong */
+    assert_file_refused("a.conf", OPTION_INVALID,
+                        "~/a.conf:2: late_file: expected a string of 4 to 4096 bytes");
+    remove_directory();
+}
+END_TEST
+
 /* --- What callers do with it ---------------------------------------------------------------------------------------- */
 
 START_TEST(caller_refuses_at_the_same_place)
@@ -624,6 +654,7 @@ SUITE_MAIN("option", defaults_come_from_the_table, every_type_is_read, other_spe
            broken_files_name_the_line, comments_and_strings_are_not_searched_for_numbers,
            secrets_are_never_printed, unreadable_files_are_told_apart,
            file_of_the_largest_size_is_read_and_one_more_is_not, included_files_are_read_and_checked_alike,
-           secret_comes_from_a_file, wrong_secret_files_are_refused, caller_refuses_at_the_same_place,
+           secret_comes_from_a_file, wrong_secret_files_are_refused,
+           secret_that_is_not_needed_may_be_unreadable, caller_refuses_at_the_same_place,
            fixed_changes_are_listed, reloadable_values_are_exchanged_and_the_others_stay,
            reference_has_every_row)
