@@ -46,7 +46,7 @@ static void put_frames(struct buf *out, const struct job_config *config)
     const struct span none = { 0 };
     struct uuid id = { 0 };
     executor_put_setup(out, config, &config->worker.limits);
-    frame_put_job(out, 1, 1, USEC_PER_SEC, &id, span_from_string("selftest.echo"), "selftest", none, none,
+    frame_put_job(out, 1, 1, USEC_PER_SEC, 0, &id, span_from_string("selftest.echo"), "selftest", none, none,
                   none, span_from_string("{}"), 1, 1, 1);
 }
 

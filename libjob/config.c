@@ -260,10 +260,24 @@ static int check_kind(const struct load *load, size_t i)
                                     : "is only for handlers of kind \"%s\"",
                              rules[k].name);
     }
-    if (handler->n_allow && handler->kind != CONFIG_KIND_HTTP) {
-        char key[KEY_SIZE];
-        snprintf(key, sizeof(key), "handlers[%zu].allow", i);
+    return 0;
+}
+
+/* What goes with url. */
+static int check_http(const struct load *load, size_t i)
+{
+    const struct config_handler *handler = &load->config->handlers[i];
+    const char *extra = handler->n_allow                            ? "allow"
+                        : handler->secret || handler->secret_unread ? "secret"
+                                                                    : NULL;
+    char key[KEY_SIZE];
+    if (extra && handler->kind != CONFIG_KIND_HTTP) {
+        snprintf(key, sizeof(key), "handlers[%zu].%s", i, extra);
         return option_refuse(load->file, load->reterr, key, "is only for handlers of kind \"http\"");
+    }
+    if (handler->secret_unread && load->rules->runs_handlers) {
+        snprintf(key, sizeof(key), "handlers[%zu].secret_file", i);
+        return option_refuse(load->file, load->reterr, key, "%s", handler->secret_unread);
     }
     return 0;
 }
@@ -273,6 +287,8 @@ static int check_handler(const struct load *load, size_t i)
     const struct config_handler *handler = &load->config->handlers[i];
     char key[KEY_SIZE];
     int r = check_kind(load, i);
+    if (r == 0)
+        r = check_http(load, i);
     if (r != 0)
         return r;
     if (handler->backoff.kind == BACKOFF_EXPONENTIAL && handler->backoff.factor > 0 &&

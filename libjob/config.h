@@ -23,6 +23,8 @@
 #define CONFIG_PATH_DEFAULT "/etc/libjob/libjob.conf"
 
 #define CONFIG_MAX_EXECUTORS 4096 /* of executors_max */
+#define CONFIG_SECRETS_MAX 4    /* keys in one handler's secret */
+#define CONFIG_BLANKS " \t\r\n" /* between them */
 
 enum config_outcome {
     CONFIG_INVALID = 1, /* the text is ready to be printed; the program ends with exit status 2 */
@@ -62,6 +64,8 @@ struct config_handler {
     char *url;     /* http; else NULL */
     char **allow;  /* http: hosts and networks that it may reach although they are not public */
     size_t n_allow;
+    char *secret;        /* http: "whsec_<base64> …", to sign requests with; NULL: none */
+    char *secret_unread; /* why it could not be read; NULL for those who run handlers */
     char *queue;
     int64_t timeout_us;
     int delivery;     /* enum config_delivery */
@@ -94,6 +98,7 @@ struct config_worker {
     size_t n_queues;
     int order; /* enum config_order: which of the queues is next */
     int executors_min, executors_max;
+    int http_max; /* requests of handlers of kind http at once */
     int64_t executor_idle_us;
     int recycle_jobs;             /* 0: never */
     int64_t recycle_memory_bytes; /* 0: never */
@@ -139,6 +144,7 @@ extern const struct option_table config_table;
 struct config_rules {
     int (*property)(const char *name, const char *value, struct err *reterr); /* of kafka.properties */
     int (*database_url)(const char *url, struct err *reterr);
+    bool runs_handlers; /* secrets of handlers must be readable */
 };
 
 /**

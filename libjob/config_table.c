@@ -47,6 +47,38 @@ static const char *check_url(const char *text)
                : "expected a URL that begins with \"http://\" or \"https://\"";
 }
 
+#define SECRET_PREFIX "whsec_"
+#define SECRET_MIN 32 /* letters of base64: 24 bytes */
+#define SECRET_MAX 88 /* 64 bytes */
+
+static bool is_secret(const char *text, size_t size)
+{
+    const size_t prefix = strlen(SECRET_PREFIX);
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if (size < prefix || memcmp(text, SECRET_PREFIX, prefix) != 0)
+        return false;
+    text += prefix;
+    size -= prefix;
+    size_t letters = strspn(text, base64), padding = strspn(text + letters, "=");
+    return letters + padding == size && padding <= 2 && size % 4 == 0 && size >= SECRET_MIN &&
+           size <= SECRET_MAX;
+}
+
+static const char *check_secret(const char *text)
+{
+    static const char rule[] =
+        "expected one to four keys \"whsec_<base64 of 24 to 64 bytes>\" with blanks between them";
+    int n = 0;
+    for (text += strspn(text, CONFIG_BLANKS); *text; text += strspn(text, CONFIG_BLANKS)) {
+        size_t size = strcspn(text, CONFIG_BLANKS);
+        if (!is_secret(text, size))
+            return rule;
+        n++;
+        text += size;
+    }
+    return n >= 1 && n <= CONFIG_SECRETS_MAX ? NULL : rule;
+}
+
 /* --- The rows ------------------------------------------------------------------------------------------------------- */
 
 static const char *const transports[] = { "kafka", NULL };
@@ -226,7 +258,14 @@ static const struct option_row worker_rows[] = {
       .max = CONFIG_MAX_EXECUTORS,
       .preset_help = "number of usable CPUs, at least 2 and `executors_min`",
       .flags = OPTION_RELOADABLE,
-      .help = "Jobs that run at the same time at most" },
+      .help = "Jobs that run at the same time at most, beside those of kind \"http\"" },
+    { .key = "http_max",
+      .type = OPTION_INT,
+      AT(config_worker, http_max),
+      .min = 1,
+      .max = 100000,
+      .preset = "1000",
+      .help = "Requests of handlers of kind \"http\" that are under way at the same time at most" },
     { .key = "executor_idle",
       .type = OPTION_DURATION,
       AT(config_worker, executor_idle_us),
@@ -447,6 +486,16 @@ static const struct option_row handler_rows[] = {
       .help =
           "With `url`: host names, addresses and networks like \"10.1.0.0/16\" that may be reached although they are "
           "loopback, private or reserved" },
+    { .key = "secret",
+      .type = OPTION_STRING,
+      AT(config_handler, secret),
+      .why_offset = offsetof(struct config_handler, secret_unread),
+      .check = check_secret,
+      .flags = OPTION_SECRET,
+      .preset_help = "requests are not signed",
+      .help =
+          "With `url`: a key to sign requests with, as Standard Webhooks has it: \"whsec_\" and the base64 of 24 to 64 bytes; "
+          "several, with blanks between them, sign each request several times" },
     { .key = "queue",
       .type = OPTION_STRING,
       AT(config_handler, queue),

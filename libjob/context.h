@@ -17,6 +17,7 @@ struct job_context {
     const char *payload; /* NUL-terminated */
     size_t payload_size;
     int attempt, max_attempts, delivery;
+    int64_t time_us;                   /* when it was enqueued, since 1970; 0: not known */
     int64_t timeout_us, deadline_us;   /* monotonic; 0: none */
     const _Atomic uint32_t *cancelled; /* holds `seq` once this job is to stop; NULL: never */
     uint32_t seq;

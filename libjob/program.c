@@ -119,7 +119,9 @@ int program_parse(const struct program *program, int argc, char **argv, struct p
                   int *ret_status)
 {
     struct option list[ARRAY_SIZE(common_options) + OWN_MAX + 1];
-    struct parsing p = { .program = program, .level = LOG_LEVEL_INFO };
+    struct parsing p = { .program = program,
+                         .common.runs_handlers = program->runs_handlers,
+                         .level = LOG_LEVEL_INFO };
     list_options(program, list);
     optind = 0;
     opterr = 0;
@@ -147,7 +149,9 @@ void program_set_log_level(const struct program_common *common, const struct job
 
 int program_load(const struct program_common *common, struct job_config **ret, struct err *reterr)
 {
-    int r = config_load(ret, common->config_path, &config_server_rules, reterr);
+    struct config_rules rules = config_server_rules;
+    rules.runs_handlers = common->runs_handlers;
+    int r = config_load(ret, common->config_path, &rules, reterr);
     return r && !*reterr->text ? err_set(reterr, r, "%s", strerror(-r)) : r;
 }
 

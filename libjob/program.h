@@ -34,12 +34,14 @@ struct program {
     const char *summary; /* "runs background jobs" */
     const struct program_option *options;
     size_t n_options;
+    bool runs_handlers; /* and so needs their secrets */
 };
 
 struct program_common {
     const char *config_path; /* NULL: where config_load() looks */
     bool has_level;          /* the command line says what is logged, whatever the configuration says */
     bool check;
+    bool runs_handlers; /* as the program's */
 };
 
 /**

@@ -8,12 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_SIZE (128 * 1024)
+#include "worker/executor.h"
 
-static _Noreturn void end(void)
-{
-    _exit(0);
-}
+#define READ_SIZE (128 * 1024)
 
 static void write_all(struct channel *c, const void *data, size_t size)
 {
@@ -22,7 +19,7 @@ static void write_all(struct channel *c, const void *data, size_t size)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            end();
+            executor_end();
         at += n;
         size -= (size_t)n;
     }
@@ -46,12 +43,12 @@ static void read_some(struct channel *c, int flags)
     c->input_at = 0;
     char *room = buf_reserve(&c->input, READ_SIZE);
     if (!room)
-        end();
+        executor_end();
     ssize_t n = recv(c->socket, room, READ_SIZE, flags);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0)
-        end();
+        executor_end();
     c->input.size += (size_t)n;
 }
 
@@ -65,7 +62,7 @@ const struct frame *channel_take(struct channel *c)
     bool broken = false;
     const struct frame *frame = frame_next(c->input.data, c->input.size, &c->input_at, &broken);
     if (broken)
-        end();
+        executor_end();
     return frame;
 }
 
@@ -150,6 +147,6 @@ void channel_init(struct channel *c, int socket, int board)
     *c = (struct channel){ .socket = socket, .input.max = 2 * FRAME_MAX_SIZE };
     c->board = mmap(NULL, sizeof(*c->board), PROT_READ | PROT_WRITE, MAP_SHARED, board, 0);
     if (c->board == MAP_FAILED)
-        end();
+        executor_end();
     close(board);
 }

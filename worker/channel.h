@@ -3,8 +3,8 @@
  * A process that runs jobs, at its end of the socket to the worker.
  *
  * An answer is complete in the shared page before it is put anywhere else, so that it counts even if this process dies the next
- * moment; many go to the worker in one write. When the worker is gone nobody wants answers: every function here ends the process
- * then, and the zygote kills what it left behind.
+ * moment; many go to the worker in one write. When the worker is gone nobody wants answers: every function here ends the process then
+ * (executor_end).
  */
 #pragma once
 

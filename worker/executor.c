@@ -15,6 +15,7 @@
 #include "worker/children.h"
 #include "worker/handler_set.h"
 #include "worker/usage.h"
+#include "worker/http_process.h"
 
 struct executor {
     struct channel channel;
@@ -23,11 +24,10 @@ struct executor {
     struct usage usage;
     int cancel_fd;
     uint32_t seen_cancelled; /* whose signal has been taken out of cancel_fd */
-    int64_t nudged_us; /* when the worker was told of progress last */
+    int64_t nudged_us;       /* when the worker was told of progress last */
 };
 
-/* What the worker sends makes no sense. */
-static _Noreturn void end(void)
+_Noreturn void executor_end(void)
 {
     _exit(0);
 }
@@ -76,7 +76,7 @@ static void run_job(struct executor *e, const struct frame_job *job)
     job_context_reset(&e->ctx);
     clear_cancelled(e);
     if (frame_get_job(job, &e->ctx, fence) < 0)
-        end();
+        executor_end();
     e->ctx.seq = job->seq;
     e->ctx.deadline_us = job->timeout_us ? answer.started_us + job->timeout_us : 0;
     answer.verdict = handler_set_run(e->handlers, &e->ctx);
@@ -91,19 +91,32 @@ static void run_job(struct executor *e, const struct frame_job *job)
 
 /* --- Start ------------------------------------------------------------------------------------------------------------- */
 
-void executor_put_setup(struct buf *out, const struct job_config *config, const struct config_limits *limits)
+static void put_setup(struct buf *out, struct frame_setup setup, const struct job_config *config, bool http)
 {
     size_t start = out->size;
-    struct frame_setup setup = { .head.kind = FRAME_SETUP, .limits = *limits };
     buf_append(out, &setup, sizeof(setup));
     for (size_t i = 0; i < config->n_handlers; i++)
-        handler_set_put(out, &config->handlers[i]);
+        if ((config->handlers[i].kind == CONFIG_KIND_HTTP) == http)
+            handler_set_put(out, &config->handlers[i]);
     while ((out->size - start) % 8)
         buf_append_char(out, 0);
     if (out->failed)
         return;
     setup.head.size = (uint32_t)(out->size - start);
     memcpy(out->data + start, &setup, sizeof(setup));
+}
+
+void executor_put_setup(struct buf *out, const struct job_config *config, const struct config_limits *limits)
+{
+    put_setup(out, (struct frame_setup){ .head.kind = FRAME_SETUP, .limits = *limits }, config, false);
+}
+
+void executor_put_http_setup(struct buf *out, const struct job_config *config, uint32_t n_slots)
+{
+    const struct frame_setup setup = { .head.kind = FRAME_SETUP,
+                                       .n_requests = (uint32_t)config->worker.http_max,
+                                       .n_slots = n_slots };
+    put_setup(out, setup, config, true);
 }
 
 /* Never above what this process may have anyway. */
@@ -118,12 +131,16 @@ static void set_limit(__rlimit_resource_t resource, int64_t wanted)
     setrlimit(resource, &limit);
 }
 
-static void set_limits(const struct config_limits *limits)
+static int set_limits(const struct frame_setup *setup, struct err *reterr)
 {
+    const struct config_limits *limits = &setup->limits;
+    if (setup->n_requests)
+        return http_process_set_limits(setup->n_requests, reterr);
     set_limit(RLIMIT_DATA, limits->memory_bytes);
     set_limit(RLIMIT_NPROC, limits->processes);
     set_limit(RLIMIT_NOFILE, limits->files);
     set_limit(RLIMIT_FSIZE, limits->file_bytes);
+    return 0;
 }
 
 _Noreturn void executor_main(int socket, int board, int cancel)
@@ -139,19 +156,23 @@ _Noreturn void executor_main(int socket, int board, int cancel)
     setvbuf(stdout, NULL, _IOLBF, 0);
     const struct frame_setup *setup = (const struct frame_setup *)(const void *)channel_next(&e.channel);
     if (setup->head.kind != FRAME_SETUP || setup->head.size < sizeof(*setup))
-        end();
+        executor_end();
     struct span handlers = { (const char *)(setup + 1), setup->head.size - sizeof(*setup) };
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    set_limits(&setup->limits);
-    int r = handler_set_load(&e.handlers, handlers, &err);
+    uint32_t n_requests = setup->n_requests, n_slots = setup->n_slots;
+    int r = set_limits(setup, &err);
+    if (r == 0)
+        r = handler_set_load(&e.handlers, handlers, &err);
     channel_say_hello(&e.channel, r ? (err.text[0] ? err.text : "out of memory") : "");
     if (r)
-        end();
+        executor_end();
     usage_init(&e.usage);
+    if (n_requests)
+        http_process_main(&e.channel, e.handlers, n_requests, n_slots);
     for (;;) {
         const struct frame *frame = channel_next(&e.channel);
         if (frame->kind != FRAME_JOB || frame->size < sizeof(struct frame_job))
-            end();
+            executor_end();
         run_job(&e, (const struct frame_job *)(const void *)frame);
     }
 }

@@ -17,8 +17,13 @@
 /* How long finished answers may wait for company. */
 #define EXECUTOR_HOLD_US 500
 
-/* Never returns. @socket: to the worker; @board: descriptor of the shared page (worker/frame.h); @cancel: eventfd beside it. */
+/* Never returns; the SETUP frame may make it the HTTP process (worker/http_process.h). @socket: to the worker; @board: descriptor of the shared page (worker/frame.h); @cancel: eventfd beside it. */
 _Noreturn void executor_main(int socket, int board, int cancel);
 
-/* The SETUP frame for this configuration. @limits: those that the executor sets for itself. */
+/* Ends the process: the worker is gone, or what it sends makes no sense. The zygote kills what is left behind. */
+_Noreturn void executor_end(void);
+
+/* The SETUP frame for this configuration: modules and commands. @limits: those that the executor sets for itself. */
 void executor_put_setup(struct buf *out, const struct job_config *config, const struct config_limits *limits);
+/* The same for the HTTP process: handlers of kind http, with their secrets. */
+void executor_put_http_setup(struct buf *out, const struct job_config *config, uint32_t n_slots);

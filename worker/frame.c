@@ -75,9 +75,10 @@ static void finish_frame(struct buf *out, size_t start)
     memcpy(out->data + start + offsetof(struct frame, size), &size, sizeof(size));
 }
 
-void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, int64_t timeout_us, const struct uuid *id,
-                   struct span type, const char *queue, struct span content_type, struct span traceparent,
-                   struct span tracestate, struct span payload, int attempt, int max_attempts, int delivery)
+void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, int64_t timeout_us, int64_t time_us,
+                   const struct uuid *id, struct span type, const char *queue, struct span content_type,
+                   struct span traceparent, struct span tracestate, struct span payload, int attempt,
+                   int max_attempts, int delivery)
 {
     size_t start = out->size;
     struct frame_job job = {
@@ -88,6 +89,7 @@ void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, int64_t timeout
         .delivery = delivery,
         .epoch = epoch,
         .timeout_us = timeout_us,
+        .time_us = time_us,
         .payload_size = (uint32_t)payload.size,
         .has_traceparent = traceparent.data != NULL,
         .has_tracestate = tracestate.data != NULL,
@@ -101,6 +103,12 @@ void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, int64_t timeout
     put_string(out, tracestate);
     put_string(out, payload);
     finish_frame(out, start);
+}
+
+void frame_put_cancel(struct buf *out, uint32_t seq)
+{
+    struct frame_cancel cancel = { .head = { sizeof(cancel), FRAME_CANCEL }, .seq = seq };
+    buf_append(out, &cancel, sizeof(cancel));
 }
 
 static const char *take_string(const char **at, const char *end)
@@ -131,6 +139,7 @@ int frame_get_job(const struct frame_job *job, struct job_context *ctx, char *fe
     ctx->fence = fence;
     ctx->id = job->id;
     ctx->timeout_us = job->timeout_us;
+    ctx->time_us = job->time_us;
     ctx->payload = at;
     ctx->payload_size = job->payload_size;
     ctx->attempt = job->attempt;

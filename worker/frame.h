@@ -13,6 +13,9 @@
  *   cancelled the job that is asked to stop; an eventfd beside the page is readable then, for handlers that poll
  *
  * Jobs carry sequence numbers, 1, 2, 3 … per executor. An executor runs them in this order and drops those taken back.
+ *
+ * The HTTP process is one that runs many at once: it starts them in this order as soon as it has read them, so all up to the one in
+ * `state` have started, and it answers them in any order. `cancelled` and `answered` say nothing there; FRAME_CANCEL asks it to stop one.
  */
 #pragma once
 
@@ -35,6 +38,7 @@ enum frame_kind {
     FRAME_JOB,       /* worker → executor */
     FRAME_ANSWER,    /* executor → worker */
     FRAME_PROGRESS,  /* executor → worker, at most once a second: there is some in the page */
+    FRAME_CANCEL, /* worker → HTTP process: give up this request; answered at once, unless it has been already */
 };
 
 struct frame {
@@ -45,7 +49,15 @@ struct frame {
 /* Followed by the handlers (worker/handler_set.h). */
 struct frame_setup {
     struct frame head;
+    uint32_t n_requests; /* at once; 0: it is an executor */
+    uint32_t n_slots;    /* a power of two: the numbers of the jobs that it has differ modulo this */
     struct config_limits limits;
+};
+
+struct frame_cancel {
+    struct frame head;
+    uint32_t seq;
+    uint32_t unused;
 };
 
 /* Followed by the strings named below, each with its NUL, then the payload and a NUL. */
@@ -55,6 +67,7 @@ struct frame_job {
     int32_t attempt, max_attempts, delivery;
     int64_t epoch;
     int64_t timeout_us;
+    int64_t time_us; /* when it was enqueued, since 1970 */
     uint32_t payload_size;
     uint32_t has_traceparent, has_tracestate;
     char id[UUID_TEXT_SIZE];
@@ -64,6 +77,7 @@ struct frame_job {
 enum frame_verdict_extra {
     FRAME_UNKNOWN_TYPE = 100, /* beside enum job_verdict: no loaded module has this type */
     FRAME_CRASHED,            /* the command that ran it died of a signal */
+    FRAME_TIMEOUT,            /* the request took as long as the try may */
 };
 
 /* Followed by the result, then the error. */
@@ -125,9 +139,12 @@ void frame_put_progress(struct frame_board *board, uint32_t seq, const void *pro
 bool frame_get_progress(const struct frame_board *board, uint32_t *ret_seq, char *ret_data, size_t *ret_size);
 
 /* A job's context as frame_put_job() needs it: strings as in struct job_context. */
-void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, int64_t timeout_us, const struct uuid *id,
-                   struct span type, const char *queue, struct span content_type, struct span traceparent,
-                   struct span tracestate, struct span payload, int attempt, int max_attempts, int delivery);
+void frame_put_job(struct buf *out, uint32_t seq, int64_t epoch, int64_t timeout_us, int64_t time_us,
+                   const struct uuid *id, struct span type, const char *queue, struct span content_type,
+                   struct span traceparent, struct span tracestate, struct span payload, int attempt,
+                   int max_attempts, int delivery);
+
+void frame_put_cancel(struct buf *out, uint32_t seq);
 
 /* Points @ctx into a received frame; @fence has 48 bytes. Return: 0; -EBADMSG. */
 int frame_get_job(const struct frame_job *job, struct job_context *ctx, char *fence);

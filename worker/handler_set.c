@@ -15,7 +15,8 @@
 struct entry {
     enum config_kind kind;
     char *text;
-    char **words; /* NULL-terminated; command: argv; module: the path; http: the URL, then what is allowed */
+    char **
+        words; /* NULL-terminated; command: argv; module: the path; http: the URL, its secrets, then what is allowed */
     size_t n_words;
     struct http *http;
 };
@@ -53,7 +54,10 @@ void handler_set_put(struct buf *out, const struct config_handler *handler)
     put_string(out, handler->type);
     put_words(out, &head, &handler->path, handler->path ? 1 : 0);
     put_words(out, &head, handler->argv, handler->n_argv);
-    put_words(out, &head, &handler->url, handler->url ? 1 : 0);
+    if (handler->url) {
+        put_words(out, &head, &handler->url, 1);
+        put_words(out, &head, &(char *){ handler->secret ? handler->secret : (char *)"" }, 1);
+    }
     put_words(out, &head, handler->allow, handler->n_allow);
     if (out->failed)
         return;
@@ -94,13 +98,25 @@ static int add_entry(struct handler_set *set, const struct head *head, const cha
     return split(entry, head);
 }
 
+static int load_http(struct entry *entry, struct err *reterr)
+{
+    if (entry->n_words < 2)
+        return -EBADMSG;
+    return http_new(&entry->http,
+                    &(struct http_settings){ .url = entry->words[0],
+                                             .secrets = entry->words[1],
+                                             .allow = entry->words + 2,
+                                             .n_allow = entry->n_words - 2 },
+                    reterr);
+}
+
 static int load_entry(struct handler_set *set, struct entry *entry, struct err *reterr)
 {
     switch (entry->kind) {
     case CONFIG_KIND_COMMAND:
         return command_check(entry->words[0], reterr);
     case CONFIG_KIND_HTTP:
-        return http_new(&entry->http, entry->words[0], entry->words + 1, entry->n_words - 1, reterr);
+        return load_http(entry, reterr);
     default:
         return modules_load(set->modules, entry->words[0], entry->text, reterr);
     }
@@ -165,6 +181,20 @@ static const struct entry *find_entry(const struct handler_set *set, const char 
         best_size = size;
     }
     return best;
+}
+
+size_t handler_set_size(const struct handler_set *set)
+{
+    return set->n;
+}
+
+struct http *handler_set_find_http(const struct handler_set *set, const char *type, size_t *ret_index)
+{
+    const struct entry *entry = find_entry(set, type);
+    if (!entry || entry->kind != CONFIG_KIND_HTTP)
+        return NULL;
+    *ret_index = (size_t)(entry - set->entries);
+    return entry->http;
 }
 
 int handler_set_run(struct handler_set *set, struct job_context *ctx)

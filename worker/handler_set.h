@@ -14,6 +14,7 @@
 #include "libjob/config.h"
 
 struct handler_set;
+struct http;
 struct job_context;
 
 void handler_set_put(struct buf *out, const struct config_handler *handler);
@@ -25,6 +26,10 @@ void handler_set_put(struct buf *out, const struct config_handler *handler);
 int handler_set_load(struct handler_set **ret, struct span bytes, struct err *reterr);
 struct handler_set *handler_set_free(struct handler_set *set);
 DEFINE_CLEANUP(struct handler_set *, handler_set_free)
+
+size_t handler_set_size(const struct handler_set *set);
+/* The handler of kind http that runs @type, and its place among all; NULL: none does. */
+struct http *handler_set_find_http(const struct handler_set *set, const char *type, size_t *ret_index);
 
 /* Return: enum job_verdict or enum frame_verdict_extra; result and error are in @ctx. */
 int handler_set_run(struct handler_set *set, struct job_context *ctx);

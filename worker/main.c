@@ -21,6 +21,7 @@ static const struct program program = {
     .summary = "runs background jobs in isolated processes and records what became of them",
     .options = options,
     .n_options = ARRAY_SIZE(options),
+    .runs_handlers = true,
 };
 
 /* The zygote comes first: from a process without threads, connections and secrets. */

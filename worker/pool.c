@@ -35,7 +35,7 @@ static int make_board(struct executor *e)
 static void forget(struct executor *e)
 {
     struct pool *p = e->pool;
-    p->n_alive -= e->state != EXECUTOR_ABSENT;
+    p->n_alive -= e->state != EXECUTOR_ABSENT && !e->requests;
     output_close(e);
     e->io = sd_event_source_disable_unref(e->io);
     if (e->socket >= 0)
@@ -51,12 +51,12 @@ static void forget(struct executor *e)
     e->pid = 0;
     e->last_seq = 0;
     e->stop_stage = STOP_NONE;
-    e->worn = false;
+    e->worn = e->hung = false;
     e->has_progress = false;
     e->on_trial = false;
     e->n_done = 0;
     e->state = EXECUTOR_ABSENT;
-    while (p->max > (uint32_t)p->config->worker.executors_max &&
+    while (p->max > HTTP_PROCESSES + (uint32_t)p->config->worker.executors_max &&
            p->executors[p->max - 1].state == EXECUTOR_ABSENT)
         p->max--;
 }
@@ -74,6 +74,10 @@ static int open_group(const struct executor *e, const struct config_limits *limi
 
 static void put_setup(struct executor *e, const struct job_config *config)
 {
+    if (e->requests) {
+        executor_put_http_setup(&e->out, config, e->pool->http_slots);
+        return;
+    }
     struct config_limits limits = config->worker.limits;
     cgroup_leave_rest(e->pool->cgroup, &limits);
     executor_put_setup(&e->out, config, &limits);
@@ -105,7 +109,7 @@ int executor_spawn(struct pool *p, struct executor *e, const struct job_config *
     e->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     _cleanup_close_ int output = -1;
     int r = e->cancel_fd < 0 ? -errno : output_open(e, &output);
-    _cleanup_close_ int group = open_group(e, &config->worker.limits);
+    _cleanup_close_ int group = e->requests ? -1 : open_group(e, &config->worker.limits);
     const int fds[] = { [ZYGOTE_SOCKET] = pair[1],
                         [ZYGOTE_BOARD] = board,
                         [ZYGOTE_CANCEL] = e->cancel_fd,
@@ -121,7 +125,8 @@ int executor_spawn(struct pool *p, struct executor *e, const struct job_config *
         return r;
     }
     e->state = EXECUTOR_STARTING;
-    p->n_alive++;
+    if (!e->requests)
+        p->n_alive++;
     put_setup(e, config);
     return 0;
 }
@@ -135,23 +140,30 @@ static void wait_to_respawn(struct pool *p)
 
 static bool has_room_for_more(const struct pool *p)
 {
-    return p->n_alive < (size_t)p->config->worker.executors_max && !p->waiting_to_respawn && !p->draining;
+    return p->n_alive < (size_t)p->config->worker.executors_max;
 }
 
-/* Those that take jobs, now or soon. */
+bool executor_is_able(const struct executor *e)
+{
+    return (e->state == EXECUTOR_STARTING || e->state == EXECUTOR_READY) && !e->worn && !e->on_trial;
+}
+
+static bool is_ready(const struct executor *e)
+{
+    return e->state == EXECUTOR_READY && executor_is_able(e);
+}
+
 static int count_able(const struct pool *p)
 {
     int n = 0;
-    for (uint32_t i = 0; i < p->max; i++) {
-        const struct executor *e = &p->executors[i];
-        n += (e->state == EXECUTOR_STARTING || e->state == EXECUTOR_READY) && !e->worn;
-    }
+    for (uint32_t i = HTTP_PROCESSES; i < p->max; i++)
+        n += executor_is_able(&p->executors[i]);
     return n;
 }
 
-static void spawn_one(struct pool *p, struct executor *e)
+void pool_spawn(struct pool *p, struct executor *e)
 {
-    if (executor_spawn(p, e, p->config) < 0)
+    if (!p->waiting_to_respawn && !p->draining && executor_spawn(p, e, p->config) < 0)
         wait_to_respawn(p);
 }
 
@@ -159,12 +171,13 @@ static void spawn_one(struct pool *p, struct executor *e)
 void pool_start_minimum(struct pool *p)
 {
     int missing = p->config->worker.executors_min - count_able(p);
-    for (struct executor *e = p->executors; missing > 0 && has_room_for_more(p); e++) {
+    for (struct executor *e = p->executors + HTTP_PROCESSES; missing > 0 && has_room_for_more(p); e++) {
         if (e->state != EXECUTOR_ABSENT)
             continue;
-        spawn_one(p, e);
+        pool_spawn(p, e);
         missing--;
     }
+    http_start(p);
 }
 
 static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
@@ -180,6 +193,11 @@ static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
 
 int pool_start(struct pool *p)
 {
+    p->n_unproven = 1;
+    int r = executor_spawn(p, &p->executors[HTTP_PROCESSES], p->config);
+    if (r < 0 || !http_is_needed(p->config))
+        return r;
+    p->n_unproven++;
     return executor_spawn(p, &p->executors[0], p->config);
 }
 
@@ -213,11 +231,11 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
             next_us = INT64_MAX;
     int ready = 0;
     (void)usec;
-    for (uint32_t i = 0; i < p->max; i++)
-        ready += p->executors[i].state == EXECUTOR_READY && !p->executors[i].worn;
-    for (uint32_t i = p->max; i-- > 0;) {
+    for (uint32_t i = HTTP_PROCESSES; i < p->max; i++)
+        ready += is_ready(&p->executors[i]);
+    for (uint32_t i = p->max; i-- > HTTP_PROCESSES;) {
         struct executor *e = &p->executors[i];
-        if (e->state != EXECUTOR_READY || e->worn || e->n_jobs || ready <= p->config->worker.executors_min)
+        if (!is_ready(e) || e->n_jobs || ready <= p->config->worker.executors_min)
             continue;
         if (e->idle_us <= old_us) {
             executor_retire(e);
@@ -238,13 +256,15 @@ void executor_take_job(struct executor *e, struct job *job)
     list_remove(&job->link);
     e->n_jobs--;
     e->pool->n_running--;
+    if (e->requests)
+        http_remove(e, job);
     if (e->n_jobs > 0)
         return;
-    e->pool->n_busy--;
+    e->pool->n_busy -= !e->requests;
     e->has_long = false;
     if (e->worn)
         executor_retire(e);
-    else
+    else if (!e->requests)
         executor_watch_idle(e);
 }
 
@@ -261,9 +281,9 @@ static void on_exit_of(struct pool *p, const struct zygote_exit *exit)
     struct executor *e = find_pid(p, exit->pid);
     if (!e)
         return;
-    bool never_ready = e->state == EXECUTOR_STARTING && !e->worn && !e->on_trial;
+    bool never_ready = e->state == EXECUTOR_STARTING && executor_is_able(e);
     if (e->on_trial)
-        renew_judge(e, "an executor died while it loaded the handlers");
+        renew_judge(p, "an executor died while it loaded the handlers");
     answer_on_exit(e, exit);
     forget(e);
     if (p->draining)
@@ -315,7 +335,7 @@ static int on_zygote(sd_event_source *source, int fd, uint32_t events, void *use
 
 static bool has_room(const struct executor *e, bool is_short)
 {
-    if (e->state != EXECUTOR_READY || e->worn)
+    if (!is_ready(e))
         return false;
     return e->n_jobs == 0 || (is_short && !e->has_long && e->n_jobs < POOL_DEPTH);
 }
@@ -325,16 +345,16 @@ static struct executor *choose(struct pool *p, bool is_short)
 {
     struct executor *best = NULL, *absent = NULL;
     bool starting = false, one_more = p->n_busy < (size_t)p->config->worker.executors_max;
-    for (uint32_t i = 0; i < p->max; i++) {
+    for (uint32_t i = HTTP_PROCESSES; i < p->max; i++) {
         struct executor *e = &p->executors[i];
         if (has_room(e, is_short) && (one_more || e->n_jobs > 0) && (!best || e->n_jobs < best->n_jobs))
             best = e;
         if (e->state == EXECUTOR_ABSENT && !absent)
             absent = e;
-        starting |= e->state == EXECUTOR_STARTING && !e->worn && !e->on_trial;
+        starting |= e->state == EXECUTOR_STARTING && executor_is_able(e);
     }
     if ((!best || best->n_jobs > 0) && !starting && has_room_for_more(p))
-        spawn_one(p, absent ? absent : &p->executors[p->max]);
+        pool_spawn(p, absent ? absent : &p->executors[p->max]);
     return best;
 }
 
@@ -342,26 +362,29 @@ static void send_job(struct executor *e, struct job *job)
 {
     const struct envelope *envelope = &job->envelope;
     const struct config_handler *handler = job->type->handler;
-    job->seq = ++e->last_seq;
-    frame_put_job(&e->out, job->seq, job->epoch, job_timeout_us(job), &envelope->id, envelope->type,
-                  handler->queue, envelope->content_type, envelope->traceparent, envelope->tracestate,
-                  envelope->payload, envelope->attempt, job_max_attempts(job), envelope->delivery);
+    job->seq = e->last_seq = e->requests ? http_next_number(e) : e->last_seq + 1;
+    frame_put_job(&e->out, job->seq, job->epoch, job_timeout_us(job), envelope->time_us, &envelope->id,
+                  envelope->type, handler->queue, envelope->content_type, envelope->traceparent,
+                  envelope->tracestate, envelope->payload, envelope->attempt, job_max_attempts(job),
+                  envelope->delivery);
     stop_watch(e->pool, job);
 }
 
 bool pool_dispatch(struct pool *p, struct job *job)
 {
     bool is_short = job_is_short(job);
-    struct executor *e = choose(p, is_short);
+    struct executor *e = http_has_kind(job) ? http_choose(p, job) : choose(p, is_short);
     if (!e)
         return false;
     send_job(e, job);
     list_append(&e->jobs, &job->link);
-    p->n_busy += e->n_jobs == 0;
+    p->n_busy += e->n_jobs == 0 && !e->requests;
     e->n_jobs++;
     p->n_running++;
     e->has_long |= !is_short;
-    if (e->n_jobs > 1 && sd_event_source_get_enabled(p->stall_timer, NULL) == 0) {
+    if (e->requests)
+        http_add(e, job);
+    else if (e->n_jobs > 1 && sd_event_source_get_enabled(p->stall_timer, NULL) == 0) {
         sd_event_source_set_time_relative(p->stall_timer, STALL_LOOK_US);
         sd_event_source_set_enabled(p->stall_timer, SD_EVENT_ONESHOT);
     }
@@ -443,18 +466,23 @@ size_t pool_n_executors(const struct pool *p)
     return p->n_alive;
 }
 
-static void dump_executor(const struct executor *e)
+const char *pool_state_name(enum executor_state state)
 {
     static const char *const names[] = {
         [EXECUTOR_STARTING] = "starting", [EXECUTOR_READY] = "ready", [EXECUTOR_DYING] = "dying"
     };
+    return names[state];
+}
+
+static void dump_executor(const struct executor *e)
+{
     const struct job *job = executor_running_job(e);
     char id[UUID_TEXT_SIZE];
     if (!job)
-        log_info("state: executor %d: %s, idle", e->pid, names[e->state]);
+        log_info("state: executor %d: %s, idle", e->pid, pool_state_name(e->state));
     else
         log_info("state: executor %d: %s, runs %s (%s) for %lld ms, %zu jobs behind it", e->pid,
-                 names[e->state], uuid_format(&job->envelope.id, id), job->type->name,
+                 pool_state_name(e->state), uuid_format(&job->envelope.id, id), job->type->name,
                  (long long)((clock_mono_us() - atomic_load(&e->board->started_us)) / USEC_PER_MSEC),
                  e->n_jobs - 1);
 }
@@ -465,7 +493,7 @@ void pool_dump(const struct pool *p)
              p->config->worker.executors_max);
     for (uint32_t i = 0; i < p->max; i++)
         if (p->executors[i].state != EXECUTOR_ABSENT)
-            dump_executor(&p->executors[i]);
+            (p->executors[i].requests ? http_dump : dump_executor)(&p->executors[i]);
 }
 
 void pool_set_draining(struct pool *p)
@@ -484,8 +512,10 @@ void pool_each_running(struct pool *p, pool_running_fn fn, void *userdata)
 {
     for (uint32_t i = 0; i < p->max; i++) {
         struct executor *e = &p->executors[i];
-        struct job *job = executor_running_job(e);
-        if (job)
+        struct job *job = e->requests ? NULL : executor_running_job(e);
+        if (e->requests && e->n_jobs)
+            http_each_running(e, fn, userdata);
+        else if (job)
             fn(job, atomic_load(&e->board->started_us), userdata);
     }
 }
@@ -504,9 +534,11 @@ int pool_new(struct pool **ret, sd_event *event, int zygote, const struct cgroup
     p->executors = calloc(POOL_SLOTS, sizeof(*p->executors)); /* memory only as far as they are used */
     if (!p->executors)
         return -ENOMEM;
-    use_slots(p, (uint32_t)config->worker.executors_max);
+    use_slots(p, HTTP_PROCESSES + (uint32_t)config->worker.executors_max);
     answer_init(p);
-    int r = stop_init(p);
+    int r = http_init(p);
+    if (r >= 0)
+        r = stop_init(p);
     if (r >= 0)
         r = renew_init(p);
     if (r >= 0)
@@ -535,6 +567,7 @@ struct pool *pool_free(struct pool *p)
     for (uint32_t i = 0; p->executors && i < p->max; i++) {
         list_for_each_safe(link, &p->executors[i].jobs) job_free(job_of(link));
         forget(&p->executors[i]);
+        free(p->executors[i].requests);
     }
     sd_event_source_disable_unref(p->zygote_io);
     sd_event_source_disable_unref(p->stall_timer);

@@ -39,6 +39,8 @@ static enum job_outcome outcome_of(int32_t verdict)
         return OUTCOME_UNKNOWN_TYPE;
     case FRAME_CRASHED:
         return OUTCOME_CRASHED;
+    case FRAME_TIMEOUT:
+        return OUTCOME_TIMEOUT;
     default:
         return OUTCOME_FAILED;
     }
@@ -66,21 +68,30 @@ static void note_wear(struct executor *e, int64_t executor_kib)
 {
     const struct config_worker *config = &e->pool->config->worker;
     e->n_done++;
-    e->worn |= (config->recycle_jobs && e->n_done >= config->recycle_jobs) ||
+    e->worn |= (!e->requests && config->recycle_jobs && e->n_done >= config->recycle_jobs) ||
                (config->recycle_memory_bytes && executor_kib > config->recycle_memory_bytes / 1024);
+    if (e->requests && e->worn)
+        http_start(e->pool);
 }
 
-/* Answers come in the order of the jobs; one that is known already (page and socket both had it) finds none.
- * Return: false when it is not whole. */
-static bool take_answer(struct executor *e, const struct frame_answer *answer)
+/* An executor's answers come in the order of its jobs. */
+static struct job *find_job(struct executor *e, uint32_t seq)
 {
     struct list *first = list_first(&e->jobs);
+    if (e->requests)
+        return http_find_job(e, seq);
+    return first && job_of(first)->seq == seq ? job_of(first) : NULL;
+}
+
+/* One that is known already (page and socket both had it) finds no job. Return: false when it is not whole. */
+static bool take_answer(struct executor *e, const struct frame_answer *answer)
+{
+    struct job *job = find_job(e, answer->seq);
     struct span result, error;
     if (!frame_get_answer(answer, &result, &error))
         return false;
-    if (!first || job_of(first)->seq != answer->seq)
+    if (!job)
         return true;
-    struct job *job = job_of(first);
     fill_from_answer(job, answer, result, error);
     if (stop_is_for(e, job))
         stop_settle(e, job);
@@ -101,7 +112,7 @@ static bool take_hello(struct executor *e, const struct frame *hello)
     if (e->on_trial) {
         e->state = *error ? EXECUTOR_DYING : EXECUTOR_READY;
         executor_watch_idle(e);
-        renew_judge(e, *error ? error : NULL);
+        renew_judge(e->pool, *error ? error : NULL);
     } else if (e->worn) { /* the configuration has changed meanwhile */
         executor_retire(e);
     } else if (*error && !e->pool->proven) {
@@ -111,8 +122,10 @@ static bool take_hello(struct executor *e, const struct frame *hello)
     } else {
         e->state = EXECUTOR_READY;
         executor_watch_idle(e); /* what it was started for may be over */
-        e->pool->proven = true;
-        pool_start_minimum(e->pool);
+        if (!e->pool->proven)
+            e->pool->proven = --e->pool->n_unproven == 0;
+        if (e->pool->proven)
+            pool_start_minimum(e->pool);
     }
     return true;
 }
@@ -226,26 +239,27 @@ static bool is_oom(struct pool *p, const struct zygote_exit *exit)
     return exit->tells_oom ? exit->oom : p->oom_kills > before;
 }
 
-static void blame_signal(struct pool *p, struct job *job, const struct zygote_exit *exit)
+static void blame_signal(struct job *job, int number, bool oom)
 {
-    int number = WTERMSIG(exit->status);
-    if (number == SIGKILL && is_oom(p, exit))
+    if (oom)
         job_finish(job, OUTCOME_OOM, "out of memory: the kernel killed it");
     else
         job_finish(job, OUTCOME_CRASHED, "killed by signal %d (%s)", number, strsignal(number));
 }
 
-static void blame(struct executor *e, struct job *job, const struct zygote_exit *exit)
+static void blame(struct executor *e, struct job *job, const struct zygote_exit *exit, bool oom)
 {
-    job->started_us = atomic_load(&e->board->started_us);
+    job->started_us = e->requests ? http_sent_us(e, job) : atomic_load(&e->board->started_us);
     job->finished_us = clock_mono_us();
-    job->cpu_us = exit->cpu_us - atomic_load(&e->board->begun_us);
-    job->peak_kib = exit->peak_kib;
+    job->cpu_us = e->requests ? -1 : exit->cpu_us - atomic_load(&e->board->begun_us);
+    job->peak_kib = e->requests ? -1 : exit->peak_kib; /* many share the process */
     job->outcome = OUTCOME_CRASHED;
     if (stop_is_for(e, job))
         stop_settle(e, job);
+    else if (e->hung)
+        job_finish(job, OUTCOME_INTERRUPTED, "the HTTP process did not answer any more and was killed");
     else if (WIFSIGNALED(exit->status))
-        blame_signal(e->pool, job, exit);
+        blame_signal(job, WTERMSIG(exit->status), oom);
     else
         job_finish(job, OUTCOME_CRASHED, "exited with status %d without an answer",
                    WEXITSTATUS(exit->status));
@@ -259,15 +273,17 @@ void answer_init(struct pool *p)
 static void give_jobs_back(struct executor *e, const struct zygote_exit *exit)
 {
     uint32_t started = frame_state_started(atomic_load(&e->board->state));
+    bool oom = WIFSIGNALED(exit->status) && WTERMSIG(exit->status) == SIGKILL && is_oom(e->pool, exit);
     list_for_each_safe(link, &e->jobs)
     {
         struct job *job = job_of(link);
-        if (job->seq == started) {
-            blame(e, job, exit);
+        bool has_started = (int32_t)(job->seq - started) <= 0;
+        if (has_started) {
+            blame(e, job, exit, oom);
             output_end_job(e, job, true);
         }
         executor_take_job(e, job);
-        if (job->seq == started) {
+        if (has_started) {
             e->pool->owner.finished(job, e->pool->owner.userdata);
         } else {
             e->pool->owner.unstarted(job, e->pool->owner.userdata);

@@ -14,6 +14,17 @@ enum executor_state { EXECUTOR_ABSENT, EXECUTOR_STARTING, EXECUTOR_READY, EXECUT
 /* How far the stopping of the running job has gone. */
 enum stop_stage { STOP_NONE, STOP_ASKED, STOP_TERMINATED, STOP_KILLED };
 
+/* A job that the HTTP process has. */
+struct request {
+    struct job *job; /* NULL: the slot is free */
+    int64_t sent_us;
+    int64_t
+        due_us; /* when its time-out is up, or, once it was asked to stop, the patience with its process */
+    bool asked; /* to stop: it ends with this outcome, unless it is done after all */
+    enum job_outcome outcome;
+    const char *why; /* a literal */
+};
+
 struct executor {
     struct pool *pool;
     enum executor_state state;
@@ -37,6 +48,11 @@ struct executor {
     int64_t idle_us;   /* since when it has no job */
     bool has_progress; /* its page has some that was not read */
 
+    /* the HTTP process */
+    struct request *requests; /* http_slots; NULL: it is an executor */
+    size_t payload_bytes;     /* of its jobs */
+    bool hung;                /* killed because it does not answer */
+
     /* its running job is being stopped, and ends with this outcome, unless it is done after all */
     enum stop_stage stop_stage;
     uint32_t stop_seq;
@@ -45,8 +61,11 @@ struct executor {
     int64_t stop_next_us; /* when the next stage is due */
 };
 
+/* One that takes requests; the others have grown too large, or have another configuration, and end with their last request. */
+#define HTTP_PROCESSES 8
+
 /* More than executors_max can be: old ones may still have a job when another configuration has begun. */
-#define POOL_SLOTS (CONFIG_MAX_EXECUTORS + 64)
+#define POOL_SLOTS (HTTP_PROCESSES + CONFIG_MAX_EXECUTORS + 64)
 
 struct pool {
     sd_event *event;
@@ -57,11 +76,14 @@ struct pool {
     const struct cgroup *cgroup;  /* NULL: none */
     const struct job_config *config;
     struct pool_owner owner;
-    struct executor *executors; /* POOL_SLOTS */
-    uint32_t n_slots;           /* that have been used */
-    uint32_t max;               /* beyond it no slot is in use */
+    struct executor *executors; /* POOL_SLOTS; the first HTTP_PROCESSES are for the HTTP process and its successors */
+    uint32_t n_slots;           /* that have been in use */
+    uint32_t max;               /* beyond it none is */
     size_t n_alive;             /* executors in any state but ABSENT */
     size_t n_busy;              /* of these, with a job */
+    uint32_t http_slots;        /* of one's requests, a power of two */
+    uint32_t n_unproven;        /* processes that shall load their handlers before anything runs */
+    uint32_t n_on_trial;        /* that have not shown yet whether another configuration's handlers load */
     sd_event_source *trial_timer;
     bool proven, draining, waiting_to_respawn;
     size_t n_running;
@@ -70,7 +92,12 @@ struct pool {
     int output_lines;         /* that went to the log */
 };
 
+
 /* --- pool.c --- */
+
+const char *pool_state_name(enum executor_state state);
+/* Of an absent one; tries again later when that fails. */
+void pool_spawn(struct pool *p, struct executor *e);
 
 /* NULL: nothing runs. */
 struct job *executor_running_job(const struct executor *e);
@@ -78,6 +105,8 @@ struct job *executor_running_job(const struct executor *e);
 void executor_take_back(struct executor *e);
 /* It has no job from now on: sees to it that it is not kept for ever. */
 void executor_watch_idle(struct executor *e);
+/* Takes jobs, now or as soon as it has loaded its handlers. */
+bool executor_is_able(const struct executor *e);
 /* It has no job and gets no more: it is told to end, and ends by itself. */
 void executor_retire(struct executor *e);
 /* Makes an executor in slot @e that loads the handlers of @config. Return: 0; negative errno. */
@@ -88,8 +117,8 @@ void executor_take_job(struct executor *e, struct job *job);
 /* --- pool_renew.c: another configuration --- */
 
 int renew_init(struct pool *p);
-/* @e, which is on trial, has loaded its handlers, or says why not (NULL: it has loaded them). */
-void renew_judge(struct executor *e, const char *error);
+/* One on trial has loaded its handlers (@error is NULL), or says why not. */
+void renew_judge(struct pool *p, const char *error);
 
 /* --- pool_answer.c: what executors say, and how they end --- */
 
@@ -103,12 +132,41 @@ void answer_on_exit(struct executor *e, const struct zygote_exit *exit);
 /* --- pool_stop.c: time-outs, and stopping jobs in stages --- */
 
 int stop_init(struct pool *p);
+void stop_watch_until(struct pool *p, int64_t at_us);
 /* @job was just given to an executor. */
 void stop_watch(struct pool *p, const struct job *job);
 /* @job has ended while it was being stopped: sets its outcome. @e->stop_stage is STOP_NONE afterwards. */
 void stop_settle(struct executor *e, struct job *job);
 /* Is the running job @job the one that is being stopped? */
 bool stop_is_for(const struct executor *e, const struct job *job);
+
+/* @job was asked to stop and has ended: so it is what it was to be, unless it is done after all. */
+void stop_end_job(struct job *job, enum job_outcome outcome, const char *why);
+
+/* --- pool_http.c: the HTTP process --- */
+
+bool http_is_needed(const struct job_config *config);
+int http_init(struct pool *p);
+bool http_has_kind(const struct job *job);
+/* Sees to it that there is one that takes jobs, or will in time. */
+void http_start(struct pool *p);
+/* The one that has room for @job; NULL: none now. */
+struct executor *http_choose(struct pool *p, const struct job *job);
+uint32_t http_next_number(struct executor *e);
+/* @job, which has its number, comes and goes. */
+void http_add(struct executor *e, struct job *job);
+void http_remove(struct executor *e, const struct job *job);
+struct job *http_find_job(const struct executor *e, uint32_t seq);
+int64_t http_sent_us(const struct executor *e, const struct job *job);
+void http_each_running(struct executor *e, pool_running_fn fn, void *userdata);
+void http_dump(const struct executor *e);
+/* As those of pool.h and pool_stop.c. */
+void http_stop(struct executor *e, struct job *job, enum job_outcome outcome, const char *why);
+void http_stop_all(struct executor *e, enum job_outcome outcome, const char *why);
+void http_interrupt(struct executor *e, pool_match_fn match, const void *arg, const char *why);
+bool http_is_stopped(const struct executor *e, const struct job *job);
+void http_settle(struct executor *e, struct job *job);
+int64_t http_look(struct executor *e, int64_t now_us);
 
 /* --- pool_progress.c: how far the running jobs are --- */
 

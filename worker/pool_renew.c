@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Another configuration: an executor on trial shows whether its handlers load, then all others are replaced.
+ * Another configuration: an executor on trial, and with it an HTTP process if one is needed, shows whether its handlers load. Then all others
+ * are replaced.
  *
  * Executors load modules once, when they start. So a module whose file was replaced comes with executors that start after that; none
  * that has it is touched, and what runs in them runs to its end.
@@ -12,22 +13,28 @@
 
 #include "base/log.h"
 
-static struct executor *find_on_trial(struct pool *p)
+/* One of them has failed, so none of them is needed. */
+static void give_up(struct pool *p)
 {
-    for (uint32_t i = 0; i < p->max; i++)
-        if (p->executors[i].on_trial)
-            return &p->executors[i];
-    return NULL;
-}
-
-void renew_judge(struct executor *e, const char *error)
-{
-    struct pool *p = e->pool;
-    sd_event_source_set_enabled(p->trial_timer, SD_EVENT_OFF);
-    if (error) {
+    for (uint32_t i = 0; i < p->max; i++) {
+        struct executor *e = &p->executors[i];
+        if (!e->on_trial)
+            continue;
         e->on_trial = false;
         e->worn = true;
+        if (e->state == EXECUTOR_READY)
+            executor_retire(e);
     }
+    p->n_on_trial = 0;
+}
+
+void renew_judge(struct pool *p, const char *error)
+{
+    if (error)
+        give_up(p);
+    else if (--p->n_on_trial > 0)
+        return;
+    sd_event_source_set_enabled(p->trial_timer, SD_EVENT_OFF);
     p->owner.tried(error, p->owner.userdata);
 }
 
@@ -35,28 +42,40 @@ void renew_judge(struct executor *e, const char *error)
 static int on_trial_over(sd_event_source *source, uint64_t usec, void *userdata)
 {
     struct pool *p = userdata;
-    struct executor *e = find_on_trial(p);
     (void)source;
     (void)usec;
-    if (!e)
-        return 0;
-    if (e->pid)
-        zygote_request_kill(p->zygote, e->pid, SIGKILL);
-    renew_judge(e, "an executor has not loaded the handlers within 30 s");
+    for (uint32_t i = 0; i < p->max; i++)
+        if (p->executors[i].on_trial && p->executors[i].state == EXECUTOR_STARTING && p->executors[i].pid)
+            zygote_request_kill(p->zygote, p->executors[i].pid, SIGKILL);
+    if (p->n_on_trial)
+        renew_judge(p, "an executor has not loaded the handlers within 30 s");
+    return 0;
+}
+
+/* In one of the slots from @from to @end. */
+static int try_one(struct pool *p, uint32_t from, uint32_t end, const struct job_config *fresh)
+{
+    while (from < end && p->executors[from].state != EXECUTOR_ABSENT)
+        from++;
+    if (from == end)
+        return -EAGAIN;
+    int r = executor_spawn(p, &p->executors[from], fresh);
+    if (r < 0)
+        return r;
+    p->executors[from].on_trial = true;
+    p->n_on_trial++;
     return 0;
 }
 
 int pool_try(struct pool *p, const struct job_config *fresh)
 {
-    struct executor *e = p->executors;
-    while (e < p->executors + POOL_SLOTS && e->state != EXECUTOR_ABSENT)
-        e++;
-    if (e == p->executors + POOL_SLOTS)
-        return -EAGAIN;
-    int r = executor_spawn(p, e, fresh);
-    if (r < 0)
+    int r = try_one(p, HTTP_PROCESSES, POOL_SLOTS, fresh);
+    if (r == 0 && http_is_needed(fresh))
+        r = try_one(p, 0, HTTP_PROCESSES, fresh);
+    if (r < 0) {
+        give_up(p);
         return r;
-    e->on_trial = true;
+    }
     sd_event_source_set_time_relative(p->trial_timer, POOL_TRIAL_US);
     return sd_event_source_set_enabled(p->trial_timer, SD_EVENT_ONESHOT);
 }

@@ -5,7 +5,7 @@
  *     asked (shared page, eventfd) ──half of kill_grace──▶ SIGTERM ──the other half──▶ SIGKILL
  *
  * Signals go to the executor's process group, so whatever the handler has started goes with it. Jobs behind the stopped one in the
- * same executor are taken back first and run elsewhere.
+ * same executor are taken back first and run elsewhere. A request in the HTTP process is stopped by itself (worker/pool_http.c).
  *
  * One timer watches all executors: it is due at the first moment at which some job can have run for its timeout, or a stage
  * is over. A job that waits in an executor counts as started at the last look, so the timer is never too late.
@@ -21,7 +21,7 @@
 
 #define KILL_AGAIN_US USEC_PER_SEC
 
-static void watch_until(struct pool *p, int64_t at_us)
+void stop_watch_until(struct pool *p, int64_t at_us)
 {
     if (p->watch_us && p->watch_us <= at_us)
         return;
@@ -32,7 +32,7 @@ static void watch_until(struct pool *p, int64_t at_us)
 
 void stop_watch(struct pool *p, const struct job *job)
 {
-    watch_until(p, clock_mono_us() + job_timeout_us(job));
+    stop_watch_until(p, clock_mono_us() + job_timeout_us(job));
 }
 
 /* --- Stages -------------------------------------------------------------------------------------------------------------- */
@@ -80,7 +80,7 @@ static void begin(struct executor *e, enum stop_stage stage, int64_t pause_us, c
     e->stop_outcome = outcome;
     e->stop_why = why;
     e->stop_next_us = clock_mono_us() + pause_us;
-    watch_until(e->pool, e->stop_next_us);
+    stop_watch_until(e->pool, e->stop_next_us);
 }
 
 static void stop_running(struct executor *e, enum job_outcome outcome, const char *why)
@@ -95,25 +95,36 @@ static void stop_running(struct executor *e, enum job_outcome outcome, const cha
 
 bool stop_is_for(const struct executor *e, const struct job *job)
 {
+    if (e->requests)
+        return http_is_stopped(e, job);
     return e->stop_stage != STOP_NONE && e->stop_seq == job->seq;
 }
 
 /* Done is done, however late. What else a handler says of a job that it was asked to give up is only a remark. */
+void stop_end_job(struct job *job, enum job_outcome outcome, const char *why)
+{
+    if (job->outcome == OUTCOME_SUCCEEDED)
+        return;
+    char *remark = job->error;
+    job->error = NULL;
+    job->retry_after_ms = -1;
+    job_finish(job, outcome, remark ? "%s; it said: %s" : "%s", why, remark);
+    free(remark);
+}
+
 void stop_settle(struct executor *e, struct job *job)
 {
+    if (e->requests) {
+        http_settle(e, job);
+        return;
+    }
     if (e->stop_stage >=
         STOP_TERMINATED) { /* the signal may still be on its way: nothing else may run into it */
         e->state = EXECUTOR_DYING;
         signal_group(e, SIGKILL);
     }
     e->stop_stage = STOP_NONE;
-    if (job->outcome == OUTCOME_SUCCEEDED)
-        return;
-    char *remark = job->error;
-    job->error = NULL;
-    job->retry_after_ms = -1;
-    job_finish(job, e->stop_outcome, remark ? "%s; it said: %s" : "%s", e->stop_why, remark);
-    free(remark);
+    stop_end_job(job, e->stop_outcome, e->stop_why);
 }
 
 /* --- Looking ------------------------------------------------------------------------------------------------------------- */
@@ -122,7 +133,10 @@ void stop_settle(struct executor *e, struct job *job)
 static int64_t look_at(struct executor *e, int64_t now_us)
 {
     int64_t next_us = INT64_MAX;
-    struct job *running = executor_running_job(e);
+    struct job *running;
+    if (e->requests)
+        return http_look(e, now_us);
+    running = executor_running_job(e);
     if (e->stop_stage != STOP_NONE) {
         if (e->stop_next_us <= now_us)
             advance(e, now_us);
@@ -156,7 +170,7 @@ static int on_watch(sd_event_source *source, uint64_t usec, void *userdata)
             next_us = at_us;
     }
     if (next_us < INT64_MAX)
-        watch_until(p, next_us);
+        stop_watch_until(p, next_us);
     return 0;
 }
 
@@ -173,7 +187,9 @@ static void stop_job(struct executor *e, struct job *job, enum job_outcome outco
 {
     uint32_t started = frame_take_back(e->board, e->last_seq);
     if ((int32_t)(job->seq - started) <= 0) {
-        if (executor_running_job(e) == job)
+        if (e->requests)
+            http_stop(e, job, outcome, why);
+        else if (executor_running_job(e) == job)
             stop_running(e, outcome, why);
         return;
     }
@@ -198,9 +214,13 @@ void pool_stop_id(struct pool *p, const struct uuid *id, enum job_outcome outcom
 
 void pool_stop_all(struct pool *p, enum job_outcome outcome, const char *why)
 {
-    for (uint32_t i = 0; i < p->max; i++)
-        if (p->executors[i].n_jobs)
-            stop_running(&p->executors[i], outcome, why);
+    for (uint32_t i = 0; i < p->max; i++) {
+        struct executor *e = &p->executors[i];
+        if (e->n_jobs && e->requests)
+            http_stop_all(e, outcome, why);
+        else if (e->n_jobs)
+            stop_running(e, outcome, why);
+    }
 }
 
 static bool holds_match(const struct executor *e, pool_match_fn match, const void *arg)
@@ -228,6 +248,10 @@ void pool_interrupt(struct pool *p, pool_match_fn match, const void *arg, const 
         struct executor *e = &p->executors[i];
         if (!holds_match(e, match, arg))
             continue;
+        if (e->requests) {
+            http_interrupt(e, match, arg, why);
+            continue;
+        }
         begin(e, STOP_KILLED, KILL_AGAIN_US, executor_running_job(e), OUTCOME_INTERRUPTED, why);
         signal_group(e, SIGKILL);
     }

@@ -11,6 +11,9 @@
 #define STRIDE (UINT64_C(1) << 20)
 #define LANE_MIN_JOBS 64
 
+/* Where jobs run: executors and the HTTP process have room for themselves. */
+enum place { PLACE_EXECUTOR, PLACE_HTTP, N_PLACES };
+
 /* Jobs of one handler run at once, in all queues. */
 struct ready_limit {
     char *type; /* owned: what the handler is for, by which it is found again in another configuration */
@@ -29,8 +32,8 @@ struct ready_queue {
 struct ready_lane {
     struct ready *ready;
     struct ready_queue *queue;
-    struct list
-        *strands; /* of jobs in the order of their numbers: one per limit, the last of handlers without */
+    struct list *
+        strands; /* of jobs in the order of their numbers: one per limit, then one per place of handlers without */
     size_t n_jobs, size_bytes;
     size_t n_held; /* claiming, or leased and not started */
     int patience;  /* starts of the queue that went by while it had a job */
@@ -44,13 +47,19 @@ struct ready {
     struct list *strands;
     struct ready_limit **limits;
     size_t n_limits;
-    size_t n_lanes;                       /* that have a topic */
+    size_t n_lanes; /* that have a topic */
+    bool closed[N_PLACES];
     size_t max_jobs, max_bytes, max_held; /* of a lane */
     uint64_t pass;                        /* of the last start */
     uint64_t last_number;
 };
 
 /* --- Making it ----------------------------------------------------------------------------------------------------------- */
+
+static size_t count_strands(const struct ready *r)
+{
+    return r->n_limits + N_PLACES;
+}
 
 static struct ready_limit *limit_free(struct ready_limit *limit)
 {
@@ -132,7 +141,7 @@ static void make_room(struct ready *r, size_t max_held)
 
 static int make_strands(struct ready *r)
 {
-    size_t per_lane = r->n_limits + 1, n = r->n_queues * LANE_COUNT * per_lane;
+    size_t per_lane = count_strands(r), n = r->n_queues * LANE_COUNT * per_lane;
     free(r->strands);
     r->strands = calloc(n, sizeof(*r->strands));
     if (!r->strands)
@@ -251,9 +260,14 @@ void ready_admit(struct ready *r, struct ready_lane *lane, struct job *job)
     job->number = ++r->last_number;
 }
 
+static enum place place_of(const struct config_handler *handler)
+{
+    return handler->kind == CONFIG_KIND_HTTP ? PLACE_HTTP : PLACE_EXECUTOR;
+}
+
 static struct list *strand_of(struct ready *r, const struct job *job)
 {
-    return &job->lane->strands[job->limit ? job->limit->place : r->n_limits];
+    return &job->lane->strands[job->limit ? job->limit->place : r->n_limits + place_of(job->type->handler)];
 }
 
 /* --- Counting ------------------------------------------------------------------------------------------------------------ */
@@ -326,7 +340,7 @@ void ready_take(struct ready *r, struct job *job)
 void ready_take_matching(struct ready *r, bool (*match)(const struct job *job, const void *arg),
                          const void *arg, struct list *to)
 {
-    for (size_t i = 0; i < r->n_queues * LANE_COUNT * (r->n_limits + 1); i++) {
+    for (size_t i = 0; i < r->n_queues * LANE_COUNT * count_strands(r); i++) {
         list_for_each_safe(link, &r->strands[i])
         {
             if (!match(job_of(link), arg))
@@ -352,9 +366,13 @@ void ready_dump(const struct ready *r)
 
 /* --- Choosing ------------------------------------------------------------------------------------------------------------ */
 
-static bool is_full(const struct ready_limit *limit)
+/* May no job of this strand start now? */
+static bool is_full(const struct ready *r, size_t strand)
 {
-    return limit->n_running >= (size_t)limit->handler->concurrency;
+    if (strand >= r->n_limits)
+        return r->closed[strand - r->n_limits];
+    const struct ready_limit *limit = r->limits[strand];
+    return r->closed[place_of(limit->handler)] || limit->n_running >= (size_t)limit->handler->concurrency;
 }
 
 /* The oldest job of the lane whose handler may run one more; NULL: none. */
@@ -363,9 +381,9 @@ static struct job *first_of_lane(const struct ready *r, const struct ready_lane 
     struct job *best = NULL;
     if (lane->n_jobs == 0)
         return NULL;
-    for (size_t i = 0; i <= r->n_limits; i++) {
+    for (size_t i = 0; i < count_strands(r); i++) {
         struct list *first = list_first(&lane->strands[i]);
-        if (!first || (i < r->n_limits && is_full(r->limits[i])))
+        if (!first || is_full(r, i))
             continue;
         if (!best || job_of(first)->number < best->number)
             best = job_of(first);
@@ -408,6 +426,17 @@ struct job *ready_peek(struct ready *r)
             best = job;
     }
     return best;
+}
+
+void ready_close(struct ready *r, const struct job *job)
+{
+    r->closed[place_of(job->type->handler)] = true;
+}
+
+void ready_open(struct ready *r)
+{
+    for (size_t i = 0; i < N_PLACES; i++)
+        r->closed[i] = false;
 }
 
 static void charge_lanes(struct ready *r, const struct ready_lane *started)

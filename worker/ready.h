@@ -2,7 +2,7 @@
 /*
  * Which job is next: the jobs that could start, and the order in which they do.
  *
- *     queue "mail"   weight 3 ── lane high    ── strand of each limited handler, strand of all others
+ *     queue "mail"   weight 3 ── lane high    ── strand of each limited handler, strands of all others
  *                             ├─ lane normal  ── …
  *                             └─ lane low     ── …
  *     queue "report" weight 1 ── …
@@ -15,7 +15,8 @@
  * Among a queue's lanes: the highest, but a lower one that saw READY_PATIENCE starts of its queue go by is next. So each lane
  * that has jobs gets every 20th start, 5 %, and with two busy lanes below it the highest gets 90 %.
  *
- * Within a lane: the order in which they were read. A job whose handler runs as many as it may is passed by others.
+ * Within a lane: the order in which they were read. A job whose handler runs as many as it may is passed by others, and so is one
+ * for which there is no place now: handlers of kind http have places of their own.
  *
  * Each lane has room of its own, so a queue that is slow, throttled or empty takes nothing from the others.
  *
@@ -64,6 +65,9 @@ void ready_hold(struct job *job);
 void ready_add(struct ready *r, struct job *job);
 /* The one to start next; it stays. NULL: there is none. */
 struct job *ready_peek(struct ready *r);
+/* There is no place for @job, nor for others that need the same kind of place, until ready_open(). */
+void ready_close(struct ready *r, const struct job *job);
+void ready_open(struct ready *r);
 /* It leaves the list, without having started. */
 void ready_take(struct ready *r, struct job *job);
 /* What was taken has started: its queue, lane and handler are charged. */

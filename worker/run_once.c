@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json_scan.h"
 #include "base/log.h"
 #include "base/uuid.h"
@@ -17,8 +18,11 @@
 
 static const char *verdict_name(int verdict)
 {
-    static const char *const names[] = { "done", "retry", "fail", "snooze" };
-    return verdict == FRAME_CRASHED ? "crashed" : names[verdict];
+    static const char *const names[] = {
+        [JOB_DONE] = "done",     [JOB_RETRY] = "retry",       [JOB_FAIL] = "fail",
+        [JOB_SNOOZE] = "snooze", [FRAME_CRASHED] = "crashed", [FRAME_TIMEOUT] = "timeout",
+    };
+    return names[verdict];
 }
 
 static int print_answer(const struct job_context *ctx, int verdict)
@@ -49,6 +53,7 @@ static int run(const struct run_once *once, const struct config_handler *setting
         .attempt = 1,
         .max_attempts = settings->max_attempts,
         .delivery = 1,
+        .time_us = clock_wall_us(),
         .timeout_us = settings->timeout_us,
         .cancel_fd = -1,
     };

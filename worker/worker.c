@@ -323,22 +323,28 @@ static bool drop_cancelled(struct worker *w, struct job *job)
     return true;
 }
 
-static void dispatch(struct worker *w)
+/* Return: true when any has left the ready jobs: there is room for more of them. */
+static bool dispatch(struct worker *w)
 {
+    bool any = false;
+    ready_open(w->ready);
     while (recorder_has_room(w->recorder) && recorder_knows_cancels(w->recorder)) {
         struct job *job = ready_peek(w->ready);
         if (!job)
             break;
         ready_take(w->ready, job);
-        if (drop_cancelled(w, job) || expire(w, job))
-            continue;
-        if (!pool_dispatch(w->pool, job)) {
+        if (drop_cancelled(w, job) || expire(w, job)) {
+            any = true;
+        } else if (pool_dispatch(w->pool, job)) {
+            ready_started(w->ready, job);
+            any = true;
+        } else {
             ready_add(w->ready, job);
-            break;
+            ready_close(w->ready, job);
         }
-        ready_started(w->ready, job);
     }
     pool_flush(w->pool);
+    return any;
 }
 
 static void set_drain_timer(struct worker *w, int64_t pause_us)
@@ -408,8 +414,9 @@ static int on_post(sd_event_source *source, void *userdata)
     go_on_starting(w);
     if (w->phase == PHASE_RUNNING && w->intake) {
         reload_pump(w->reload);
-        intake_pump(w->intake);
-        dispatch(w);
+        do
+            intake_pump(w->intake);
+        while (dispatch(w)); /* what has started makes room for what comes behind it */
         handover_watch(w->handover);
     } else if (w->phase > PHASE_RUNNING) {
         go_on_stopping(w);

@@ -157,6 +157,9 @@ START_TEST(defaults_follow_other_options)
 }
 END_TEST
 
+#define HOOK "handlers = ( { type = \"a\"; kind = \"http\"; url = \"http://a\"; "
+#define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define SECRET_RULE "expected one to four keys \"whsec_<base64 of 24 to 64 bytes>\" with blanks between them"
 #define HANDLER "handlers = ( { type = \"a\"; path = \"/a.so\"; "
 #define BACKOFF HANDLER "backoff: { "
 
@@ -260,6 +263,14 @@ START_TEST(broken_configurations_say_why)
           "1: handlers[0].url: expected a URL that begins with \"http://\" or \"https://\", found \"ftp://a\"" },
         { HANDLER "allow = ( \"::1\" ); } );",
           "1: handlers[0].allow: is only for handlers of kind \"http\"" },
+        { HANDLER "secret = \"" SECRET "\"; } );",
+          "1: handlers[0].secret: is only for handlers of kind \"http\"" },
+        { HOOK "secret = \"whsec_abcd\"; } );", "1: handlers[0].secret: " SECRET_RULE },
+        { HOOK "secret = \"\"; } );", "1: handlers[0].secret: " SECRET_RULE },
+        { HOOK "secret = \"" SECRET "," SECRET "\"; } );", "1: handlers[0].secret: " SECRET_RULE },
+        { HOOK "secret = \"" SECRET "A\"; } );", "1: handlers[0].secret: " SECRET_RULE },
+        { HOOK "secret = \"" SECRET " " SECRET " " SECRET " " SECRET " " SECRET "\"; } );",
+          "1: handlers[0].secret: " SECRET_RULE },
         { HANDLER "kind = \"command\"; } );",
           "1: handlers[0].path: is only for handlers of kind \"module\"" },
         { "handlers = (\n{ type = \"a\"; kind = \"command\"; } );",

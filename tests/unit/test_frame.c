@@ -16,8 +16,8 @@ static struct span text(const char *string)
 
 static void put(struct buf *out, uint32_t seq, struct span payload)
 {
-    frame_put_job(out, seq, 7, 9000, &id, text("mail.send"), "mail", (struct span){ 0 }, text("00-aa"),
-                  (struct span){ 0 }, payload, 2, 25, 3);
+    frame_put_job(out, seq, 7, 9000, 1700000000000000, &id, text("mail.send"), "mail", (struct span){ 0 },
+                  text("00-aa"), (struct span){ 0 }, payload, 2, 25, 3);
 }
 
 START_TEST(job_reads_back_as_it_was_put)
