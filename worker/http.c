@@ -205,12 +205,12 @@ int http_verdict(long status)
     return status >= 300 && status < 500 ? JOB_FAIL : JOB_RETRY;
 }
 
-/* Connecting has a limit of its own, which is no reason to count the try as too long. */
+/* Connecting has a limit of its own, which is no reason to count the try as too long. curl's clock is not asked: it is coarse. */
 static bool has_used_its_time(const struct http_request *request)
 {
-    curl_off_t taken_us = 0;
-    curl_easy_getinfo(request->curl, CURLINFO_TOTAL_TIME_T, &taken_us);
-    return taken_us >= request->timeout_us;
+    curl_off_t connected_us = 0;
+    curl_easy_getinfo(request->curl, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    return connected_us > 0 || request->timeout_us <= CONNECT_TIMEOUT_MS * USEC_PER_MSEC;
 }
 
 static int answer_transport(struct http_request *request, struct job_context *ctx, CURLcode code)
