@@ -23,8 +23,8 @@
 #define CONFIG_PATH_DEFAULT "/etc/libjob/libjob.conf"
 
 #define CONFIG_MAX_EXECUTORS 4096 /* of executors_max */
-#define CONFIG_SECRETS_MAX 4    /* keys in one handler's secret */
-#define CONFIG_BLANKS " \t\r\n" /* between them */
+#define CONFIG_SECRETS_MAX 4      /* keys in one handler's secret */
+#define CONFIG_BLANKS " \t\r\n"   /* between them */
 
 enum config_outcome {
     CONFIG_INVALID = 1, /* the text is ready to be printed; the program ends with exit status 2 */

@@ -11,6 +11,7 @@
 #include "libjob/names.h"
 #include "stream/consumer.h"
 #include "worker/keys.h"
+#include "worker/pool.h"
 
 #define COMMIT_PAUSE_US USEC_PER_SEC      /* between two offset commits to Kafka */
 #define PROVE_PAUSE_US (USEC_PER_SEC / 2) /* before Kafka is asked again whether we are a member */
@@ -528,7 +529,7 @@ bool intake_is_released(const struct intake *in)
 
 void intake_reload(struct intake *in, struct job_types *types, struct job_config *old)
 {
-    in->keys.n_enough = (size_t)in->config->worker.executors_max;
+    in->keys.n_enough = pool_max_running(in->config);
     reader_reload(&in->reader, types, old);
 }
 
@@ -639,7 +640,7 @@ int intake_new(struct intake **ret, sd_event *event, const struct job_config *co
     in->owner = *owner;
     list_init(&in->partitions);
     in->ready = ready;
-    in->keys.n_enough = (size_t)config->worker.executors_max;
+    in->keys.n_enough = pool_max_running(config);
     int r = reader_init(&in->reader, config, ready, &owner->reader);
     if (r == 0)
         r = open_consumer(in, reterr);

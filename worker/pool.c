@@ -65,7 +65,7 @@ static void forget(struct executor *e)
 static int open_group(const struct executor *e, const struct config_limits *limits)
 {
     const struct pool *p = e->pool;
-    int group = cgroup_open_group(p->cgroup, (unsigned)(e - p->executors), limits);
+    int group = cgroup_open_group(p->cgroup, (unsigned)(e - p->executors - HTTP_PROCESSES), limits);
     if (group >= 0 || !p->cgroup)
         return group;
     log_error("run: an executor has no control group, so that its limits do not hold: %s", strerror(-group));
@@ -440,6 +440,12 @@ static int on_stall_look(sd_event_source *source, uint64_t usec, void *userdata)
 }
 
 /* --- From outside -------------------------------------------------------------------------------------------------------- */
+
+size_t pool_max_running(const struct job_config *config)
+{
+    size_t n = (size_t)config->worker.executors_max;
+    return http_is_needed(config) ? n + (size_t)config->worker.http_max : n;
+}
 
 size_t pool_n_running(const struct pool *p)
 {

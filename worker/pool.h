@@ -64,6 +64,8 @@ bool pool_dispatch(struct pool *p, struct job *job);
 /* Writes what has been dispatched. Call once after a series of pool_dispatch(). */
 void pool_flush(struct pool *p);
 
+/* How many jobs run at once with this configuration. */
+size_t pool_max_running(const struct job_config *config);
 size_t pool_n_running(const struct pool *p); /* jobs in executors */
 size_t pool_n_executors(const struct pool *p);
 /* Into the log, for a person. */

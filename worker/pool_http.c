@@ -62,7 +62,8 @@ struct executor *http_choose(struct pool *p, const struct job *job)
 {
     for (uint32_t i = 0; i < HTTP_PROCESSES; i++) {
         struct executor *e = &p->executors[i];
-        if (e->state == EXECUTOR_READY && executor_is_able(e) && e->n_jobs < (size_t)p->config->worker.http_max &&
+        if (e->state == EXECUTOR_READY && executor_is_able(e) &&
+            e->n_jobs < (size_t)p->config->worker.http_max &&
             (e->n_jobs == 0 || e->payload_bytes + job->envelope.payload.size <= PAYLOADS_MAX))
             return e;
     }

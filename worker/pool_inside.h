@@ -76,14 +76,15 @@ struct pool {
     const struct cgroup *cgroup;  /* NULL: none */
     const struct job_config *config;
     struct pool_owner owner;
-    struct executor *executors; /* POOL_SLOTS; the first HTTP_PROCESSES are for the HTTP process and its successors */
-    uint32_t n_slots;           /* that have been in use */
-    uint32_t max;               /* beyond it none is */
-    size_t n_alive;             /* executors in any state but ABSENT */
-    size_t n_busy;              /* of these, with a job */
-    uint32_t http_slots;        /* of one's requests, a power of two */
-    uint32_t n_unproven;        /* processes that shall load their handlers before anything runs */
-    uint32_t n_on_trial;        /* that have not shown yet whether another configuration's handlers load */
+    struct executor
+        *executors;   /* POOL_SLOTS; the first HTTP_PROCESSES are for the HTTP process and its successors */
+    uint32_t n_slots; /* that have been in use */
+    uint32_t max;     /* beyond it none is */
+    size_t n_alive;   /* executors in any state but ABSENT */
+    size_t n_busy;    /* of these, with a job */
+    uint32_t http_slots; /* of one's requests, a power of two */
+    uint32_t n_unproven; /* processes that shall load their handlers before anything runs */
+    uint32_t n_on_trial; /* that have not shown yet whether another configuration's handlers load */
     sd_event_source *trial_timer;
     bool proven, draining, waiting_to_respawn;
     size_t n_running;
@@ -91,7 +92,6 @@ struct pool {
     int64_t output_second_us; /* since when output_lines are counted */
     int output_lines;         /* that went to the log */
 };
-
 
 /* --- pool.c --- */
 

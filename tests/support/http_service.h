@@ -5,7 +5,8 @@
 /*
  * Starts it. Paths:
  *   /status/N    N, with body "said N"           /retry-after/V  503 with that header (V as in a URL)
- *   /echo        the request as it came          /bytes/N        so many zeroes
+ *   /as-told     the status that the body is     /bytes/N        so many zeroes
+ *   /echo        the request as it came
  *   /redirect    302                             /flaky          503 while job-attempt is 1, then 200
  *   /headers/N   N KiB of headers                /signed/KEY     200 if signed with that key (base64 as in a URL), else 401
  *   /silence     nothing, ever                   /drip/WHAT      "head" or "body" byte by byte, for ever

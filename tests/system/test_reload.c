@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "tests/support/harness.h"
+#include "tests/support/http_service.h"
 #include "tests/support/trace.h"
 
 /* --- Tools --------------------------------------------------------------------------------------------------------------- */
@@ -225,6 +226,59 @@ START_TEST(job_that_waits_to_start_starts_by_the_new_configuration)
 }
 END_TEST
 
+/* As a handler; @path: of the service. */
+static const char *web(int port, const char *path)
+{
+    static char handler[256];
+    snprintf(handler, sizeof(handler),
+             "{ type = \"web\"; kind = \"http\"; url = \"http://127.0.0.1:%d%s\"; allow = ( \"127.0.0.1\" );"
+             " queue = \"selftest\"; }",
+             port, path);
+    return handler;
+}
+
+static void await_inside(int port, const char *n)
+{
+    for (int tries = 0;; tries++) {
+        _cleanup_free_ char *counts = http_service_ask(port, "/counts");
+        const char *inside = strchr(counts, ' ');
+        ck_assert_ptr_nonnull(inside);
+        if (strncmp(inside + 1, n, strlen(n)) == 0)
+            return;
+        ck_assert_int_lt(tries, 2000);
+        usleep(10000);
+    }
+}
+
+START_TEST(web_services_come_and_change_and_go)
+{
+    int port = http_service_start();
+    start(WORKER "executors_max = 1;", COMMAND("old", "printf old"));
+    add_handler(web(port, "/gate/a"));
+    reload();
+    char *waits = enqueue("web", "\"first\"");
+    await_inside(port, "1 ");
+    change("/gate/a", "/status/202");
+    reload();
+    char *id = enqueue("web", "{}");
+    site_await(site, 20, "SELECT result #>> '{}' = 'said 202' FROM job.result WHERE id = '%s'", id);
+    add_handler("{ type = \"m\"; path = \"/etc/hostname\"; queue = \"selftest\"; }");
+    reload_refused("/etc/hostname: ");
+    change("path = \"/etc/hostname\"", "kind = \"command\"; argv = ( \"/bin/true\" )");
+    change("type = \"web\"", "type = \"else\"");
+    reload();
+    free(enqueue("web", "{}"));
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.pending WHERE reason = 'parked' AND type = 'web'");
+    check_result("old", "{}", "old");
+    free(http_service_ask(port, "/open/a"));
+    site_await(site, 20, "SELECT result #>> '{}' = 'first' FROM job.result WHERE id = '%s'", waits);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt WHERE outcome <> 'parked'"), 0);
+    free(waits);
+    free(id);
+    site_free(site);
+}
+END_TEST
+
 START_TEST(number_of_executors_follows)
 {
     start(WORKER "executors_max = 1;", SELFTEST(""));
@@ -429,9 +483,9 @@ END_TEST
 SUITE_MAIN("reload", reloads_under_load_repeat_and_lose_nothing,
            storm_of_signals_is_one_reload_after_the_other,
            job_that_runs_ends_by_the_configuration_that_it_began_with, new_type_runs_what_had_to_wait_for_it,
-           job_that_waits_to_start_starts_by_the_new_configuration, number_of_executors_follows,
-           replaced_module_is_read_by_new_executors, type_that_must_start_once_is_claimed_from_now_on,
-           log_level_follows, what_needs_a_restart_is_named_and_stays,
-           wrong_configuration_is_refused_and_the_old_one_stays,
+           job_that_waits_to_start_starts_by_the_new_configuration, web_services_come_and_change_and_go,
+           number_of_executors_follows, replaced_module_is_read_by_new_executors,
+           type_that_must_start_once_is_claimed_from_now_on, log_level_follows,
+           what_needs_a_restart_is_named_and_stays, wrong_configuration_is_refused_and_the_old_one_stays,
            signal_that_comes_too_early_or_too_late_ends_nothing, service_manager_hears_of_both_ends,
            broker_begins_anew_with_what_is_right)
