@@ -42,9 +42,7 @@ static void read_some(struct channel *c, int flags)
     buf_consume(&c->input, c->input_at);
     c->input_at = 0;
     char *room = buf_reserve(&c->input, READ_SIZE);
-    if (!room)
-        executor_end();
-    ssize_t n = recv(c->socket, room, READ_SIZE, flags);
+    ssize_t n = room ? recv(c->socket, room, READ_SIZE, flags) : 0;
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0)
