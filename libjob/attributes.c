@@ -65,6 +65,11 @@ static const char *read_crashes(struct span value, struct envelope *e)
     return read_count(value, NAME_COUNT_MAX, &e->crashes) ? NULL : "not a number from 1 to 1000000000";
 }
 
+static const char *read_debounce(struct span value, struct envelope *e)
+{
+    return read_flag(value, &e->debounce);
+}
+
 static const char *read_delivery(struct span value, struct envelope *e)
 {
     if (!read_count(value, NAME_COUNT_MAX, &e->delivery))
@@ -108,9 +113,34 @@ static const char *read_parent(struct span value, struct envelope *e)
     return uuid_parse(value.data, value.size, &e->parent) ? "not a UUID" : NULL;
 }
 
+static const char *read_priority(struct span value, struct envelope *e)
+{
+    if (!span_equals(value, "high") && !span_equals(value, "low"))
+        return "neither high nor low";
+    e->lane = span_equals(value, "high") ? LANE_HIGH : LANE_LOW;
+    return NULL;
+}
+
+static const char *read_queue(struct span value, struct envelope *e)
+{
+    if (!name_is_queue(value))
+        return "not a queue ([a-z0-9][a-z0-9-]{0,62}, and neither later nor dead)";
+    e->queue = value;
+    return NULL;
+}
+
 static const char *read_reply(struct span value, struct envelope *e)
 {
     return read_flag(value, &e->reply);
+}
+
+static const char *read_run_at(struct span value, struct envelope *e)
+{
+    int64_t us;
+    if (rfc3339_parse(value.data, value.size, &us))
+        return "not an RFC 3339 time";
+    e->run_at_us = us > 0 ? us : 1; /* 0 would mean that it is not said */
+    return NULL;
 }
 
 static const char *read_source(struct span value, struct envelope *e)
@@ -171,18 +201,39 @@ static const char *read_type(struct span value, struct envelope *e)
     return NULL;
 }
 
+static const char *read_unique_key(struct span value, struct envelope *e)
+{
+    if (value.size < 1 || value.size > NAME_UNIQUE_MAX)
+        return "empty, or longer than 512 bytes";
+    e->unique_key = value;
+    return NULL;
+}
+
+static const char *read_unique_ttl(struct span value, struct envelope *e)
+{
+    int64_t ms;
+    if (!read_number(value, NAME_DELAY_MAX_MS, &ms))
+        return "not a number of milliseconds from 1 to 315576000000 (10 years)";
+    e->unique_us = ms * USEC_PER_MSEC;
+    return NULL;
+}
+
 /* By the alphabet: attribute_find() stops at the first letter that is past the one it looks for. */
 static const struct attribute attributes[] = {
     { "attempt", read_attempt, .has_column = true },
     { "claim", read_claim, .has_column = true },
     { "crashes", read_crashes, .comes_later = true },
+    { "debounce", read_debounce, .has_column = true },
     { "delivery", read_delivery, .has_column = true },
     { "expires", read_expires },
     { "id", read_id, .has_column = true },
     { "keyseq", read_key_seq, .comes_later = true },
     { "maxattempts", read_max_attempts },
     { "parent", read_parent },
+    { "priority", read_priority, .has_column = true },
+    { "queue", read_queue, .has_column = true },
     { "reply", read_reply },
+    { "runat", read_run_at, .has_column = true },
     { "source", read_source },
     { "specversion", read_specversion, .has_column = true },
     { "tags", read_tags },
@@ -191,6 +242,8 @@ static const struct attribute attributes[] = {
     { "traceparent", read_traceparent },
     { "tracestate", read_tracestate },
     { "type", read_type, .has_column = true },
+    { "uniquekey", read_unique_key },
+    { "uniquettlms", read_unique_ttl },
 };
 
 const struct attribute *attribute_find(const char *name)

@@ -58,9 +58,38 @@ static int check_numbers(const struct job_spec *spec)
     if (spec->priority < JOB_PRIORITY_LOW || spec->priority > JOB_PRIORITY_HIGH)
         return error_set(JOB_E_INVALID_OPTION, "priority: %d is not in %d … %d", spec->priority,
                          JOB_PRIORITY_LOW, JOB_PRIORITY_HIGH);
+    if (spec->delay_ms < 0 || spec->delay_ms > NAME_DELAY_MAX_MS)
+        return error_set(JOB_E_INVALID_OPTION, "delay_ms: %" PRId64 " is not in 0 … %" PRId64, spec->delay_ms,
+                         NAME_DELAY_MAX_MS);
+    if (spec->unique_for_ms < 0 || spec->unique_for_ms > NAME_DELAY_MAX_MS)
+        return error_set(JOB_E_INVALID_OPTION, "unique_for_ms: %" PRId64 " is not in 0 … %" PRId64,
+                         spec->unique_for_ms, NAME_DELAY_MAX_MS);
     for (size_t i = 0; i < ARRAY_SIZE(spec->reserved); i++)
         if (spec->reserved[i])
             return error_set(JOB_E_INVALID_OPTION, "reserved: not zero");
+    return 0;
+}
+
+/* What only makes sense together, and times. */
+static int check_later(const struct job_spec *spec, int64_t now_us)
+{
+    int64_t now_ms = now_us / USEC_PER_MSEC;
+    int r = check_text("unique_key", spec->unique_key);
+    if (r)
+        return r;
+    if (spec->unique_key && strlen(spec->unique_key) > NAME_UNIQUE_MAX)
+        return error_set(JOB_E_INVALID_OPTION, "unique_key: longer than %d bytes", NAME_UNIQUE_MAX);
+    if (!spec->unique_key && (spec->unique_for_ms || spec->debounce))
+        return error_set(JOB_E_INVALID_OPTION, "%s: needs a unique_key",
+                         spec->debounce ? "debounce" : "unique_for_ms");
+    if (spec->delay_ms && spec->run_at_ms)
+        return error_set(JOB_E_INVALID_OPTION, "run_at_ms: not together with delay_ms");
+    if (spec->run_at_ms < 0 || spec->run_at_ms - now_ms > NAME_DELAY_MAX_MS)
+        return error_set(JOB_E_INVALID_OPTION,
+                         "run_at_ms: %" PRId64 " is before 1970 or more than 10 years away", spec->run_at_ms);
+    int64_t delay_ms = spec->run_at_ms ? spec->run_at_ms - now_ms : spec->delay_ms;
+    if (spec->expires_ms && delay_ms >= spec->expires_ms)
+        return error_set(JOB_E_INVALID_OPTION, "expires_ms: the job could never start");
     return 0;
 }
 
@@ -202,6 +231,20 @@ static void put_options(struct encoding *e, const struct job_spec *spec, int64_t
     put_string(e, HEADER_TRACESTATE, spec->tracestate);
 }
 
+/* Why it takes the way through the broker, which knows what to do with it. */
+static void put_later(struct encoding *e, const struct job_spec *spec, const char *queue, int64_t run_at_us)
+{
+    put_string(e, HEADER_QUEUE, queue);
+    if (spec->priority != JOB_PRIORITY_NORMAL)
+        put_string(e, HEADER_PRIORITY, spec->priority > JOB_PRIORITY_NORMAL ? "high" : "low");
+    if (run_at_us)
+        put_string(e, HEADER_RUN_AT, rfc3339_format(run_at_us, 6, e->run_at_text));
+    put_string(e, HEADER_UNIQUE_KEY, spec->unique_key);
+    put_number(e, HEADER_UNIQUE_TTL, spec->unique_for_ms, e->unique_text, sizeof(e->unique_text));
+    if (spec->debounce)
+        put(e, HEADER_DEBOUNCE, "1", 1);
+}
+
 static void put_callers(struct encoding *e, const struct job_spec *spec)
 {
     for (size_t i = 0; i < spec->n_headers; i++)
@@ -233,7 +276,22 @@ static int choose_id(const struct job_spec *spec, int64_t now_us, struct uuid *r
     return check_id(ret, now_us);
 }
 
-static int check_spec(const struct job_spec *spec, const char *queue)
+/* Return: 0: at once. */
+static int64_t choose_run_at(const struct job_spec *spec, int64_t now_us)
+{
+    int64_t at_us =
+        spec->run_at_ms ? spec->run_at_ms * USEC_PER_MSEC : now_us + spec->delay_ms * USEC_PER_MSEC;
+    return at_us > now_us ? at_us : 0;
+}
+
+static char *choose_topic(const char *prefix, const struct job_spec *spec, const char *queue, bool later,
+                          char *topic)
+{
+    return later ? name_topic(prefix, NAME_LATER, topic)
+                 : name_topic_of_lane(prefix, queue, encode_lane(spec->priority), topic);
+}
+
+static int check_spec(const struct job_spec *spec, const char *queue, int64_t now_us)
 {
     int r = check_names(spec, queue);
     if (r == 0)
@@ -242,6 +300,8 @@ static int check_spec(const struct job_spec *spec, const char *queue)
         r = check_texts(spec);
     if (r == 0)
         r = check_headers(spec);
+    if (r == 0)
+        r = check_later(spec, now_us);
     return r;
 }
 
@@ -249,13 +309,15 @@ int encode_job(const char *prefix, const char *source, const struct job_spec *sp
 {
     const char *queue = spec->queue ? spec->queue : "default";
     int64_t now_us = clock_wall_us();
-    int r = check_spec(spec, queue);
+    int r = check_spec(spec, queue, now_us);
     if (r == 0)
         r = choose_id(spec, now_us, &e->id);
     if (r)
         return r;
+    int64_t run_at_us = choose_run_at(spec, now_us);
+    bool later = run_at_us || spec->unique_key;
     e->message = (struct message){
-        .topic = name_topic_of_lane(prefix, queue, encode_lane(spec->priority), e->topic),
+        .topic = choose_topic(prefix, spec, queue, later, e->topic),
         .partition = -1,
         .key = sized(spec->key, spec->key_size),
         .value = sized(spec->payload, spec->payload_size),
@@ -267,6 +329,8 @@ int encode_job(const char *prefix, const char *source, const struct job_spec *sp
         e->message.key = (struct span){ 0 };
     put_identity(e, spec, source, now_us);
     put_options(e, spec, now_us);
+    if (later)
+        put_later(e, spec, queue, run_at_us);
     put_callers(e, spec);
     r = check_size(&e->message);
     return r ? r : check_payload(spec, e->message.value);

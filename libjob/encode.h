@@ -18,8 +18,8 @@ struct encoding {
     struct message_header headers[MESSAGE_MAX_HEADERS];
     char topic[NAME_TOPIC_MAX + 1];
     char id_text[UUID_TEXT_SIZE], parent_text[UUID_TEXT_SIZE];
-    char time_text[RFC3339_SIZE], expires_text[RFC3339_SIZE];
-    char max_attempts_text[16], timeout_text[24];
+    char time_text[RFC3339_SIZE], expires_text[RFC3339_SIZE], run_at_text[RFC3339_SIZE];
+    char max_attempts_text[16], timeout_text[24], unique_text[24];
 };
 
 /* Of an enum job_priority. */

@@ -158,6 +158,7 @@ int envelope_decode(const struct message *m, struct envelope *ret, struct err *r
         .time_us = m->timestamp_ms > 0 ? m->timestamp_ms * USEC_PER_MSEC : 0,
         .attempt = 1,
         .delivery = 1,
+        .lane = LANE_NORMAL,
     };
     struct decoder d = { .m = m, .e = &e, .reterr = reterr, .size_bytes = m->key.size + m->value.size };
     int r = read_message(&d);

@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/uuid.h"
+#include "libjob/names.h"
 #include "stream/message.h"
 
 /* Spans point into the message (or, in structured mode, into `owned`). */
@@ -45,10 +46,16 @@ struct envelope {
     int crashes;        /* how often it, or its worker, has died while it ran or waited to; 0 when not said */
     int64_t
         key_seq; /* of an ordered job that has left the log: its place in its key's order, plus 1; 0 when not said */
-    bool relayed; /* carries ce_delivery: written by the relay */
-    bool claim;   /* ce_claim: 1 */
-    bool reply;   /* ce_reply: 1 */
-    char *owned;  /* structured mode: memory of the payload and attributes */
+    int64_t run_at_us; /* not before that; 0: at once */
+    struct span queue; /* where it goes from the topic of what comes later; data NULL when not said */
+    enum name_lane lane;
+    struct span unique_key; /* data NULL: none */
+    int64_t unique_us;      /* how long its key is held; 0: until it has ended */
+    bool debounce;          /* ce_debounce: 1 */
+    bool relayed;           /* carries ce_delivery: written by the relay */
+    bool claim;             /* ce_claim: 1 */
+    bool reply;             /* ce_reply: 1 */
+    char *owned;            /* structured mode: memory of the payload and attributes */
 };
 
 enum envelope_result { ENVELOPE_MALFORMED = 1 };
@@ -71,7 +78,7 @@ void envelope_derive_id(const char *topic, int32_t partition, int64_t offset, in
 /*
  * Appends the headers as one JSON object: name → string; {"base64": …} for bytes that are no text; null for a header
  * without value; an array of these when a name occurs more than once. @skip_job: leave out what has a column of its own
- * (ce_id ce_type ce_attempt ce_delivery ce_claim ce_specversion).
+ * (ce_id ce_type ce_attempt ce_delivery ce_claim ce_specversion), or has been seen to (ce_queue ce_priority ce_runat ce_debounce).
  */
 void envelope_headers_to_json(const struct message_header *headers, size_t n, bool skip_job,
                               struct buf *json);

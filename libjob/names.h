@@ -15,6 +15,9 @@
 #define NAME_ATTEMPTS_MAX 1000
 #define NAME_COUNT_MAX 1000000000 /* of ce_attempt and ce_delivery */
 #define NAME_TIMEOUT_MAX_MS (INT64_C(30) * 24 * 60 * 60 * 1000)
+#define NAME_DELAY_MAX_MS INT64_C(315576000000) /* 10 years */
+#define NAME_UNIQUE_MAX 512                     /* bytes of a unique key */
+#define NAME_LATER "later"                      /* the topic of what the broker has to look at first */
 
 #define HEADER_SPECVERSION "ce_specversion"
 #define HEADER_ID "ce_id"
@@ -31,6 +34,12 @@
 #define HEADER_REPLY "ce_reply"
 #define HEADER_TAGS "ce_tags"
 #define HEADER_PARENT "ce_parent"
+#define HEADER_QUEUE "ce_queue"
+#define HEADER_PRIORITY "ce_priority"
+#define HEADER_RUN_AT "ce_runat"
+#define HEADER_UNIQUE_KEY "ce_uniquekey"
+#define HEADER_UNIQUE_TTL "ce_uniquettlms"
+#define HEADER_DEBOUNCE "ce_debounce"
 #define HEADER_TRACEPARENT "traceparent"
 #define HEADER_TRACESTATE "tracestate"
 

@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "base/span.h"
 
-#define MESSAGE_MAX_HEADERS 66
+#define MESSAGE_MAX_HEADERS 72
 
 struct message_header {
     const char *name;  /* NUL-terminated */

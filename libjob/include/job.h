@@ -49,6 +49,8 @@ struct job_id {
 #define JOB_MAX_MESSAGE_SIZE (1024 * 1024)
 /** Most milliseconds that an id chosen by the caller may lie in the future. */
 #define JOB_MAX_ID_AHEAD_MS (60 * 60 * 1000)
+/** Longest delay, and longest time for which a unique key is held: 10 years of 365.25 days. */
+#define JOB_MAX_DELAY_MS INT64_C(315576000000)
 
 enum job_error {
     JOB_E_FULL = 1,           /**< too many jobs wait for Kafka's answer; nothing was accepted; again later */
@@ -101,10 +103,24 @@ struct job_spec {
     const char *tracestate;
     const struct job_header *headers;
     size_t n_headers;
-    int reply;         /**< not 0: somebody waits for the end */
-    void *cookie;      /**< handed to the delivery callback, not looked at */
-    int priority;      /**< enum job_priority; other than normal only for a queue that has lanes */
-    void *reserved[5]; /**< zero */
+    int reply;        /**< not 0: somebody waits for the end */
+    void *cookie;     /**< handed to the delivery callback, not looked at */
+    int priority;     /**< enum job_priority; other than normal only for a queue that has lanes */
+    int debounce;     /**< not 0, with unique_key: takes the place of the one that waits, see below */
+    int64_t delay_ms; /**< do not start earlier than this many ms from now, up to 10 years; 0: at once */
+    int64_t
+        run_at_ms; /**< the same in ms since 1970; a moment that has passed: at once; 0: as delay_ms says */
+    /**
+     * Of the jobs of one queue and type with the same unique key (at most 512 bytes of UTF-8) only the first is run; those after it
+     * end as "duplicate" and name its id. NULL: none.
+     *
+     * The key is free again when the first one has ended, or with unique_for_ms, when that time has passed since it was
+     * enqueued. With debounce a later one is a duplicate as well, but as long as the first one waits for its time, that one gets its
+     * payload, headers and time; if it has started, the later one is run after all.
+     */
+    const char *unique_key;
+    int64_t unique_for_ms; /**< up to 10 years; 0: until the first one has ended */
+    void *reserved[1];     /**< zero */
 };
 
 /**

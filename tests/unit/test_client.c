@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/timefmt.h"
+#include "libjob/names.h"
 
 #define SUITE_TIMEOUT_S 60
 #include "tests/support/mock_kafka.h"
@@ -142,6 +143,68 @@ START_TEST(options_become_headers)
 }
 END_TEST
 
+/* The value of a header of @record; it holds until the next call. */
+static const char *header_of(const struct mock_record *record, const char *name)
+{
+    static char value[256];
+    const char *at = strstr(record->headers, name);
+    ck_assert_msg(at != NULL, "%s in\n%s", name, record->headers);
+    at += strlen(name) + 1;
+    snprintf(value, sizeof(value), "%.*s", (int)strcspn(at, "\n"), at);
+    return value;
+}
+
+static int64_t time_of(const struct mock_record *record, const char *name)
+{
+    int64_t us;
+    const char *value = header_of(record, name);
+    ck_assert_int_eq(rfc3339_parse(value, strlen(value), &us), 0);
+    return us;
+}
+
+START_TEST(what_the_broker_has_to_see_goes_to_it)
+{
+    struct mock_record records[4];
+    setup((struct job_client_options){ 0 });
+    mock_kafka_topic(&kafka, "job.later", 1);
+    int64_t day_ms = INT64_C(86400000), now_ms = clock_wall_us() / 1000;
+    const struct job_spec specs[] = {
+        { .type = "a", .queue = "mail", .delay_ms = 1 },
+        { .type = "b", .run_at_ms = now_ms + 3650 * day_ms, .priority = JOB_PRIORITY_HIGH },
+        { .type = "c", .unique_key = "k", .unique_for_ms = 60000 },
+        { .type = "d", .unique_key = "k", .debounce = 1, .delay_ms = 1000, .priority = JOB_PRIORITY_LOW },
+    };
+    ck_assert_int_eq(job_enqueue_many(client, specs, 4, NULL, &(size_t){ 0 }), 0);
+    ck_assert_int_eq(job_flush(client, LONG_MS), 0);
+    ck_assert_uint_eq(mock_kafka_read(&kafka, "job.later", 0, records, 4), 4);
+    ck_assert_str_eq(header_of(&records[0], "ce_queue"), "mail");
+    ck_assert_int_eq(time_of(&records[0], "ce_runat") - time_of(&records[0], "ce_time"), 1000);
+    ck_assert_ptr_null(strstr(records[0].headers, "ce_unique"));
+    ck_assert_ptr_null(strstr(records[0].headers, "ce_priority"));
+    ck_assert_str_eq(header_of(&records[1], "ce_queue"), "default");
+    ck_assert_str_eq(header_of(&records[1], "ce_priority"), "high");
+    ck_assert_int_eq(time_of(&records[1], "ce_runat"), (now_ms + 3650 * day_ms) * 1000);
+    ck_assert_str_eq(header_of(&records[2], "ce_uniquekey"), "k");
+    ck_assert_str_eq(header_of(&records[2], "ce_uniquettlms"), "60000");
+    ck_assert_ptr_null(strstr(records[2].headers, "ce_runat"));
+    ck_assert_str_eq(header_of(&records[3], "ce_debounce"), "1");
+    ck_assert_str_eq(header_of(&records[3], "ce_priority"), "low");
+    ck_assert_int_eq(finish(LONG_MS), 0);
+}
+END_TEST
+
+START_TEST(moment_that_has_passed_is_now)
+{
+    struct mock_record record;
+    setup((struct job_client_options){ 0 });
+    ck_assert_int_eq(job_enqueue(client, &(struct job_spec){ .type = "t", .run_at_ms = 1 }, NULL), 0);
+    ck_assert_int_eq(job_flush(client, LONG_MS), 0);
+    ck_assert_uint_eq(mock_kafka_read(&kafka, "job.default", 0, &record, 1), 1);
+    ck_assert_ptr_null(strstr(record.headers, "ce_runat"));
+    ck_assert_int_eq(finish(LONG_MS), 0);
+}
+END_TEST
+
 START_TEST(time_of_enqueueing_is_now)
 {
     struct mock_record records[100];
@@ -177,6 +240,7 @@ static void refuse(struct job_spec spec, int error, const char *detail)
 
 START_TEST(every_limit_has_its_error)
 {
+    static char long_key[NAME_UNIQUE_MAX + 2];
     static char large[JOB_MAX_MESSAGE_SIZE + 1];
     struct job_header mine[41],
         bad[] = { { "ce_x", "" }, { "Content-Type", "" }, { "traceparent", "" }, { "", "" },
@@ -189,6 +253,7 @@ START_TEST(every_limit_has_its_error)
     future.bytes[2]++; /* 2^24 ms: more than four hours */
     if (future.bytes[2] == 0)
         future.bytes[1]++;
+    memset(long_key, 'k', NAME_UNIQUE_MAX + 1);
     setup((struct job_client_options){ 0 });
     refuse((struct job_spec){ .queue = "Mail" }, JOB_E_INVALID_QUEUE, "Mail");
     refuse((struct job_spec){ .queue = "later" }, JOB_E_INVALID_QUEUE, "later");
@@ -206,6 +271,19 @@ START_TEST(every_limit_has_its_error)
     refuse((struct job_spec){ .timeout_ms = INT64_C(2592000001) }, JOB_E_INVALID_OPTION, "timeout_ms");
     refuse((struct job_spec){ .expires_ms = -1 }, JOB_E_INVALID_OPTION, "expires_ms");
     refuse((struct job_spec){ .expires_ms = INT64_MAX }, JOB_E_INVALID_OPTION, "expires_ms");
+    refuse((struct job_spec){ .delay_ms = -1 }, JOB_E_INVALID_OPTION, "delay_ms");
+    refuse((struct job_spec){ .delay_ms = JOB_MAX_DELAY_MS + 1 }, JOB_E_INVALID_OPTION, "delay_ms");
+    refuse((struct job_spec){ .run_at_ms = -1 }, JOB_E_INVALID_OPTION, "run_at_ms");
+    refuse((struct job_spec){ .run_at_ms = INT64_MAX }, JOB_E_INVALID_OPTION, "run_at_ms");
+    refuse((struct job_spec){ .run_at_ms = 1, .delay_ms = 1 }, JOB_E_INVALID_OPTION, "not together");
+    refuse((struct job_spec){ .delay_ms = 5, .expires_ms = 5 }, JOB_E_INVALID_OPTION, "never start");
+    refuse((struct job_spec){ .unique_key = "" }, JOB_E_INVALID_OPTION, "unique_key");
+    refuse((struct job_spec){ .unique_key = "\xff" }, JOB_E_INVALID_OPTION, "unique_key");
+    refuse((struct job_spec){ .unique_key = long_key }, JOB_E_INVALID_OPTION, "512");
+    refuse((struct job_spec){ .unique_for_ms = 1 }, JOB_E_INVALID_OPTION, "needs a unique_key");
+    refuse((struct job_spec){ .debounce = 1 }, JOB_E_INVALID_OPTION, "needs a unique_key");
+    refuse((struct job_spec){ .unique_key = "k", .unique_for_ms = JOB_MAX_DELAY_MS + 1 },
+           JOB_E_INVALID_OPTION, "unique_for_ms");
     refuse((struct job_spec){ .tags = "\xff" }, JOB_E_INVALID_OPTION, "tags");
     refuse((struct job_spec){ .content_type = "" }, JOB_E_INVALID_OPTION, "content_type");
     refuse((struct job_spec){ .traceparent = "\xff" }, JOB_E_INVALID_OPTION, "traceparent");
@@ -535,7 +613,8 @@ START_TEST(id_reads_back)
 }
 END_TEST
 
-SUITE_MAIN("client", job_is_written_with_few_headers, options_become_headers, time_of_enqueueing_is_now,
+SUITE_MAIN("client", job_is_written_with_few_headers, options_become_headers,
+           what_the_broker_has_to_see_goes_to_it, moment_that_has_passed_is_now, time_of_enqueueing_is_now,
            every_limit_has_its_error, largest_job_is_delivered, no_payload_and_empty_payload_are_jobs,
            wrong_option_is_named, full_buffer_refuses_and_loses_nothing, unknown_queue_is_reported,
            refusal_is_reported, kafka_away_is_a_time_out, waiting_ends_with_its_time,

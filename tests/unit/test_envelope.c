@@ -154,6 +154,49 @@ START_TEST(every_header_has_its_field)
 }
 END_TEST
 
+START_TEST(what_the_broker_sees_to_has_its_fields)
+{
+    struct message_header headers[] = {
+        text("ce_type", "t"),
+        text("ce_queue", "mail"),
+        text("ce_priority", "high"),
+        text("ce_runat", "2025-10-09T08:53:20.000001Z"),
+        text("ce_uniquekey", "k\xc3\xa9"),
+        text("ce_uniquettlms", "315576000000"),
+        text("ce_debounce", "1"),
+    };
+    struct envelope e = accept(headers, ARRAY_SIZE(headers), "[]");
+    assert_span(e.queue, "mail");
+    ck_assert_int_eq(e.lane, LANE_HIGH);
+    ck_assert_int_eq(e.run_at_us, STAMP_MS * 1000 + 1);
+    assert_span(e.unique_key, "k\xc3\xa9");
+    ck_assert_int_eq(e.unique_us, INT64_C(315576000) * USEC_PER_SEC);
+    ck_assert(e.debounce);
+    envelope_done(&e);
+    e = accept(headers, 1, "[]");
+    ck_assert_ptr_null(e.queue.data);
+    ck_assert_int_eq(e.lane, LANE_NORMAL);
+    ck_assert_ptr_null(e.unique_key.data);
+    envelope_done(&e);
+}
+END_TEST
+
+START_TEST(bad_word_for_the_broker_is_malformed)
+{
+    static char key[NAME_UNIQUE_MAX + 2];
+    memset(key, 'k', sizeof(key) - 1);
+    refuse(text("ce_queue", "later"),
+           "ce_queue: not a queue ([a-z0-9][a-z0-9-]{0,62}, and neither later nor dead)");
+    refuse(text("ce_priority", "normal"), "ce_priority: neither high nor low");
+    refuse(text("ce_runat", "tomorrow"), "ce_runat: not an RFC 3339 time");
+    refuse(text("ce_uniquekey", ""), "ce_uniquekey: empty, or longer than 512 bytes");
+    refuse(text("ce_uniquekey", key), "ce_uniquekey: empty, or longer than 512 bytes");
+    refuse(text("ce_uniquettlms", "315576000001"),
+           "ce_uniquettlms: not a number of milliseconds from 1 to 315576000000 (10 years)");
+    refuse(text("ce_debounce", "0"), "ce_debounce: only 1 is allowed");
+}
+END_TEST
+
 START_TEST(specversion_is_one_point_anything)
 {
     struct message_header newer[] = { text("ce_type", "t"), text("ce_specversion", "1.12") };
@@ -323,11 +366,11 @@ START_TEST(too_many_headers_are_malformed)
     headers[0] = text("ce_type", "t");
     envelope_done(&(struct envelope[]){ accept(headers, ENVELOPE_MAX_HEADERS, "1") }[0]);
     struct message m = message_of(headers, ENVELOPE_MAX_HEADERS + 1, "1");
-    refuse_message(&m, "more than 60 headers");
+    refuse_message(&m, "more than 66 headers");
     headers[1] = text("ce_delivery", "2"); /* the relay's own may have more: it has added its own already */
     envelope_done(&(struct envelope[]){ accept(headers, MESSAGE_MAX_HEADERS, "1") }[0]);
     m = message_of(headers, MESSAGE_MAX_HEADERS + 1, "1");
-    refuse_message(&m, "more than 66 headers");
+    refuse_message(&m, "more than 72 headers");
     struct envelope e;
     ck_assert_int_eq(envelope_decode(&m, &e, NULL), ENVELOPE_MALFORMED);
     assert_span(e.type, "t");
@@ -683,7 +726,7 @@ START_TEST(too_many_headers_in_the_json_are_malformed)
     struct err error = { "" };
     size_t n = 0;
     buf_append_string(&json, "{\"x\":[\"\"");
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < 66; i++)
         buf_append_string(&json, ",\"\"");
     buf_append_string(&json, "]}");
     struct envelope_relay r = relay_of(json.data);
@@ -694,7 +737,7 @@ START_TEST(too_many_headers_in_the_json_are_malformed)
     buf_append_string(&json, "\"\"]}");
     r.headers_json = json.data;
     ck_assert_int_eq(envelope_relay_headers(&r, &storage, headers, &n, &error), ENVELOPE_MALFORMED);
-    ck_assert_str_eq(error.text, "more than 66 headers");
+    ck_assert_str_eq(error.text, "more than 72 headers");
 }
 END_TEST
 
@@ -721,10 +764,11 @@ START_TEST(base64_reads_back_at_every_length)
 }
 END_TEST
 
-SUITE_MAIN("envelope", type_alone_is_enough, every_header_has_its_field, specversion_is_one_point_anything,
-           missing_or_bad_type_is_malformed, bad_id_is_malformed, bad_number_is_malformed,
-           bad_time_is_malformed, expiry_before_1970_does_not_mean_never, flags_are_one_or_absent,
-           job_header_that_is_no_text_is_malformed, job_header_may_occur_once,
+SUITE_MAIN("envelope", type_alone_is_enough, every_header_has_its_field,
+           what_the_broker_sees_to_has_its_fields, bad_word_for_the_broker_is_malformed,
+           specversion_is_one_point_anything, missing_or_bad_type_is_malformed, bad_id_is_malformed,
+           bad_number_is_malformed, bad_time_is_malformed, expiry_before_1970_does_not_mean_never,
+           flags_are_one_or_absent, job_header_that_is_no_text_is_malformed, job_header_may_occur_once,
            foreign_headers_may_be_anything, broken_trace_is_left_out, last_trace_header_counts,
            payload_must_be_what_its_content_type_says, empty_value_is_no_payload,
            too_many_headers_are_malformed, limit_is_for_payload_key_and_lasting_headers,
