@@ -15,10 +15,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/clock.h"
+#include "broker/later.h"
 #include "broker/relay.h"
 
 #define STOP_TIMEOUT_S 15 /* for all duties; each one's waits are shorter */
-#define N_THREADS 2
+#define N_THREADS 3
 
 struct broker {
     const struct program_common *common;
@@ -134,7 +135,8 @@ static void wait_for_reload(const struct broker *b, struct job_config **ret)
 static void list_threads(struct thread *threads, const struct job_config *config, int stop_fd)
 {
     threads[0] = (struct thread){ .name = "relay", .run = relay_run, .wanted = config->broker.relay };
-    threads[1] = (struct thread){ .name = "clock", .run = clock_run, .wanted = true };
+    threads[1] = (struct thread){ .name = "later", .run = later_run, .wanted = config->broker.later };
+    threads[2] = (struct thread){ .name = "clock", .run = clock_run, .wanted = true };
     for (size_t i = 0; i < N_THREADS; i++) {
         threads[i].config = config;
         threads[i].stop_fd = stop_fd;
@@ -175,8 +177,9 @@ static int run(const struct broker *b, struct thread *threads)
     for (;;) {
         _cleanup_config_ struct job_config *fresh = NULL;
         const struct config_broker *config = &(*b->config)->broker;
-        log_info("version %s, prefix %s%s%s", JOB_VERSION, (*b->config)->prefix,
-                 config->relay ? "" : ", no relay", config->rescue ? "" : ", no rescue");
+        log_info("version %s, prefix %s%s%s%s", JOB_VERSION, (*b->config)->prefix,
+                 config->relay ? "" : ", no relay", config->later ? "" : ", no later",
+                 config->rescue ? "" : ", no rescue");
         int r = run_duties(b, threads, &fresh);
         if (r || !fresh)
             return r;

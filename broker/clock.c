@@ -39,7 +39,7 @@ static int make_partitions(struct clock *c, struct err *reterr)
     return r == STORE_REFUSED ? 0 : r;
 }
 
-/* --- What has done its work: cancellations, and holds of keys --- */
+/* --- What has done its work: cancellations, holds of keys, unique keys --- */
 
 static int forget(struct clock *c, struct err *reterr)
 {

@@ -23,10 +23,8 @@ void topics_done(struct topics *t)
     t->said = NULL;
 }
 
-static int create(const struct config_queue *queue, struct admin *admin, const char *topic, bool *said,
-                  struct err *reterr)
+static int create(int n_partitions, struct admin *admin, const char *topic, bool *said, struct err *reterr)
 {
-    int n_partitions = queue->partitions;
     int r = admin_create_topic(admin, topic, n_partitions, REPLICATION_DEFAULT, reterr);
     if (r == 0)
         log_info("topic %s made with %d partitions", topic, n_partitions);
@@ -61,6 +59,14 @@ static bool is_there(const struct admin_topics *there, const char *topic)
     return false;
 }
 
+static int apply_topic(struct admin *admin, const struct admin_topics *there, const char *topic,
+                       int n_partitions, bool *said, struct err *reterr)
+{
+    int r = is_there(there, topic) ? inspect(admin, topic, said, reterr)
+                                   : create(n_partitions, admin, topic, said, reterr);
+    return r == ADMIN_AWAY || r < 0 ? r : 0;
+}
+
 static int apply_lane(struct topics *t, struct admin *admin, const struct admin_topics *there, size_t queue,
                       enum name_lane lane, struct err *reterr)
 {
@@ -70,9 +76,17 @@ static int apply_lane(struct topics *t, struct admin *admin, const struct admin_
     if (!config_has_lane(declared, lane))
         return 0;
     name_topic_of_lane(t->config->prefix, declared->name, lane, topic);
-    int r = is_there(there, topic) ? inspect(admin, topic, said, reterr)
-                                   : create(declared, admin, topic, said, reterr);
-    return r == ADMIN_AWAY || r < 0 ? r : 0;
+    return apply_topic(admin, there, topic, declared->partitions, said, reterr);
+}
+
+/* Where jobs go that the broker has to see first. */
+static int apply_later(struct topics *t, struct admin *admin, const struct admin_topics *there,
+                       struct err *reterr)
+{
+    char topic[NAME_TOPIC_MAX + 1];
+    name_topic(t->config->prefix, NAME_LATER, topic);
+    return apply_topic(admin, there, topic, t->config->broker.later_partitions,
+                       &t->said[t->config->n_queues * LANE_COUNT], reterr);
 }
 
 int topics_apply(struct topics *t, struct admin *admin, struct err *reterr)
@@ -82,5 +96,5 @@ int topics_apply(struct topics *t, struct admin *admin, struct err *reterr)
     for (size_t i = 0; i < t->config->n_queues && r == 0; i++)
         for (enum name_lane lane = 0; lane < LANE_COUNT && r == 0; lane++)
             r = apply_lane(t, admin, &there, i, lane, reterr);
-    return r;
+    return r ? r : apply_later(t, admin, &there, reterr);
 }

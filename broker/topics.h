@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The topics of the declared queues: made when they are missing, never altered.
+ * The topics of the declared queues, and the one of what comes later: made when they are missing, never altered.
  *
  * What an existing topic has otherwise than a queue needs it is said once; changing it is for people (jobctl topic apply).
  */
@@ -14,7 +14,7 @@
 
 struct topics {
     const struct job_config *config;
-    bool *said; /* of each queue's lanes: the trouble is in the log */
+    bool *said; /* of each queue's lanes, and of the topic behind them: the trouble is in the log */
 };
 
 /* Return: 0; -ENOMEM. */

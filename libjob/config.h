@@ -116,6 +116,8 @@ struct config_worker {
 
 struct config_broker {
     bool relay;
+    bool later;
+    int later_partitions;
     bool rescue;
     int64_t lease_timeout_us;
     int partitions_ahead; /* days */

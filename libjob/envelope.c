@@ -174,6 +174,14 @@ int envelope_decode(const struct message *m, struct envelope *ret, struct err *r
     return d.failed;
 }
 
+struct span envelope_trace_id(const struct envelope *e)
+{
+    struct span traceparent = e->traceparent;
+    if (traceparent.size < 36 || traceparent.data[2] != '-' || traceparent.data[35] != '-')
+        return (struct span){ 0 };
+    return (struct span){ traceparent.data + 3, 32 };
+}
+
 void envelope_done(struct envelope *e)
 {
     free(e->owned);

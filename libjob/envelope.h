@@ -71,6 +71,9 @@ enum envelope_result { ENVELOPE_MALFORMED = 1 };
 int envelope_decode(const struct message *m, struct envelope *ret, struct err *reterr);
 void envelope_done(struct envelope *e);
 
+/* The second field of its W3C traceparent (00-<32 hex>-<16 hex>-<2 hex>); data NULL: it has none. */
+struct span envelope_trace_id(const struct envelope *e);
+
 /* The id of a message that carries none: UUIDv7 of the record's time stamp and a hash of its place. Pure. */
 void envelope_derive_id(const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
                         struct uuid *ret);

@@ -95,7 +95,8 @@ int jobs_cancel(struct db *db, const struct uuid *ids, size_t n, struct rows **r
 
 int jobs_forget(struct db *db, struct err *reterr)
 {
-    return db_query(db, "SELECT job.forget_cancels(), job.forget_holds()", NULL, 0, NULL, reterr);
+    return db_query(db, "SELECT job.forget_cancels(), job.forget_holds(), job.forget_unique()", NULL, 0, NULL,
+                    reterr);
 }
 
 int jobs_listen_for_ends(struct db *db, struct err *reterr)

@@ -43,7 +43,7 @@ int jobs_list_known(struct db *db, const struct uuid *ids, size_t n, struct rows
 
 /* What became of each (job.cancel_jobs()). Columns: id; action text: cancelled, stopping, noted, ended. Return: as db_query(). */
 int jobs_cancel(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
-/* Cancellations and holds of keys whose job has ended, and cancellations whose job never came. Return: as db_query(). */
+/* Cancellations, holds of keys and unique keys whose job has ended, and cancellations whose job never came. Return: as db_query(). */
 int jobs_forget(struct db *db, struct err *reterr);
 
 /* From now on db_wait() gives the ids of jobs that end, if they were enqueued with "reply". Return: as db_query(). */

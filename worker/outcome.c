@@ -31,14 +31,6 @@ void outcome_put_result(struct buf *json, const char *data, size_t size)
         json_append_bytes(json, (struct span){ data, size });
 }
 
-/* The trace id is the second field of a W3C traceparent: 00-<32 hex>-<16 hex>-<2 hex>. */
-static struct span trace_id(struct span traceparent)
-{
-    if (traceparent.size < 36 || traceparent.data[2] != '-' || traceparent.data[35] != '-')
-        return (struct span){ 0 };
-    return (struct span){ traceparent.data + 3, 32 };
-}
-
 static int64_t server_time(const struct outcome_context *context, int64_t mono_us)
 {
     return mono_us ? mono_us + context->clock_offset_us : 0;
@@ -68,7 +60,7 @@ static void fill_common(const struct job *job, const struct outcome_context *con
         .max_crashes = job->type && job->type->handler ? job_max_crashes(job) : 1,
     };
     if (!job->refused[0])
-        ret->trace_id = trace_id(envelope->traceparent);
+        ret->trace_id = envelope_trace_id(envelope);
 }
 
 /* Those of the message; an ordered job has its place in them if it is not to be passed meanwhile. @place: room for that. */
