@@ -146,9 +146,10 @@ static int read_kafka(struct survey *s, struct err *reterr)
 /* --- Printing --- */
 
 static const struct output_column columns[] = {
-    { "queue", CELL_TEXT }, { "declared", CELL_BOOL }, { "partitions", CELL_INT },
-    { "lag", CELL_INT },    { "pending", CELL_INT },   { "pending_by_reason", CELL_JSON, OUTPUT_CUTTABLE },
-    { "leases", CELL_INT }, { "dead", CELL_INT },      { "workers", CELL_INT },
+    { "queue", CELL_TEXT },  { "declared", CELL_BOOL }, { "partitions", CELL_INT },
+    { "lag", CELL_INT },     { "pending", CELL_INT },   { "pending_by_reason", CELL_JSON, OUTPUT_CUTTABLE },
+    { "leases", CELL_INT },  { "dead", CELL_INT },      { "workers", CELL_INT },
+    { "paused", CELL_BOOL },
 };
 
 static struct cell cell_known(int64_t number)
@@ -166,6 +167,7 @@ static void fill(const struct survey *s, const struct queue_row *q, struct cell 
     cells[3] = cell_known(q->lag);
     cells[5] = asked ? cell_json("{}") : cell_null();
     cells[4] = cells[6] = cells[7] = cells[8] = asked ? cell_int(0) : cell_null();
+    cells[9] = asked ? cell_bool(false) : cell_null();
     if (!has_row)
         return;
     cells[4] = cell_int(rows_bigint(s->stored, row, 1));
@@ -173,6 +175,7 @@ static void fill(const struct survey *s, const struct queue_row *q, struct cell 
         cells[5] = cell_span(CELL_JSON, rows_span(s->stored, row, 2));
     for (int i = 0; i < 3; i++)
         cells[6 + i] = cell_int(rows_bigint(s->stored, row, 3 + i));
+    cells[9] = cell_bool(rows_bool(s->stored, row, 6));
 }
 
 static int compare(const void *a, const void *b)

@@ -18,6 +18,9 @@ int command_dead_purge(struct invocation *in, struct err *reterr);
 
 int command_queue_list(struct invocation *in, struct err *reterr);
 int command_queue_keys(struct invocation *in, struct err *reterr);
+int command_queue_pause(struct invocation *in, struct err *reterr);
+int command_queue_resume(struct invocation *in, struct err *reterr);
+int command_queue_drain(struct invocation *in, struct err *reterr);
 
 int command_topic_list(struct invocation *in, struct err *reterr);
 int command_topic_apply(struct invocation *in, struct err *reterr);

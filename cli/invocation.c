@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/invocation.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "libjob/config_servers.h"
+#include "store/audit.h"
 
 #define KAFKA_TIMEOUT_US (5 * USEC_PER_SEC)
 
@@ -57,13 +60,27 @@ const char *invocation_config_path(const struct invocation *in)
     return in->config->path ? in->config->path : CONFIG_PATH_DEFAULT;
 }
 
+/* The person at this terminal, for job.audit. */
+static const char *find_actor(char *text, size_t size)
+{
+    char host[65] = "";
+    const struct passwd *user = getpwuid(getuid());
+    gethostname(host, sizeof(host) - 1);
+    snprintf(text, size, "%.80s@%s", user ? user->pw_name : "?", host);
+    return text;
+}
+
 int invocation_connect(struct invocation *in, struct err *reterr)
 {
+    char actor[160];
     struct db_options options = { .url = in->config->database.url, .name = "jobctl" };
     int r = in->db ? 0 : db_new(&in->db, &options);
     if (r)
         return err_set(reterr, STATUS_FAILED, "out of memory");
-    return invocation_judge_store(in, db_connect(in->db, reterr), reterr);
+    r = db_connect(in->db, reterr);
+    if (r == 0)
+        r = audit_set_actor(in->db, find_actor(actor, sizeof(actor)), reterr);
+    return invocation_judge_store(in, r, reterr);
 }
 
 int invocation_prepare_kafka(struct invocation *in, struct err *reterr)

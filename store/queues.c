@@ -17,10 +17,12 @@ int queues_list(struct db *db, struct rows **ret, struct err *reterr)
         " leased AS (SELECT queue, count(*) AS n FROM job.lease GROUP BY queue),"
         " dead AS (SELECT queue, count(*) AS n FROM job.dead GROUP BY queue),"
         " served AS (SELECT q.queue, count(*) AS n FROM job.worker w, unnest(w.queues) AS q (queue)"
-        " WHERE " LIVE " GROUP BY q.queue)"
+        " WHERE " LIVE " GROUP BY q.queue),"
+        " paused AS (SELECT name AS queue, true AS held FROM job.queue WHERE paused_at IS NOT NULL)"
         " SELECT queue, coalesce(waiting.n, 0), waiting.reasons, coalesce(leased.n, 0), coalesce(dead.n, 0),"
-        " coalesce(served.n, 0)"
+        " coalesce(served.n, 0), coalesce(paused.held, false)"
         " FROM waiting FULL JOIN leased USING (queue) FULL JOIN dead USING (queue) FULL JOIN served USING (queue)"
+        " FULL JOIN paused USING (queue)"
         " ORDER BY queue",
         NULL, 0, ret, reterr);
 }
@@ -56,6 +58,33 @@ int queues_list_keys(struct db *db, const char *const *topics, size_t n_topics, 
         "SELECT key, id, state, type, attempt, run_at, since, jobs, partition, topic FROM job.held_key "
         "WHERE topic = ANY ($1) ORDER BY since, id LIMIT $2::integer",
         params, 2, ret, reterr);
+}
+
+int queues_set_paused(struct db *db, const char *queue, bool paused, bool *ret_changed, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    const struct db_param params[] = { db_text(queue) };
+    int r = db_query(db, paused ? "SELECT job.pause_queue($1)" : "SELECT job.resume_queue($1)", params, 1,
+                     &rows, reterr);
+    if (r == 0)
+        *ret_changed = rows_bool(rows, 0, 0);
+    return r;
+}
+
+int queues_count_busy(struct db *db, const char *queue, int64_t *ret_leases, int64_t *ret_workers,
+                      struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    const struct db_param params[] = { db_text(queue) };
+    int r = db_query(db,
+                     "SELECT (SELECT count(*) FROM job.lease l WHERE l.queue = $1),"
+                     " (SELECT count(*) FROM job.worker w WHERE $1 = ANY (w.queues) AND $1 <> ALL (w.quiet))",
+                     params, 1, &rows, reterr);
+    if (r == 0) {
+        *ret_leases = rows_bigint(rows, 0, 0);
+        *ret_workers = rows_bigint(rows, 0, 1);
+    }
+    return r;
 }
 
 int queues_count_workers(struct db *db, const char *queue, struct rows **ret, struct err *reterr)

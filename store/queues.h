@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What PostgreSQL knows about queues as a whole. Changes nothing. */
+/* What PostgreSQL knows about queues as a whole, and what people want of them. */
 #pragma once
 
 #include "store/db.h"
 
 /*
- * One row per queue that has a job waiting, running or dead, or a live worker. Columns: queue text; pending bigint;
- * pending_by_reason text (a JSON object of counts; NULL: none); leases, dead, workers bigint. Return: as db_query().
+ * One row per queue that has a job waiting, running or dead, or a live worker, or is paused. Columns: queue text; pending bigint;
+ * pending_by_reason text (a JSON object of counts; NULL: none); leases, dead, workers bigint; paused boolean. Return: as db_query().
  */
 int queues_list(struct db *db, struct rows **ret, struct err *reterr);
 
@@ -26,6 +26,13 @@ int queues_find_cursor(struct db *db, const char *topic, int partition, struct r
  */
 int queues_list_keys(struct db *db, const char *const *topics, size_t n_topics, int limit, struct rows **ret,
                      struct err *reterr);
+
+/* From now on nothing of @queue starts, or it goes on. @ret_changed: it was not so before. Return: as db_query(). */
+int queues_set_paused(struct db *db, const char *queue, bool paused, bool *ret_changed, struct err *reterr);
+
+/* Jobs of a paused queue that have a lease, and workers that have not told that nothing of it runs in them. Return: as db_query(). */
+int queues_count_busy(struct db *db, const char *queue, int64_t *ret_leases, int64_t *ret_workers,
+                      struct err *reterr);
 
 /* Live workers that take jobs of @queue. Column: workers bigint. Return: as db_query(). */
 int queues_count_workers(struct db *db, const char *queue, struct rows **ret, struct err *reterr);

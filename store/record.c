@@ -28,6 +28,7 @@ enum record_statement {
     STATEMENT_REGISTER,
     STATEMENT_UNREGISTER,
     STATEMENT_CANCELS,
+    STATEMENT_PAUSES,
 };
 
 #define RESULT_COLUMNS                                                                                       \
@@ -77,7 +78,8 @@ const struct session_statement record_statements[] = {
                              "FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS w (id, token, progress) "
                              "WHERE l.id = w.id AND l.token = w.token" },
     [STATEMENT_NOTIFY] = { "SELECT pg_notify('job_result', id::text) FROM unnest($1::uuid[]) AS w (id)" },
-    [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp() WHERE id = $1 RETURNING beat_at" },
+    [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp(), quiet = string_to_array($2, ',') "
+                         "WHERE id = $1 RETURNING beat_at" },
     [STATEMENT_COMMIT] = { "COMMIT" },
     [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count, suspect "
                               "FROM job.take_over($1, $2, $3)" },
@@ -94,6 +96,7 @@ const struct session_statement record_statements[] = {
     [STATEMENT_REGISTER] = { "INSERT INTO job.worker (id, host, pid, queues) VALUES ($1, $2, $3, $4) "
                              "ON CONFLICT (id) DO UPDATE SET beat_at = clock_timestamp() RETURNING beat_at" },
     [STATEMENT_CANCELS] = { "SELECT c.id FROM job.cancel c ORDER BY c.id LIMIT 100000" },
+    [STATEMENT_PAUSES] = { "SELECT q.name FROM job.queue q WHERE q.paused_at IS NOT NULL" },
     [STATEMENT_UNREGISTER] = { "DELETE FROM job.worker w WHERE w.id = $1 AND NOT EXISTS "
                                "(SELECT FROM job.lease l WHERE l.worker = w.id)" },
 };
@@ -590,9 +593,10 @@ static void finish(const struct session_reply *in, void *userdata)
 }
 
 void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq,
-                 int64_t parked_grace_us, record_reply_fn reply, void *userdata)
+                 int64_t parked_grace_us, const char *quiet, record_reply_fn reply, void *userdata)
 {
     struct db_param param;
+    const struct db_param beat[] = { db_text(worker), db_text(quiet) };
     int n = 0;
     b->reply = reply;
     b->userdata = userdata;
@@ -622,8 +626,7 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
         param = array_param(&b->waiters);
         session_add(s, STATEMENT_NOTIFY, &param, 1), n++;
     }
-    param = db_text(worker);
-    session_add(s, STATEMENT_BEAT, &param, 1);
+    session_add(s, STATEMENT_BEAT, beat, ARRAY_SIZE(beat));
     b->beat_at = n;
     session_add(s, STATEMENT_COMMIT, NULL, 0);
     session_submit(s, finish, b);
@@ -701,9 +704,10 @@ void record_register(struct session *s, const char *worker, const char *host, in
     array_done(&names);
 }
 
-void record_list_cancels(struct session *s, session_reply_fn reply, void *userdata)
+void record_list_wishes(struct session *s, session_reply_fn reply, void *userdata)
 {
     session_add(s, STATEMENT_CANCELS, NULL, 0);
+    session_add(s, STATEMENT_PAUSES, NULL, 0);
     session_submit(s, reply, userdata);
 }
 

@@ -110,9 +110,12 @@ typedef void (*record_reply_fn)(const struct record_reply *reply, void *userdata
 extern const struct session_statement record_statements[];
 extern const int record_n_statements;
 
-/* Session must be READY. @b may be reset when the reply has come. */
+/*
+ * Session must be READY. @b may be reset when the reply has come.
+ * @quiet: paused queues of which nothing runs in this worker, with commas between them
+ */
 void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq,
-                 int64_t parked_grace_us, record_reply_fn reply, void *userdata);
+                 int64_t parked_grace_us, const char *quiet, record_reply_fn reply, void *userdata);
 
 /* --- Around the batches; the reply is the session's own ---------------------------------------------------------------- */
 
@@ -156,7 +159,7 @@ void record_read_back(struct session *s, const struct record_place *places, size
 /* Registers the worker; rows: clock. @queues: names. */
 void record_register(struct session *s, const char *worker, const char *host, int pid,
                      const struct span *queues, size_t n_queues, session_reply_fn reply, void *userdata);
-/* The jobs that somebody has cancelled. Rows: id. */
-void record_list_cancels(struct session *s, session_reply_fn reply, void *userdata);
+/* What people want: the jobs that somebody has cancelled; rows: id. And the queues that somebody has paused; second rows: name. */
+void record_list_wishes(struct session *s, session_reply_fn reply, void *userdata);
 /* Takes the worker's row away (nothing happens while it holds leases). */
 void record_unregister(struct session *s, const char *worker, session_reply_fn reply, void *userdata);

@@ -37,12 +37,21 @@ static void take_dangerous(struct job *job)
     job->partition->n_dangerous--;
 }
 
+static struct job *find_dangerous(struct reader *r)
+{
+    list_for_each(link, &r->dangerous)
+    {
+        if (!ready_is_paused(job_of(link)->partition->lane))
+            return job_of(link);
+    }
+    return NULL;
+}
+
 static void claim_dangerous(struct reader *r)
 {
-    struct list *first = list_first(&r->dangerous);
-    if (!first || r->n_dangerous_alive)
+    struct job *job = r->n_dangerous_alive ? NULL : find_dangerous(r);
+    if (!job)
         return;
-    struct job *job = job_of(first);
     take_dangerous(job);
     job->alive = &r->n_dangerous_alive;
     r->n_dangerous_alive++;

@@ -26,6 +26,7 @@ struct ready_limit {
 struct ready_queue {
     const char *name;
     size_t max_running, n_running; /* max 0: no limit */
+    bool paused;
     uint64_t stride, pass;
 };
 
@@ -243,8 +244,39 @@ struct ready_lane *ready_find_lane(struct ready *r, const char *topic)
 bool ready_lane_has_room(const struct ready_lane *lane)
 {
     const struct ready *r = lane->ready;
-    return lane->n_jobs < r->max_jobs && lane->size_bytes < r->max_bytes && lane->n_held < r->max_held;
+    return !lane->queue->paused && lane->n_jobs < r->max_jobs && lane->size_bytes < r->max_bytes &&
+           lane->n_held < r->max_held;
 }
+
+/* --- Pausing ------------------------------------------------------------------------------------------------------------- */
+
+const char *ready_queue_name(const struct ready *r, size_t queue)
+{
+    return queue < r->n_queues ? r->queues[queue].name : NULL;
+}
+
+bool ready_set_paused(struct ready *r, size_t queue, bool paused)
+{
+    bool was = r->queues[queue].paused;
+    r->queues[queue].paused = paused;
+    return was != paused;
+}
+
+bool ready_is_paused(const struct ready_lane *lane)
+{
+    return lane->queue->paused;
+}
+
+bool ready_is_quiet(const struct ready *r, size_t queue)
+{
+    const struct ready_queue *q = &r->queues[queue];
+    for (enum name_lane lane = 0; lane < LANE_COUNT; lane++)
+        if (r->lanes[queue * LANE_COUNT + lane].n_held)
+            return false;
+    return q->paused && q->n_running == 0;
+}
+
+/* --- Jobs and their handlers' limits --------------------------------------------------------------------------------------- */
 
 static struct ready_limit *find_limit(struct ready *r, const struct config_handler *handler)
 {
@@ -395,7 +427,7 @@ static struct job *first_of_queue(const struct ready *r, size_t queue)
 {
     const struct ready_queue *q = &r->queues[queue];
     struct job *best = NULL;
-    if (q->max_running && q->n_running >= q->max_running)
+    if (q->paused || (q->max_running && q->n_running >= q->max_running))
         return NULL;
     for (enum name_lane lane = 0; lane < LANE_COUNT; lane++) {
         const struct ready_lane *l = &r->lanes[queue * LANE_COUNT + lane];

@@ -54,7 +54,16 @@ int ready_reload(struct ready *r, size_t max_held, struct list *ret_jobs);
 
 /* NULL: no topic of this worker's queues. */
 struct ready_lane *ready_find_lane(struct ready *r, const char *topic);
+/* For one more, which a paused lane has never. */
 bool ready_lane_has_room(const struct ready_lane *lane);
+
+/* The worker's queues, in the order of its configuration. NULL: there are no more. */
+const char *ready_queue_name(const struct ready *r, size_t queue);
+/* Nothing of it starts while it is paused. Return: whether that is new. */
+bool ready_set_paused(struct ready *r, size_t queue, bool paused);
+bool ready_is_paused(const struct ready_lane *lane);
+/* It is paused, and none of its jobs runs, is claimed or holds a lease. */
+bool ready_is_quiet(const struct ready *r, size_t queue);
 
 /* Gives @job, which has a type and a handler, its place among the jobs of @lane. */
 void ready_admit(struct ready *r, struct ready_lane *lane, struct job *job);

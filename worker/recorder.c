@@ -100,7 +100,7 @@ static void look_again(void *userdata)
 }
 
 /* What the connection listens to. */
-static const char *const channels[] = { "job_cancel", "job_key", NULL };
+static const char *const channels[] = { "job_cancel", "job_key", "job_queue", NULL };
 
 static void on_notified(const char *channel, const char *payload, void *userdata)
 {
@@ -192,32 +192,42 @@ bool recorder_is_unregistered(const struct recorder *r)
     return r->unregistered;
 }
 
-static void on_cancels(const struct session_reply *reply, void *userdata)
+static void on_wishes(const struct session_reply *reply, void *userdata)
 {
     struct recorder *r = userdata;
     if (!recorder_answered(r, reply))
         return;
-    if (r->cancels_known) /* nobody has asked for them anew meanwhile */
-        r->cancels_doubtful = false;
-    r->owner.cancels(reply->rows[0], r->owner.userdata);
+    if (r->wishes_known) /* nobody has asked for them anew meanwhile */
+        r->wishes_doubtful = false;
+    r->owner.wishes(reply->rows[0], reply->rows[1], r->owner.userdata);
 }
 
-static void send_cancels(struct recorder *r)
+static void send_wishes(struct recorder *r)
 {
-    r->request = REQUEST_CANCELS;
-    r->cancels_known = true;
-    record_list_cancels(recorder_session(r), on_cancels, r);
+    r->request = REQUEST_WISHES;
+    r->wishes_known = true;
+    record_list_wishes(recorder_session(r), on_wishes, r);
 }
 
-void recorder_read_cancels(struct recorder *r)
+void recorder_read_wishes(struct recorder *r)
 {
-    r->cancels_known = false;
-    r->cancels_doubtful = true;
+    r->wishes_known = false;
+    r->wishes_doubtful = true;
 }
 
-bool recorder_knows_cancels(const struct recorder *r)
+bool recorder_knows_wishes(const struct recorder *r)
 {
-    return !r->cancels_doubtful;
+    return !r->wishes_doubtful;
+}
+
+void recorder_set_quiet(struct recorder *r, const char *queues)
+{
+    char *copy = strcmp(r->quiet ? r->quiet : "", queues) == 0 ? NULL : strdup(queues);
+    if (!copy)
+        return;
+    free(r->quiet);
+    r->quiet = copy;
+    r->beat_at_us = 0;
 }
 
 /* --- Take-over ----------------------------------------------------------------------------------------------------------- */
@@ -330,8 +340,8 @@ static void send_next(struct recorder *r)
         return;
     if (!r->registered && !r->unregistering)
         send_register(r);
-    else if (!r->cancels_known)
-        send_cancels(r);
+    else if (!r->wishes_known)
+        send_wishes(r);
     else if (r->take_over)
         send_take_over(r);
     else if (r->registered && recorder_wants_look(r) && (!r->looked || !batch_is_due(r)))
@@ -344,7 +354,7 @@ static void send_next(struct recorder *r)
 
 void recorder_pump(struct recorder *r)
 {
-    r->cancels_known &= link_is_connected(r->link);
+    r->wishes_known &= link_is_connected(r->link);
     if (r->request == REQUEST_NONE && link_is_ready(r->link))
         send_next(r);
     link_watch(r->link);
@@ -546,6 +556,7 @@ struct recorder *recorder_free(struct recorder *r)
     sd_event_source_disable_unref(r->timer);
     sd_event_source_disable_unref(r->deadline_timer);
     recorder_progress_done(r);
+    free(r->quiet);
     backlog_done(&r->finished);
     backlog_done(&r->claims);
     batch_done(&r->batch);

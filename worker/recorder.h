@@ -60,8 +60,8 @@ struct recorder_owner {
     void (*advanced)(struct partition *p, void *userdata); /* the cursor moved */
     void (*notified)(const char *channel, const char *payload,
                      void *userdata); /* a channel of the recorder's connection */
-    void (*cancels)(const struct rows *ids,
-                    void *userdata);  /* all that job.cancel has, after each connection */
+    /* after each connection, and when it was asked for: all that job.cancel has, and the queues that are paused */
+    void (*wishes)(const struct rows *cancelled, const struct rows *paused, void *userdata);
     void (*progress)(void *userdata); /* something has changed: look again */
     void *userdata;
 };
@@ -84,9 +84,11 @@ void recorder_add_finished(struct recorder *r, struct job *job);
 void recorder_add_claim(struct recorder *r, struct job *job);
 /* @job runs, and goes on running: its offset is done once its lease is written. What has one, or may have none, is left alone. */
 void recorder_add_handover(struct recorder *r, struct job *job);
-/* Tells the owner anew which jobs are cancelled. Until then nothing should start, for it could be cancelled wrongly. */
-void recorder_read_cancels(struct recorder *r);
-bool recorder_knows_cancels(const struct recorder *r);
+/* Tells the owner anew which jobs are cancelled and which queues are paused. Until then nothing should start, for it could be wrong. */
+void recorder_read_wishes(struct recorder *r);
+bool recorder_knows_wishes(const struct recorder *r);
+/* Tells others that of these paused queues nothing runs here any more: names with commas between them. A change is written at once. */
+void recorder_set_quiet(struct recorder *r, const char *queues);
 /* How far @job is, which runs. Written with the next batch once the job holds a lease; the newest counts. Each call may cause a batch. */
 void recorder_set_progress(struct recorder *r, struct job *job, struct span progress);
 bool recorder_is_away(const struct recorder *r);

@@ -11,7 +11,7 @@
 enum request_kind {
     REQUEST_NONE,
     REQUEST_REGISTER,
-    REQUEST_CANCELS,
+    REQUEST_WISHES,
     REQUEST_TAKE_OVER,
     REQUEST_LOOK,
     REQUEST_BATCH,
@@ -28,8 +28,8 @@ struct recorder {
     char host[64];
     char worker_id[96];
     bool registered, unregistering, unregistered;
-    bool cancels_known;    /* they are, or are being, read over this connection, which hears of new ones */
-    bool cancels_doubtful; /* the owner may know some that do not count any more */
+    bool wishes_known;    /* they are, or are being, read over this connection, which hears of new ones */
+    bool wishes_doubtful; /* the owner may know some that do not count any more */
 
     /* what waits */
     struct backlog finished, claims;
@@ -45,6 +45,7 @@ struct recorder {
     bool gap_noted;
     int64_t gap_at_us;
     int64_t beat_at_us;        /* when the next beat of its own is due */
+    char *quiet;               /* owned: what the next beat tells; NULL: nothing */
     size_t n_leases;           /* jobs that hold a lease, in this process */
     int64_t beat_sent_us;      /* when the request under way, which is a beat too, was sent */
     int64_t lease_deadline_us; /* when the leases may be lost; 0: no beat has been answered since they were */

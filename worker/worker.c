@@ -22,6 +22,7 @@
 #include "worker/intake.h"
 #include "worker/keys.h"
 #include "worker/life.h"
+#include "worker/pause.h"
 #include "worker/pool.h"
 #include "worker/ready.h"
 #include "worker/recorder.h"
@@ -77,12 +78,21 @@ static void finish_job(struct job *job, void *userdata)
         recorder_add_finished(w->recorder, job);
 }
 
+/* Of a job that has not started. */
+static void give_lease_back(struct worker *w, struct job *job, const char *why)
+{
+    job_finish(job, OUTCOME_INTERRUPTED, "%s", why);
+    finish_job(job, w);
+}
+
 /* It may start, now or when its claim is answered; its handler may be gone since it was read. */
 static void put_ready(struct worker *w, struct job *job)
 {
     if (!intake_renew(w->intake, job)) {
         job_finish(job, OUTCOME_UNKNOWN_TYPE, NULL);
         finish_job(job, w);
+    } else if (job->token && ready_is_paused(job->lane)) {
+        give_lease_back(w, job, "its queue is paused");
     } else if (job_runs_at_most_once(job) && job->lease == LEASE_NONE) {
         intake_claim(w->intake, job);
     } else {
@@ -98,8 +108,7 @@ static void return_job(struct job *job, void *userdata)
     } else if (w->phase <= PHASE_RUNNING && !(job->partition && job->partition->closing)) {
         put_ready(w, job);
     } else if (job->token) {
-        job_finish(job, OUTCOME_INTERRUPTED, "its worker stopped before it started");
-        finish_job(job, w);
+        give_lease_back(w, job, "its worker stopped before it started");
     } else {
         job->partition->n_open--; /* still in the log */
         job_free(job);
@@ -208,8 +217,7 @@ static void leases_unsure(void *userdata)
     list_for_each_safe(link, &leased)
     {
         list_remove(link);
-        job_finish(job_of(link), OUTCOME_INTERRUPTED, "its worker could not renew the lease");
-        finish_job(job_of(link), w);
+        give_lease_back(w, job_of(link), "its worker could not renew the lease");
     }
     pool_interrupt(w->pool, is_leased, NULL, "its worker could not renew the lease");
 }
@@ -270,9 +278,8 @@ static void cancel(struct worker *w, const struct uuid *id)
     pool_stop_id(w->pool, id, OUTCOME_CANCELLED, "cancelled while it ran");
 }
 
-static void take_cancels(const struct rows *ids, void *userdata)
+static void take_cancels(struct worker *w, const struct rows *ids)
 {
-    struct worker *w = userdata;
     struct uuid id;
     cancels_clear(&w->cancels);
     for (size_t i = 0; i < rows_count(ids); i++) {
@@ -281,18 +288,44 @@ static void take_cancels(const struct rows *ids, void *userdata)
     }
 }
 
+static void take_wishes(const struct rows *cancelled, const struct rows *paused, void *userdata)
+{
+    struct worker *w = userdata;
+    struct list leased;
+    list_init(&leased);
+    pause_take(w->ready, w->pool, paused, &leased);
+    list_for_each_safe(link, &leased)
+    {
+        list_remove(link);
+        give_lease_back(w, job_of(link), "its queue is paused");
+    }
+    take_cancels(w, cancelled);
+}
+
+/* When everything of a paused queue has been recorded. */
+static void tell_quiet(struct worker *w)
+{
+    _cleanup_buf_ struct buf queues = { 0 };
+    if (recorder_n_waiting(w->recorder))
+        return;
+    pause_list_quiet(w->ready, &queues);
+    recorder_set_quiet(w->recorder, queues.size ? queues.data : "");
+}
+
 static void notified(const char *channel, const char *payload, void *userdata)
 {
     struct worker *w = userdata;
     struct uuid id;
     if (strcmp(channel, "job_key") == 0)
         intake_keys(w->intake)->is_urgent = true;
+    if (strcmp(channel, "job_queue") == 0)
+        recorder_read_wishes(w->recorder);
     if (strcmp(channel, "job_cancel") != 0)
         return;
     if (uuid_parse(payload, strlen(payload), &id) == 0)
         cancel(w, &id);
     else /* some do not count any more */
-        recorder_read_cancels(w->recorder);
+        recorder_read_wishes(w->recorder);
 }
 
 static void look_again(void *userdata)
@@ -328,7 +361,7 @@ static bool dispatch(struct worker *w)
 {
     bool any = false;
     ready_open(w->ready);
-    while (recorder_has_room(w->recorder) && recorder_knows_cancels(w->recorder)) {
+    while (recorder_has_room(w->recorder) && recorder_knows_wishes(w->recorder)) {
         struct job *job = ready_peek(w->ready);
         if (!job)
             break;
@@ -418,6 +451,7 @@ static int on_post(sd_event_source *source, void *userdata)
             intake_pump(w->intake);
         while (dispatch(w)); /* what has started makes room for what comes behind it */
         handover_watch(w->handover);
+        tell_quiet(w);
     } else if (w->phase > PHASE_RUNNING) {
         go_on_stopping(w);
     }
@@ -598,7 +632,7 @@ static int make_parts(struct worker *w, const struct program_common *common, int
         .released = partitions_released,
         .advanced = partition_advanced,
         .notified = notified,
-        .cancels = take_cancels,
+        .wishes = take_wishes,
         .progress = look_again,
         .userdata = w,
     };
