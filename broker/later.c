@@ -51,7 +51,6 @@ struct item {
 struct later {
     struct duty duty;
     struct consumer *consumer;
-    char owner[UUID_TEXT_SIZE + 8];
     struct part *parts;
     size_t n_parts;
     bool assigned;        /* Kafka waits for the answer to an assignment */
@@ -140,7 +139,7 @@ static int take_cursors(struct later *l, struct err *reterr)
         cursors[i] = l->parts[i].cursor;
         cursors[i].topic = l->parts[i].topic;
     }
-    int r = later_take_over(l->duty.db, l->owner, cursors, l->n_parts, reterr);
+    int r = later_take_over(l->duty.db, cursors, l->n_parts, reterr);
     for (size_t i = 0; r == 0 && i < l->n_parts; i++)
         l->parts[i].cursor = cursors[i];
     return r;
@@ -217,18 +216,6 @@ static bool is_confirmed(const struct later *l)
 
 /* --- Events -------------------------------------------------------------------------------------------------------------- */
 
-/* In good order, if PostgreSQL is there; else the next owner finds that we did not. */
-static void release(struct later *l)
-{
-    struct err err = { 0 };
-    for (size_t i = 0; i < l->n_parts && db_is_connected(l->duty.db); i++) {
-        struct part *p = &l->parts[i];
-        if (p->state == PART_CONFIRMED &&
-            later_store(l->duty.db, &p->cursor, NULL, 0, p->cursor.next_offset, true, &err))
-            log_debug("later: %s[%" PRId32 "] was not released: %s", p->topic, p->cursor.partition, err.text);
-    }
-}
-
 static void on_assign(struct later *l, const struct consumer_event *event)
 {
     log_info("later: %zu partitions assigned", event->n_places);
@@ -240,7 +227,6 @@ static void on_assign(struct later *l, const struct consumer_event *event)
 
 static void on_revoke(struct later *l)
 {
-    release(l);
     free_parts(l);
     l->assigned = false;
     consumer_unassign(l->consumer);
@@ -401,8 +387,7 @@ static int store_some(struct later *l, struct part *p, struct err *reterr)
     size_t n = l->n_items < p->limit ? l->n_items : p->limit;
     for (size_t i = 0; i < n; i++)
         l->rows[i] = l->items[i].admission.row;
-    int r =
-        later_store(l->duty.db, &p->cursor, l->rows, n, l->items[n - 1].message->offset + 1, false, reterr);
+    int r = later_store(l->duty.db, &p->cursor, l->rows, n, l->items[n - 1].message->offset + 1, reterr);
     if (r == STORE_REFUSED && !is_fenced(l, r))
         return narrow_down(l, p, n, reterr);
     if (r)
@@ -509,7 +494,6 @@ static int join(struct later *l, struct err *reterr)
 
 static void leave(struct later *l)
 {
-    release(l);
     free_parts(l);
     if (l->consumer && consumer_close(l->consumer, CLOSE_TIMEOUT_US))
         log_warning("later: leaving the consumer group takes too long");
@@ -534,11 +518,7 @@ static int work(struct later *l, struct err *reterr)
 
 static int init(struct later *l, const struct job_config *config, int stop_fd)
 {
-    struct uuid id;
-    char text[UUID_TEXT_SIZE];
     int r = duty_init(&l->duty, "later", config, stop_fd, 0);
-    uuid_new(&id);
-    snprintf(l->owner, sizeof(l->owner), "later/%s", uuid_format(&id, text));
     l->items = calloc(BATCH_MESSAGES, sizeof(*l->items));
     l->rows = calloc(BATCH_MESSAGES, sizeof(*l->rows));
     return r == 0 && (!l->items || !l->rows) ? -ENOMEM : r;

@@ -6,7 +6,7 @@
  * Any number of brokers share the topic's partitions as one consumer group. What was read is recorded with the cursor, in one transaction
  * that is fenced by the partition's epoch, so a message becomes a job exactly once, whoever dies. A partition goes through
  *
- *     assigned ──▶ taken over (PostgreSQL) ──▶ confirmed (Kafka) ──▶ read, batch after batch ──▶ released
+ *     assigned ──▶ taken over (PostgreSQL) ──▶ confirmed (Kafka) ──▶ read, batch after batch
  *                      ▲────────── fenced, or the connection was lost: nobody knows what was recorded ──┘
  *
  * Nothing is in flight between two batches: losing a batch costs reading it again. An idle duty asks nobody anything.

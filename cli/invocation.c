@@ -64,7 +64,10 @@ const char *invocation_config_path(const struct invocation *in)
 static const char *find_actor(char *text, size_t size)
 {
     char host[65] = "";
-    const struct passwd *user = getpwuid(getuid());
+    struct passwd entry, *user = NULL;
+    char strings[1024];
+    if (getpwuid_r(getuid(), &entry, strings, sizeof(strings), &user) != 0)
+        user = NULL;
     gethostname(host, sizeof(host) - 1);
     snprintf(text, size, "%.80s@%s", user ? user->pw_name : "?", host);
     return text;

@@ -61,8 +61,7 @@ static void read_cursors(const struct rows *rows, struct later_cursor *cursors, 
     }
 }
 
-int later_take_over(struct db *db, const char *owner, struct later_cursor *cursors, size_t n,
-                    struct err *reterr)
+int later_take_over(struct db *db, struct later_cursor *cursors, size_t n, struct err *reterr)
 {
     _cleanup_(array_done) struct array topics = { 0 }, partitions = { 0 };
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
@@ -72,12 +71,12 @@ int later_take_over(struct db *db, const char *owner, struct later_cursor *curso
         array_append_span(&topics, span_from_string(cursors[i].topic));
         array_append_int(&partitions, cursors[i].partition);
     }
-    const struct db_param params[] = { array_param(&topics), array_param(&partitions), db_text(owner) };
+    const struct db_param params[] = { array_param(&topics), array_param(&partitions) };
     if (topics.buf.failed || partitions.buf.failed)
         return err_set(reterr, -ENOMEM, "out of memory");
     int r = db_query(db,
                      "SELECT topic, partition, epoch, batch_seq, next_offset, log_start"
-                     " FROM job.take_over($1, $2, $3)",
+                     " FROM job.take_over($1, $2, NULL)",
                      params, ARRAY_SIZE(params), &rows, reterr);
     if (r == 0)
         read_cursors(rows, cursors, n);
@@ -118,40 +117,39 @@ static struct db_param number(int64_t value, uint64_t *be)
 }
 
 static int store(struct db *db, const struct later_cursor *c, struct array *columns, int64_t next_offset,
-                 bool release, struct err *reterr)
+                 struct err *reterr)
 {
     uint64_t epoch, seq, next, start;
     uint32_t partition = htobe32((uint32_t)c->partition);
-    struct db_param params[7 + L_COUNT] = {
+    struct db_param params[6 + L_COUNT] = {
         db_text(c->topic),
         { .oid = PG_INT4, .data = &partition, .size = sizeof(partition), .binary = true },
         number(c->epoch, &epoch),
         number(c->seq, &seq),
         number(next_offset, &next),
         c->log_start < 0 ? db_null() : number(c->log_start, &start),
-        db_text(release ? "true" : "false"),
     };
     for (int i = 0; i < L_COUNT; i++) {
         if (columns[i].buf.failed)
             return err_set(reterr, -ENOMEM, "out of memory");
-        params[7 + i] = array_param(&columns[i]);
+        params[6 + i] = array_param(&columns[i]);
     }
     return db_query(
         db,
-        "SELECT job.store_later($1, $2, $3, $4, $5, $6, $7::boolean, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
-        " $17, $18, $19, $20, $21, $22, $23, $24)",
+        "SELECT job.store_later($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
+        " $17, $18, $19, $20, $21, $22, $23)",
         params, ARRAY_SIZE(params), NULL, reterr);
 }
 
 int later_store(struct db *db, struct later_cursor *cursor, const struct later_row *rows, size_t n,
-                int64_t next_offset, bool release, struct err *reterr)
+                int64_t next_offset, struct err *reterr)
 {
     struct array columns[L_COUNT] = { 0 };
     for (int i = 0; i < L_COUNT; i++)
         array_init(&columns[i], types[i]);
     for (size_t i = 0; i < n; i++)
         append_row(columns, &rows[i]);
-    int r = store(db, cursor, columns, next_offset, release, reterr);
+    int r = store(db, cursor, columns, next_offset, reterr);
     for (int i = 0; i < L_COUNT; i++)
         array_done(&columns[i]);
     if (r == 0) {

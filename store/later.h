@@ -42,16 +42,16 @@ struct later_row {
     struct span fault; /* why it is malformed; NULL: it is not */
 };
 
-/* Raises the epochs of the partitions and reads their cursors; topic stays as it is. Return: as db_query(). */
-int later_take_over(struct db *db, const char *owner, struct later_cursor *cursors, size_t n,
-                    struct err *reterr);
+/*
+ * Raises the epochs of the partitions and reads their cursors; topic stays as it is. They get no owner: nothing depends on how the last one has
+ * ended. Return: as db_query().
+ */
+int later_take_over(struct db *db, struct later_cursor *cursors, size_t n, struct err *reterr);
 
 /*
- * Stores @n rows and moves the cursor to @next_offset; on success @cursor says so.
- *
- * @release: it is given up in good order
+ * Stores @n rows, at least one, and moves the cursor to @next_offset; on success @cursor says so.
  *
  * Return: as db_query(). STORE_AWAY: nobody knows whether it happened: take over again, and read from where the cursor is then.
  */
 int later_store(struct db *db, struct later_cursor *cursor, const struct later_row *rows, size_t n,
-                int64_t next_offset, bool release, struct err *reterr);
+                int64_t next_offset, struct err *reterr);

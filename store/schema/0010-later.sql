@@ -102,7 +102,7 @@ END $$;
 -- (`fault`: why it is malformed). A job that is known already is the same message once more. Keys are taken in order, so that two brokers cannot wait
 -- for each other.
 CREATE FUNCTION job.store_later(from_topic text, from_partition integer, epoch bigint, seq bigint, next_offset bigint, log_start bigint,
-                                release boolean, ids uuid[], queues text[], types text[], topics text[], run_ats timestamptz[],
+                                ids uuid[], queues text[], types text[], topics text[], run_ats timestamptz[],
                                 keys bytea[], headers_json text[], payloads bytea[], enqueued timestamptz[], unique_keys text[],
                                 unique_us bigint[], debounces boolean[], replies boolean[], traces text[], parents uuid[],
                                 offsets bigint[], faults text[])
@@ -111,7 +111,7 @@ DECLARE
     j job.later_job;
 BEGIN
     PERFORM job.fence(ARRAY[from_topic], ARRAY[from_partition], ARRAY[epoch], ARRAY[seq], ARRAY[next_offset], ARRAY[''::bytea],
-                      ARRAY[log_start], ARRAY[release], ARRAY[false], ARRAY[NULL::bigint], seq + 1);
+                      ARRAY[log_start], ARRAY[false], ARRAY[false], ARRAY[NULL::bigint], seq + 1);
     INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload, topic)
     SELECT DISTINCT ON (w.id) w.id, coalesce(w.run_at, clock_timestamp()), 1, 1, w.queue, w.type, 'delay', w.key, w.headers::jsonb, w.payload, w.topic
     FROM unnest(ids, queues, types, topics, run_ats, keys, headers_json, payloads, unique_keys, faults)
