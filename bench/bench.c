@@ -35,6 +35,7 @@ static const struct scenario {
     { "ipc", bench_ipc, "no-op jobs between the worker and its executors, without servers" },
     { "start", bench_start, "executors, from the request to the first job" },
     { "execute", bench_execute, "no-op jobs, executed and recorded" },
+    { "keys", bench_keys, "no-op jobs with keys, in order and without" },
     { "handover", bench_handover, "no-op jobs beside long ones, handed over and not" },
     { "revoke", bench_revoke, "a rebalance under a thousand running jobs" },
     { "memory", bench_memory, "a million jobs wait" },

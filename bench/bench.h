@@ -25,6 +25,8 @@ int bench_ipc(const struct bench_options *options, FILE *out);
 int bench_start(const struct bench_options *options, FILE *out);
 /* No-op jobs that wait in Kafka: how fast one worker executes and records them, and what each stage costs. */
 int bench_execute(const struct bench_options *options, FILE *out);
+/* What order per key costs. */
+int bench_keys(const struct bench_options *options, FILE *out);
 /* What hand-over of long jobs costs the no-op jobs beside them. */
 int bench_handover(const struct bench_options *options, FILE *out);
 /* A rebalance takes the partitions of a thousand running jobs away. */

@@ -88,8 +88,8 @@ static void put_config(const struct site *s, const struct site_layout *layout, F
                 layout->long_jobs);
     fprintf(file,
             " );\nhandlers = ( { type = \"selftest.*\"; path = \"%s/jobs/selftest/selftest.so\"; "
-            "queue = \"selftest\"; timeout = \"2h\"; } );\n",
-            o->build);
+            "queue = \"selftest\"; timeout = \"2h\"; %s } );\n",
+            o->build, layout->handler ? layout->handler : "");
 }
 
 static int write_config(struct site *s, const struct site_layout *layout)
@@ -163,25 +163,46 @@ static char *string_new(int size)
     return text;
 }
 
-int site_enqueue(struct site *s, const char *type, const char *queue, const char *payload, int payload_size,
-                 int n)
+/* @n_keys: 0: no keys. */
+static int enqueue(struct site *s, struct job_spec spec, int n_keys, int n)
 {
     struct job_client *client;
     const struct job_client_options options = { .brokers = s->options->kafka, .prefix = s->prefix };
-    _cleanup_free_ char *string = payload ? NULL : string_new(payload_size);
-    if ((!payload && !string) || job_client_open(&client, &options) != 0)
+    if (job_client_open(&client, &options) != 0)
         return 1;
-    const struct job_spec spec = { .type = type, .queue = queue, .payload = payload ? payload : string };
     int r = 0;
-    for (int i = 0; i < n && r == 0; i++)
+    for (int i = 0; i < n && r == 0; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "%d", n_keys ? i % n_keys : 0);
+        spec.key = n_keys ? key : NULL;
         while ((r = job_enqueue(client, &spec, NULL)) == JOB_E_FULL)
             job_flush(client, 100);
+    }
     if (r == 0)
         r = job_flush(client, 60000);
     job_client_close(client, 1000);
     if (r)
         fprintf(stderr, "bench: enqueue: %s\n", job_strerror(r));
     return r != 0;
+}
+
+int site_enqueue(struct site *s, const char *type, const char *queue, const char *payload, int payload_size,
+                 int n)
+{
+    _cleanup_free_ char *string = payload ? NULL : string_new(payload_size);
+    if (!payload && !string)
+        return 1;
+    return enqueue(
+        s, (struct job_spec){ .type = type, .queue = queue, .payload = payload ? payload : string }, 0, n);
+}
+
+int site_enqueue_keyed(struct site *s, const char *type, const char *queue, int payload_size, int n_keys,
+                       int n)
+{
+    _cleanup_free_ char *string = string_new(payload_size);
+    if (!string)
+        return 1;
+    return enqueue(s, (struct job_spec){ .type = type, .queue = queue, .payload = string }, n_keys, n);
 }
 
 char *site_log(const struct site *s, int daemon, char *path, size_t size)

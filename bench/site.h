@@ -16,9 +16,10 @@
 #define SITE_MAX_DAEMONS 4
 
 struct site_layout {
-    int long_jobs;      /* that queue "long" runs at once; 0: there is no such queue */
-    int executors_min;  /* 0: as many as there may be */
-    const char *worker; /* further members of worker: { … }; NULL: none */
+    int long_jobs;       /* that queue "long" runs at once; 0: there is no such queue */
+    int executors_min;   /* 0: as many as there may be */
+    const char *worker;  /* further members of worker: { … }; NULL: none */
+    const char *handler; /* further members of the handler; NULL: none */
 };
 
 struct site {
@@ -38,6 +39,10 @@ void site_close(struct site *s, int failed);
 /* @n jobs with a payload of @payload_size bytes: @payload (JSON), or a string of that length if it is NULL. Return: 0; 1, said on stderr. */
 int site_enqueue(struct site *s, const char *type, const char *queue, const char *payload, int payload_size,
                  int n);
+
+/* The same with a string as payload, in turns with one of @n_keys keys. */
+int site_enqueue_keyed(struct site *s, const char *type, const char *queue, int payload_size, int n_keys,
+                       int n);
 
 /* @program: "worker/jobworkerd" or "broker/jobbrokerd"; it logs into site_log() with the number returned. Return: -1 on failure. */
 int site_start(struct site *s, const char *program);
