@@ -25,10 +25,12 @@ struct feed {
     rd_kafka_queue_t *queue;
 };
 
+/* librdkafka writes when an empty queue gets its first element, so one that came before this would keep all later ones quiet. */
 static void wake_on(rd_kafka_queue_t *queue, int fd)
 {
     static const uint64_t one = 1;
     rd_kafka_queue_io_event_enable(queue, fd, &one, sizeof(one));
+    eventfd_write(fd, one);
 }
 
 /* --- Setting up -------------------------------------------------------------------------------------------------------- */
