@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/clean.h"
 #include "broker/duty.h"
 #include "broker/observe.h"
 #include "store/jobs.h"
@@ -15,10 +16,13 @@
 #define PARTITIONS_US (INT64_C(3600) * USEC_PER_SEC)
 #define PARTITIONS_AGAIN_US (60 * USEC_PER_SEC)
 #define FORGET_US (INT64_C(600) * USEC_PER_SEC)
+#define CLEAN_PAUSE_US (10 * USEC_PER_MSEC) /* between two steps, for others */
 
 struct clock {
     struct duty duty;
     struct observe *observe;
+    struct clean clean;
+    bool cleans; /* there is more to clean at once */
     int64_t next_partitions_us, next_forget_us;
 };
 
@@ -49,6 +53,20 @@ static int forget(struct clock *c, struct err *reterr)
     int r = jobs_forget(c->duty.db, reterr);
     if (r == STORE_REFUSED)
         log_error("clock: forgetting: %s", reterr->text);
+    return r == STORE_REFUSED ? 0 : r;
+}
+
+/* --- What is kept no longer --- */
+
+/* A refusal (a lock that was not to be had) can wait. */
+static int clean(struct clock *c, struct err *reterr)
+{
+    c->cleans = false;
+    int r = clean_step(&c->clean, c->duty.db, &c->cleans, reterr);
+    if (r == STORE_REFUSED) {
+        log_error("clock: cleaning: %s", reterr->text);
+        c->cleans = false;
+    }
     return r == STORE_REFUSED ? 0 : r;
 }
 
@@ -104,6 +122,8 @@ static int tick(struct clock *c, struct err *reterr)
     int r = make_partitions(c, reterr);
     if (r == 0)
         r = forget(c, reterr);
+    if (r == 0)
+        r = clean(c, reterr);
     if (r == 0 && c->duty.config->broker.rescue)
         r = rescue(c, reterr);
     return r;
@@ -136,7 +156,7 @@ static void work(struct clock *c)
         }
         duty_enter(&c->duty, DUTY_READY, NULL);
         duty_succeeded(&c->duty);
-        duty_pause(&c->duty, observe_interval_us(c->observe));
+        duty_pause(&c->duty, c->cleans ? CLEAN_PAUSE_US : observe_interval_us(c->observe));
     }
 }
 
@@ -147,10 +167,13 @@ int clock_run(const struct job_config *config, int stop_fd)
     if (r == 0)
         r = observe_new(&c.observe, config->broker.lease_timeout_us);
     if (r == 0)
+        r = clean_init(&c.clean, config);
+    if (r == 0)
         work(&c);
     else
         log_error("clock: %s", strerror(-r));
     observe_free(c.observe);
+    clean_done(&c.clean);
     duty_done(&c.duty);
     return r;
 }

@@ -43,9 +43,25 @@ struct config_property {
 
 struct config_queue {
     char *name;
-    int partitions;  /* of each of its topics, when that is made */
-    bool lanes;      /* has topics for high and low priority, too */
-    int concurrency; /* jobs that run at once in one worker; 0: no limit */
+    int partitions;       /* of each of its topics, when that is made */
+    bool lanes;           /* has topics for high and low priority, too */
+    int concurrency;      /* jobs that run at once in one worker; 0: no limit */
+    int64_t retention_us; /* of its results; 0: as broker.retention says */
+};
+
+/* States of ended jobs, as far as they have a time for which they are kept. */
+enum config_ended {
+    CONFIG_SUCCEEDED,
+    CONFIG_DEAD,
+    CONFIG_CANCELLED,
+    CONFIG_EXPIRED,
+    CONFIG_DUPLICATE,
+    CONFIG_N_ENDED
+};
+
+struct config_retention {
+    int64_t ended_us[CONFIG_N_ENDED];
+    int64_t attempts_us;
 };
 
 enum config_order { CONFIG_ORDER_WEIGHTED, CONFIG_ORDER_STRICT };
@@ -120,6 +136,7 @@ struct config_broker {
     int later_partitions;
     bool rescue;
     int64_t lease_timeout_us;
+    struct config_retention retention;
     int partitions_ahead; /* days */
     int relay_batch;
 };

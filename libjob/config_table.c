@@ -366,6 +366,53 @@ static const struct option_row worker_rows[] = {
 };
 static const struct option_table worker_table = OPTION_TABLE(struct config_worker, worker_rows);
 
+static const struct option_row retention_rows[] = {
+    { .key = "succeeded",
+      .type = OPTION_DURATION,
+      AT(config_retention, ended_us[CONFIG_SUCCEEDED]),
+      .min = SECOND,
+      .max = 36500 * DAY,
+      .preset = "7d",
+      .help = "How long results of jobs that succeeded are kept" },
+    { .key = "dead",
+      .type = OPTION_DURATION,
+      AT(config_retention, ended_us[CONFIG_DEAD]),
+      .min = SECOND,
+      .max = 36500 * DAY,
+      .preset = "7d",
+      .help =
+          "How long results of jobs that died are kept, once their dead letter is gone; dead letters are kept until somebody purges or replays them" },
+    { .key = "cancelled",
+      .type = OPTION_DURATION,
+      AT(config_retention, ended_us[CONFIG_CANCELLED]),
+      .min = SECOND,
+      .max = 36500 * DAY,
+      .preset = "7d",
+      .help = "How long results of cancelled jobs are kept" },
+    { .key = "expired",
+      .type = OPTION_DURATION,
+      AT(config_retention, ended_us[CONFIG_EXPIRED]),
+      .min = SECOND,
+      .max = 36500 * DAY,
+      .preset = "7d",
+      .help = "How long results of jobs that did not start in time are kept" },
+    { .key = "duplicate",
+      .type = OPTION_DURATION,
+      AT(config_retention, ended_us[CONFIG_DUPLICATE]),
+      .min = SECOND,
+      .max = 36500 * DAY,
+      .preset = "7d",
+      .help = "How long results of jobs whose unique key another one had are kept" },
+    { .key = "attempts",
+      .type = OPTION_DURATION,
+      AT(config_retention, attempts_us),
+      .min = SECOND,
+      .max = 36500 * DAY,
+      .preset = "30d",
+      .help = "How long tries that ended without ending their job are kept" },
+};
+static const struct option_table retention_table = OPTION_TABLE(struct config_retention, retention_rows);
+
 static const struct option_row broker_rows[] = {
     { .key = "relay",
       .type = OPTION_BOOL,
@@ -397,6 +444,12 @@ static const struct option_row broker_rows[] = {
       .preset = "10s",
       .help =
           "A worker that has not renewed its leases for so long counts as gone; the same on every worker and broker" },
+    { .key = "retention",
+      .type = OPTION_GROUP,
+      AT(config_broker, retention),
+      .table = &retention_table,
+      .help =
+          "How long what has ended is kept, from its end on. Where all times are long, whole days are dropped" },
     { .key = "partitions_ahead",
       .type = OPTION_INT,
       AT(config_broker, partitions_ahead),
@@ -607,6 +660,15 @@ static const struct option_row queue_rows[] = {
       .preset = "0",
       .flags = OPTION_RELOADABLE,
       .help = "Jobs of this queue that one worker runs at once; 0 is no limit" },
+    { .key = "retention",
+      .type = OPTION_DURATION,
+      AT(config_queue, retention_us),
+      .max = 36500 * DAY,
+      .preset_help = "as `broker.retention` says",
+      .flags = OPTION_RELOADABLE,
+      .help =
+          "How long results of its jobs are kept, in whatever state they ended; dead letters are kept until somebody purges or "
+          "replays them" },
 };
 static const struct option_table queue_table = OPTION_TABLE(struct config_queue, queue_rows);
 

@@ -37,7 +37,7 @@ BEGIN
 END $$;
 
 -- Forgets who holds nothing any more. It must run before results are deleted: a job without result counts as one that has not ended.
-CREATE FUNCTION job.forget_unique() RETURNS bigint LANGUAGE sql SET enable_seqscan = off AS $$
+CREATE FUNCTION job.forget_unique() RETURNS bigint LANGUAGE sql SET jit = off AS $$
     WITH free AS (
         SELECT u.ctid FROM job.unique u
         WHERE CASE WHEN u.until IS NULL THEN EXISTS (SELECT FROM job.result r WHERE r.id = u.id)
