@@ -312,6 +312,7 @@ static int open_kafka(struct relay *r, struct err *reterr)
         .timeout_us = ADMIN_TIMEOUT_US,
         .properties = properties,
         .n_properties = config->kafka.n_properties,
+        .min_insync = config->kafka.min_insync,
     };
     int failed = admin_new(&r->admin, &options, reterr);
     free(properties);
