@@ -295,26 +295,6 @@ static void work(struct trim *t)
     }
 }
 
-static int open_kafka(struct trim *t, struct err *reterr)
-{
-    const struct config_kafka *kafka = &t->duty.config->kafka;
-    _cleanup_free_ struct producer_property *properties =
-        calloc(kafka->n_properties + 1, sizeof(*properties));
-    if (!properties)
-        return err_set(reterr, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < kafka->n_properties; i++)
-        properties[i] = (struct producer_property){ kafka->properties[i].name, kafka->properties[i].value };
-    const struct admin_config options = {
-        .brokers = kafka->brokers,
-        .client_id = "jobbrokerd",
-        .timeout_us = ADMIN_TIMEOUT_US,
-        .properties = properties,
-        .n_properties = kafka->n_properties,
-        .min_insync = kafka->min_insync,
-    };
-    return admin_new(&t->admin, &options, reterr);
-}
-
 int trim_run(const struct job_config *config, int stop_fd)
 {
     struct trim t = { .next_inspect_us = clock_mono_us() + INSPECT_FIRST_US };
@@ -325,7 +305,7 @@ int trim_run(const struct job_config *config, int stop_fd)
     if (r)
         err_set(&err, r, "%s", strerror(-r));
     else
-        r = open_kafka(&t, &err);
+        r = duty_new_admin(&t.duty, ADMIN_TIMEOUT_US, &t.admin, &err);
     if (r == 0)
         work(&t);
     else

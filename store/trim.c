@@ -89,6 +89,24 @@ int trim_note_recreated(struct db *db, const char *topic, int32_t partition, int
                     ret_news, reterr);
 }
 
+int trim_note_lost(struct db *db, const char *topic, int32_t partition, int64_t epoch, int64_t from,
+                   int64_t to, struct err *reterr)
+{
+    struct number numbers[5];
+    char range[64];
+    snprintf(range, sizeof(range), "%" PRId64 "-%" PRId64, from, to);
+    struct db_param params[] = { db_text(topic),
+                                 number(partition, &numbers[0]),
+                                 number(epoch, &numbers[1]),
+                                 number(from, &numbers[2]),
+                                 number(to, &numbers[3]),
+                                 number(to - from + 1, &numbers[4]),
+                                 db_text(range) };
+    return db_query(
+        db, "SELECT job.note_lost($1, $2::integer, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7)",
+        params, 7, NULL, reterr);
+}
+
 int trim_reset(struct db *db, const char *topic, int32_t partition, int64_t offset, bool *ret,
                struct err *reterr)
 {

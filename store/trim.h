@@ -40,6 +40,9 @@ int trim_confirm(struct db *db, bool *ret, struct err *reterr);
 /* The log is another one: its partition stands, an incident says so, its worker is woken. @ret_news: false: that was known. Return: as db_query(). */
 int trim_note_recreated(struct db *db, const char *topic, int32_t partition, int64_t log_start,
                         int64_t log_end, const char *why, bool *ret_news, struct err *reterr);
+/* Kafka has dropped the records from @from to @to, which the owner of @epoch had not read. Return: as db_query(). */
+int trim_note_lost(struct db *db, const char *topic, int32_t partition, int64_t epoch, int64_t from,
+                   int64_t to, struct err *reterr);
 /* Its next owner begins at @offset. @ret: false: there is no such cursor. Return: as db_query(). */
 int trim_reset(struct db *db, const char *topic, int32_t partition, int64_t offset, bool *ret,
                struct err *reterr);

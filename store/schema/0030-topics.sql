@@ -61,6 +61,13 @@ BEGIN
     END IF;
 END $$;
 
+-- The same for a cursor that was moved without it, in the same transaction.
+CREATE FUNCTION job.note_checked(of_topic text, of_partition integer, of_epoch bigint, new_offset bigint, new_ts bigint)
+RETURNS void LANGUAGE sql AS $$
+    UPDATE job.cursor c SET checked_offset = new_offset, checked_ts = new_ts
+    WHERE c.topic = of_topic AND c.partition = of_partition AND c.epoch = of_epoch AND new_offset IS NOT NULL
+$$;
+
 -- --- What people must hear of ----------------------------------------------------------------------------------------
 
 -- Kafka has dropped the records from lost_from up to lost_to, which nobody had run; told by the owner of that epoch. `ranges`
@@ -122,7 +129,10 @@ BEGIN
     DELETE FROM job.trim_point p WHERE p.topic = of_topic AND p.partition = of_partition;
     INSERT INTO job.incident (kind, topic, partition, detail)
     VALUES ('reset', of_topic, of_partition,
-            jsonb_build_object('from', was.next_offset, 'to', begin_at, 'by', session_user));
+            jsonb_build_object('from', was.next_offset, 'to', begin_at, 'by', job.actor()));
+    INSERT INTO job.audit (actor, action, detail)
+    VALUES (job.actor(), 'reset', jsonb_build_object('topic', of_topic, 'partition', of_partition, 'from', was.next_offset,
+                                                     'to', begin_at));
     PERFORM pg_notify('job_topic', format('%s %s', of_topic, of_partition));
     RETURN true;
 END $$;
@@ -167,7 +177,9 @@ BEGIN
     ON CONFLICT (name) DO UPDATE SET value = excluded.value;
     DELETE FROM job.trim_point;
     INSERT INTO job.incident (kind, detail)
-    VALUES ('trim_confirmed', jsonb_build_object('from', was, 'to', job.history(), 'by', session_user));
+    VALUES ('trim_confirmed', jsonb_build_object('from', was, 'to', job.history(), 'by', job.actor()));
+    INSERT INTO job.audit (actor, action, detail)
+    VALUES (job.actor(), 'confirm_trim', jsonb_build_object('from', was, 'to', job.history()));
     RETURN true;
 END $$;
 

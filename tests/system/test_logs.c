@@ -190,6 +190,55 @@ START_TEST(jobs_of_the_old_log_that_run_go_on_to_their_end)
 }
 END_TEST
 
+/* The broker's own topic: a job that has a time goes there. */
+static void wish(struct site *site, int n)
+{
+    const struct message_header headers[] = { { "ce_type", span_from_string("selftest.echo") },
+                                              { "ce_queue", span_from_string("selftest") },
+                                              { "ce_runat", span_from_string("2020-01-01T00:00:00Z") } };
+    for (int i = 0; i < n; i++)
+        site_produce(
+            site, "later",
+            &(struct message){
+                .partition = 0, .value = span_from_string("{}"), .n_headers = 3, .headers = headers });
+}
+
+START_TEST(topic_of_what_comes_later_is_looked_after_like_the_others)
+{
+    char topic[250];
+    struct err err = { 0 };
+    struct site *site = start("later_partitions = 1; trim_after = \"2s\";", NULL);
+    struct site_daemon *broker = site_start_broker(site);
+    site_start_worker(site);
+    site_topic(site, "later", topic);
+    site_await_log(broker, 20, "later made with 1 partitions");
+    wish(site, 5);
+    site_await(site, 30, "SELECT count(*) = 5 FROM job.result");
+    /* Trimmed, then records that nobody had read are gone, then it is another one. */
+    site_await(site, 30, "SELECT log_start = 5 FROM job.cursor WHERE topic = '%s'", topic);
+    site_stop(broker);
+    wish(site, 6);
+    struct admin_cut cut = { .before = 8 };
+    ck_assert_int_eq(admin_delete_records(site_admin(site), topic, &cut, 1, &err), 0);
+    broker = site_start_broker(site);
+    site_await(site, 30, "SELECT count(*) = 8 FROM job.result");
+    ck_assert(site_ask(
+        site,
+        "SELECT count(*) = 1 AND bool_and(kind = 'lost' AND topic = '%s' AND (detail ->> 'from') = '5' "
+        "AND (detail ->> 'to') = '7') FROM job.incident",
+        topic));
+    ck_assert_int_eq(admin_delete_topic(site_admin(site), topic, &err), 0);
+    int64_t deadline_us = clock_mono_us() + 20 * USEC_PER_SEC;
+    while (admin_create_topic(site_admin(site), topic, 1, -1, &err) != 0)
+        ck_assert(clock_mono_us() < deadline_us);
+    wish(site, 2);
+    site_await(site, 60, "SELECT trouble = 'recreated' FROM job.cursor WHERE topic = '%s'", topic);
+    ck_assert_int_eq(jobctl(site, "topic", "reset", topic, "--yes"), 0);
+    site_await(site, 30, "SELECT count(*) = 10 FROM job.result");
+    site_free(site);
+}
+END_TEST
+
 /* --- Grown --------------------------------------------------------------------------------------------------------------- */
 
 START_TEST(partitions_that_are_added_are_read_by_the_running_worker)
@@ -462,6 +511,7 @@ END_TEST
 SUITE_MAIN("logs", recreated_topic_stands_until_it_is_reset_and_the_worker_goes_on,
            new_log_that_is_longer_than_the_old_one_is_told_by_its_time_stamps,
            broker_finds_a_new_log_that_has_passed_the_worker, jobs_of_the_old_log_that_run_go_on_to_their_end,
+           topic_of_what_comes_later_is_looked_after_like_the_others,
            partitions_that_are_added_are_read_by_the_running_worker,
            ordered_queue_is_grown_only_when_it_is_drained,
            dropped_records_are_named_to_the_offset_and_the_worker_goes_on,
