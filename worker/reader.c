@@ -288,11 +288,11 @@ static void lose(struct reader *r, struct partition *p, int64_t log_start)
 {
     struct partition_note note;
     sounding_list_lost(p, log_start, &note);
-    p->condemned = false;
     if (!note.jobs) { /* all that Kafka has dropped was done */
         p->read_to = log_start;
         return;
     }
+    p->condemned = false; /* that one is gone */
     p->state = PARTITION_LOSING;
     log_error("intake: %s[%" PRId32 "]: Kafka has dropped %" PRId64
               " records that nobody had run, offsets %s; its log "

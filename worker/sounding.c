@@ -50,7 +50,7 @@ enum sounding_verdict sounding_judge(struct partition *p, const struct sounding 
     if (starts_too_early(p, s, reterr))
         return SOUNDING_RECREATED;
     p->sounding = false;
-    return s->offset > p->read_to ? SOUNDING_LOST : SOUNDING_FITS;
+    return p->log_start >= 0 && s->offset > p->read_to ? SOUNDING_LOST : SOUNDING_FITS;
 }
 
 /* --- What is lost --- */
