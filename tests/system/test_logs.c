@@ -124,6 +124,7 @@ START_TEST(recreated_topic_stands_until_it_is_reset_and_the_worker_goes_on)
     ck_assert(site_is_running(worker));
     ck_assert(jobctl_says(site, 0, "kept", "topic", "reset", topic_of(site), "--yes"));
     ck_assert_int_eq(jobctl(site, "topic", "reset", "nothing", NULL), 3);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.audit WHERE action = 'reset'"), 1);
     site_free(site);
 }
 END_TEST

@@ -183,5 +183,5 @@ SUITE_MAIN("sounding", known_record_verifies_the_log, another_time_stamp_is_anot
            known_record_that_is_gone_says_nothing, log_that_ends_before_what_was_read_is_another_one,
            log_that_begins_before_it_once_began_is_another_one,
            log_that_is_read_from_its_start_is_still_to_be_verified,
-           log_that_begins_behind_what_was_read_has_lost_records, nothing_is_lost_before_a_cursor_has_begun, what_is_done_is_not_lost,
-           many_ranges_are_named_as_far_as_there_is_room)
+           log_that_begins_behind_what_was_read_has_lost_records, nothing_is_lost_before_a_cursor_has_begun,
+           what_is_done_is_not_lost, many_ranges_are_named_as_far_as_there_is_room)
