@@ -3,9 +3,12 @@
 #define SUITE_TIMEOUT_S 120
 #include "tests/support/suite.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/support/harness.h"
@@ -437,27 +440,51 @@ START_TEST(nothing_is_trimmed_beyond_a_job_that_is_not_done)
 }
 END_TEST
 
-START_TEST(another_history_of_postgresql_stops_trimming_until_it_is_confirmed)
+/* What a standby does that takes over: PostgreSQL recovers to the end of its log and goes on in a history of its own. */
+static void fail_over(struct site *site, struct site_servers *postgres)
 {
+    char path[512];
+    struct stat owner;
+    char *data = site_ask_text(site, "SELECT current_setting('data_directory')");
+    site_sql(site, "ALTER SYSTEM SET restore_command = 'false'");
+    ck_assert_int_eq(stat(data, &owner), 0);
+    site_servers_run(postgres, "stop");
+    snprintf(path, sizeof(path), "%s/recovery.signal", data);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fchown(fd, owner.st_uid, owner.st_gid), 0);
+    close(fd);
+    site_servers_run(postgres, "start");
+    free(data);
+}
+
+START_TEST(failover_of_postgresql_stops_trimming_until_it_is_confirmed)
+{
+    struct site_servers *postgres = site_servers_start("postgres");
     struct site *site = start("trim_after = \"1s\";", NULL);
-    site_await(site, 1, "SELECT job.trim_is_confirmed()");
-    /* As after a failover: the last number is the timeline. */
-    site_sql(site, "UPDATE job.setting SET value = left(value, -1) || 'F' WHERE name = 'trim_history'");
     struct site_daemon *broker = site_start_broker(site);
     site_start_worker(site);
+    produce(site, 0, "selftest.echo", "{}", 3);
+    await_log_start(site, 0, 3, 30);
+    char *before = site_ask_text(site, "SELECT job.history()");
+    fail_over(site, postgres);
+    site_await(site, 30, "SELECT NOT pg_is_in_recovery() AND job.history() <> '%s'", before);
     produce(site, 0, "selftest.echo", "{}", 4);
-    site_await(site, 30, "SELECT count(*) = 4 FROM job.result");
-    site_await_log(broker, 20, "no records are deleted");
+    site_await(site, 60, "SELECT count(*) = 7 FROM job.result");
+    site_await_log(broker, 30, "no records are deleted");
     ck_assert_int_eq(jobctl(site, "topic", "trim", NULL, NULL), 1);
     ck_assert(jobctl_says(site, 1, "trimming", "doctor", NULL, NULL, NULL));
-    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.trim_point"), 0);
-    ck_assert_int_eq(log_start(site, 0), 0);
+    ck_assert_int_eq(log_start(site, 0), 3);
     ck_assert_int_eq(jobctl(site, "topic", "trim", "--confirm", NULL), 2); /* nobody can be asked */
+    ck_assert_int_eq(log_start(site, 0), 3);
     ck_assert_int_eq(jobctl(site, "topic", "trim", "--confirm", "--yes"), 0);
-    await_log_start(site, 0, 4, 20);
+    await_log_start(site, 0, 7, 30);
     ck_assert_int_eq(jobctl(site, "topic", "trim", NULL, NULL), 0);
     ck_assert_uint_eq(site_count_log(broker, "no records are deleted"), 1);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.audit WHERE action = 'confirm_trim'"), 1);
+    free(before);
     site_free(site);
+    site_servers_free(postgres);
 }
 END_TEST
 
@@ -521,5 +548,5 @@ SUITE_MAIN("logs", recreated_topic_stands_until_it_is_reset_and_the_worker_goes_
            records_go_when_they_have_been_done_for_long_enough,
            trimmed_log_that_is_made_again_is_told_by_its_start,
            nothing_is_trimmed_beyond_a_job_that_is_not_done,
-           another_history_of_postgresql_stops_trimming_until_it_is_confirmed,
+           failover_of_postgresql_stops_trimming_until_it_is_confirmed,
            trimming_waits_for_the_history_of_the_cursor, topic_that_is_not_as_declared_is_said_once)
