@@ -212,8 +212,8 @@ START_TEST(jobs_of_the_old_log_that_run_go_on_to_their_end)
         site, 60,
         "SELECT trouble = 'recreated' FROM job.cursor WHERE partition = 0 AND topic LIKE '%%.selftest'");
     ck_assert_int_eq(jobctl(site, "topic", "reset", "selftest", "--yes"), 0);
-    produce(site, 0, "selftest.echo", "{}", 2);
-    site_await(site, 40, "SELECT count(*) = 8 AND bool_and(state = 'succeeded') FROM job.result");
+    produce(site, 0, "selftest.echo", "{}", 8); /* among them the offsets of the two that run */
+    site_await(site, 40, "SELECT count(*) = 14 AND bool_and(state = 'succeeded') FROM job.result");
     ck_assert_uint_eq(trace_read().n_repeated, 0);
     ck_assert_uint_eq(trace_read().n_ends, 2);
     site_free(site);
