@@ -200,7 +200,8 @@ END_TEST
 
 START_TEST(jobs_of_the_old_log_that_run_go_on_to_their_end)
 {
-    struct site *site = start("", WORKER "handover_after = \"1h\";");
+    struct site *site =
+        start("", "queues = ( { name = \"selftest\"; } ); executors_max = 4; handover_after = \"1h\";");
     site_start_broker(site);
     site_start_worker(site);
     produce(site, 0, "selftest.echo", "{}", 4);
@@ -214,6 +215,11 @@ START_TEST(jobs_of_the_old_log_that_run_go_on_to_their_end)
     ck_assert_int_eq(jobctl(site, "topic", "reset", "selftest", "--yes"), 0);
     produce(site, 0, "selftest.echo", "{}", 8); /* among them the offsets of the two that run */
     site_await(site, 40, "SELECT count(*) = 14 AND bool_and(state = 'succeeded') FROM job.result");
+    /* The offsets of two logs are never in one window. */
+    ck_assert(site_ask(
+        site,
+        "SELECT min(n.started_at) >= max(o.finished_at) FROM job.result o JOIN job.result n "
+        "ON n.enqueued_at > o.enqueued_at WHERE o.type = 'selftest.sleep' AND n.type = 'selftest.echo'"));
     ck_assert_uint_eq(trace_read().n_repeated, 0);
     ck_assert_uint_eq(trace_read().n_ends, 2);
     site_free(site);
