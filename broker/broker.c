@@ -17,9 +17,10 @@
 #include "broker/clock.h"
 #include "broker/later.h"
 #include "broker/relay.h"
+#include "broker/trim.h"
 
 #define STOP_TIMEOUT_S 15 /* for all duties; each one's waits are shorter */
-#define N_THREADS 3
+#define N_THREADS 4
 
 struct broker {
     const struct program_common *common;
@@ -137,6 +138,7 @@ static void list_threads(struct thread *threads, const struct job_config *config
     threads[0] = (struct thread){ .name = "relay", .run = relay_run, .wanted = config->broker.relay };
     threads[1] = (struct thread){ .name = "later", .run = later_run, .wanted = config->broker.later };
     threads[2] = (struct thread){ .name = "clock", .run = clock_run, .wanted = true };
+    threads[3] = (struct thread){ .name = "trim", .run = trim_run, .wanted = true };
     for (size_t i = 0; i < N_THREADS; i++) {
         threads[i].config = config;
         threads[i].stop_fd = stop_fd;

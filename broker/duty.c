@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/duty.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -24,6 +26,26 @@ int duty_init(struct duty *d, const char *name, const struct job_config *config,
 void duty_done(struct duty *d)
 {
     d->db = db_free(d->db);
+}
+
+int duty_new_admin(const struct duty *d, int64_t timeout_us, struct admin **ret, struct err *reterr)
+{
+    const struct config_kafka *kafka = &d->config->kafka;
+    _cleanup_free_ struct producer_property *properties =
+        calloc(kafka->n_properties + 1, sizeof(*properties));
+    if (!properties)
+        return err_set(reterr, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < kafka->n_properties; i++)
+        properties[i] = (struct producer_property){ kafka->properties[i].name, kafka->properties[i].value };
+    const struct admin_config options = {
+        .brokers = kafka->brokers,
+        .client_id = "jobbrokerd",
+        .timeout_us = timeout_us,
+        .properties = properties,
+        .n_properties = kafka->n_properties,
+        .min_insync = kafka->min_insync,
+    };
+    return admin_new(ret, &options, reterr);
 }
 
 bool duty_pause(struct duty *d, int64_t us)

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "libjob/config.h"
 #include "store/db.h"
+#include "stream/admin.h"
 
 enum duty_state {
     DUTY_STARTING,
@@ -41,6 +42,9 @@ bool duty_pause(struct duty *d, int64_t us);
 /* Waits a little longer with each call since duty_succeeded(). */
 void duty_retry(struct duty *d);
 void duty_succeeded(struct duty *d);
+
+/* To ask Kafka about topics. Return: 0, then admin_free() @ret; negative errno with @reterr. */
+int duty_new_admin(const struct duty *d, int64_t timeout_us, struct admin **ret, struct err *reterr);
 
 /* Says a change of state in one line; the same state again is not said. @why: may be NULL. */
 void duty_enter(struct duty *d, enum duty_state state, const char *why);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "broker/admission.h"
 #include "broker/duty.h"
+#include "broker/later_log.h"
 #include "libjob/names.h"
 #include "store/later.h"
 #include "stream/consumer.h"
@@ -26,11 +27,15 @@
 #define CLOSE_TIMEOUT_US (5 * USEC_PER_SEC)
 #define PROVE_PAUSE_US (1 * USEC_PER_SEC)
 #define IDLE_US (60 * USEC_PER_SEC) /* should nobody wake us */
+#define STAND_US (5 * USEC_PER_SEC) /* before a partition that stands is looked at again */
+#define LOOK_US                                                                                              \
+    (60 * USEC_PER_SEC) /* between two looks whether another broker has found that one must stand */
+#define ADMIN_TIMEOUT_US (5 * USEC_PER_SEC)
 
 enum part_state {
     PART_ASSIGNED,  /* its cursor is not ours yet */
     PART_CONFIRMED, /* ours, and to be read */
-    PART_OUTSIDE,   /* the cursor is not in the log: for people */
+    PART_OUTSIDE,   /* its log is not the one that the cursor belongs to: for people */
 };
 
 struct part {
@@ -38,6 +43,7 @@ struct part {
     struct later_cursor cursor;
     struct feed *feed;
     enum part_state state;
+    bool stood;           /* that it stands has been said */
     struct message *held; /* read, and no room in the batch */
     size_t limit;         /* rows of a batch: fewer after PostgreSQL has refused one */
 };
@@ -51,6 +57,7 @@ struct item {
 struct later {
     struct duty duty;
     struct consumer *consumer;
+    struct admin *admin;
     struct part *parts;
     size_t n_parts;
     bool assigned;        /* Kafka waits for the answer to an assignment */
@@ -59,6 +66,8 @@ struct later {
     int64_t prove_us;     /* monotonic: when to ask Kafka again; 0: not asked yet */
     bool away_said, unconfirmed_said;
     bool broken;            /* the consumer is of no use any more */
+    bool doubted;           /* the position of some partition was not in its log */
+    int64_t look_us;        /* monotonic: when the logs are looked at again */
     struct item *items;     /* BATCH_MESSAGES */
     struct later_row *rows; /* BATCH_MESSAGES */
     size_t n_items, bytes;
@@ -102,15 +111,14 @@ static void lost(struct later *l, int failed, const struct err *err)
     duty_retry(&l->duty);
 }
 
-/* Nobody knows what was recorded, or somebody else has a cursor: all are taken over again. */
+/* Nobody knows what was recorded, or somebody else has a cursor, or a log is in doubt: all are taken over again. */
 static void start_afresh(struct later *l)
 {
     l->taken = false;
     for (size_t i = 0; i < l->n_parts; i++) {
         struct part *p = &l->parts[i];
         p->held = message_free(p->held);
-        if (p->state != PART_OUTSIDE)
-            p->state = PART_ASSIGNED;
+        p->state = PART_ASSIGNED;
     }
 }
 
@@ -160,14 +168,35 @@ static int answer_assignment(struct later *l, struct err *reterr)
     return consumer_assign(l->consumer, places, l->n_parts, reterr);
 }
 
+/* All of them, because librdkafka does not seek a partition that it has given up. */
 static int read_again(struct later *l, struct err *reterr)
 {
+    _cleanup_free_ struct consumer_place *places = list_places(l, true);
+    return places ? consumer_assign(l->consumer, places, l->n_parts, reterr)
+                  : err_set(reterr, -ENOMEM, "out of memory");
+}
+
+static bool any_stands(const struct later *l)
+{
+    for (size_t i = 0; i < l->n_parts; i++)
+        if (l->parts[i].state == PART_OUTSIDE)
+            return true;
+    return false;
+}
+
+/* Which of the logs are those that the cursors belong to. Return: as later_log_check(). */
+static int check_logs(struct later *l, struct err *reterr)
+{
     int r = 0;
-    for (size_t i = 0; i < l->n_parts && r == 0; i++)
-        if (l->parts[i].state == PART_ASSIGNED)
-            r = consumer_seek(l->consumer, l->parts[i].topic, l->parts[i].cursor.partition,
-                              position_of(&l->parts[i]), reterr);
-    return r;
+    l->doubted = false;
+    for (size_t i = 0; i < l->n_parts && r >= 0 && r != LATER_LOG_AWAY && r != LATER_LOG_UNSTORED; i++) {
+        struct part *p = &l->parts[i];
+        r = later_log_check(l->duty.db, l->admin, &p->cursor, !p->stood, reterr);
+        p->stood = r == LATER_LOG_STANDS;
+        p->state = p->stood ? PART_OUTSIDE : PART_ASSIGNED;
+    }
+    l->look_us = clock_mono_us() + (any_stands(l) ? STAND_US : LOOK_US);
+    return r == LATER_LOG_STANDS ? 0 : r;
 }
 
 /* Kafka refuses the commit of whoever is no member any more. */
@@ -188,8 +217,15 @@ static void take_over(struct later *l)
         return;
     }
     int failed = take_cursors(l, &err);
+    if (failed == 0)
+        failed = check_logs(l, &err);
+    if (failed == LATER_LOG_AWAY) {
+        duty_enter(&l->duty, DUTY_WITHOUT_KAFKA, err.text);
+        duty_retry(&l->duty);
+        return;
+    }
     if (failed) {
-        lost(l, failed, &err);
+        lost(l, failed == LATER_LOG_UNSTORED ? STORE_AWAY : failed, &err);
         return;
     }
     l->generation++;
@@ -312,16 +348,6 @@ static int add_item(struct later *l, struct message *m)
     return admission_read(&item->admission, l->duty.config->prefix, m);
 }
 
-static void stand_outside(struct part *p)
-{
-    p->state = PART_OUTSIDE;
-    log_error(
-        "later: %s[%" PRId32 "]: the cursor's next_offset %" PRId64
-        " is not in the log; the topic was recreated or Kafka dropped records. This partition stands until that "
-        "is mended",
-        p->topic, p->cursor.partition, p->cursor.next_offset);
-}
-
 /* What there is now. Return: 0; -ENOMEM. */
 static int fill_batch(struct later *l, struct part *p)
 {
@@ -329,8 +355,7 @@ static int fill_batch(struct later *l, struct part *p)
         int64_t offset;
         struct message *m = steal(p->held);
         int r = m ? 0 : feed_next(p->feed, false, &m, &offset);
-        if (r == FEED_OUTSIDE)
-            stand_outside(p);
+        l->doubted |= r == FEED_OUTSIDE;
         if (r == FEED_END)
             continue;
         if (r)
@@ -385,9 +410,14 @@ static bool is_fenced(const struct later *l, int failed)
 static int store_some(struct later *l, struct part *p, struct err *reterr)
 {
     size_t n = l->n_items < p->limit ? l->n_items : p->limit;
+    const struct message *last = l->items[n - 1].message;
     for (size_t i = 0; i < n; i++)
         l->rows[i] = l->items[i].admission.row;
-    int r = later_store(l->duty.db, &p->cursor, l->rows, n, l->items[n - 1].message->offset + 1, reterr);
+    if (last->timestamp_ms >= 0) {
+        p->cursor.checked_offset = last->offset;
+        p->cursor.checked_ms = last->timestamp_ms;
+    }
+    int r = later_store(l->duty.db, &p->cursor, l->rows, n, last->offset + 1, reterr);
     if (r == STORE_REFUSED && !is_fenced(l, r))
         return narrow_down(l, p, n, reterr);
     if (r)
@@ -441,8 +471,31 @@ static void wait_for_work(struct later *l)
 {
     struct pollfd pfds[] = { { .fd = consumer_fd(l->consumer), .events = POLLIN },
                              { .fd = l->duty.stop_fd, .events = POLLIN } };
-    int64_t us = l->taken && !is_confirmed(l) ? PROVE_PAUSE_US : IDLE_US;
+    int64_t us = l->taken && !is_confirmed(l) ? PROVE_PAUSE_US : any_stands(l) ? STAND_US : IDLE_US;
     poll(pfds, ARRAY_SIZE(pfds), (int)(us / USEC_PER_MSEC));
+}
+
+/* Should another broker have found that a log is another one, it is not read on. */
+static bool is_troubled(struct later *l)
+{
+    bool is_new, troubled = false;
+    struct err err = { 0 };
+    l->look_us = clock_mono_us() + LOOK_US;
+    if (duty_connect(&l->duty, &is_new) == 0 &&
+        later_has_trouble(l->duty.db, l->parts[0].topic, &troubled, &err))
+        duty_lost(&l->duty, STORE_AWAY, &err);
+    return troubled;
+}
+
+static bool must_retake(struct later *l)
+{
+    if (l->doubted) {
+        duty_retry(&l->duty); /* should Kafka only seem to have another log */
+        return true;
+    }
+    if (l->n_parts == 0 || clock_mono_us() < l->look_us)
+        return false;
+    return any_stands(l) || is_troubled(l);
 }
 
 static void turn(struct later *l)
@@ -461,7 +514,10 @@ static void turn(struct later *l)
     }
     if (l->taken && !is_confirmed(l) && clock_mono_us() >= l->prove_us)
         prove(l);
-    if (!pump(l))
+    bool any = pump(l);
+    if (l->taken && must_retake(l))
+        start_afresh(l);
+    else if (!any)
         wait_for_work(l);
 }
 
@@ -518,7 +574,10 @@ static int work(struct later *l, struct err *reterr)
 
 static int init(struct later *l, const struct job_config *config, int stop_fd)
 {
+    struct err err = { 0 };
     int r = duty_init(&l->duty, "later", config, stop_fd, 0);
+    if (r == 0)
+        r = duty_new_admin(&l->duty, ADMIN_TIMEOUT_US, &l->admin, &err);
     l->items = calloc(BATCH_MESSAGES, sizeof(*l->items));
     l->rows = calloc(BATCH_MESSAGES, sizeof(*l->rows));
     return r == 0 && (!l->items || !l->rows) ? -ENOMEM : r;
@@ -533,6 +592,7 @@ int later_run(const struct job_config *config, int stop_fd)
         r = work(&l, &err);
     if (r)
         log_error("later: %s", *err.text ? err.text : strerror(-r));
+    admin_free(l.admin);
     duty_done(&l.duty);
     free(l.items);
     free(l.rows);

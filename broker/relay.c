@@ -299,23 +299,8 @@ static void work(struct relay *r)
 
 static int open_kafka(struct relay *r, struct err *reterr)
 {
-    const struct job_config *config = r->duty.config;
-    struct producer_property *properties = calloc(config->kafka.n_properties + 1, sizeof(*properties));
-    if (!properties)
-        return err_set(reterr, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < config->kafka.n_properties; i++)
-        properties[i] =
-            (struct producer_property){ config->kafka.properties[i].name, config->kafka.properties[i].value };
-    const struct admin_config options = {
-        .brokers = config->kafka.brokers,
-        .client_id = "jobbrokerd",
-        .timeout_us = ADMIN_TIMEOUT_US,
-        .properties = properties,
-        .n_properties = config->kafka.n_properties,
-    };
-    int failed = admin_new(&r->admin, &options, reterr);
-    free(properties);
-    return failed ? failed : sender_new(&r->sender, config, r->admin, reterr);
+    int failed = duty_new_admin(&r->duty, ADMIN_TIMEOUT_US, &r->admin, reterr);
+    return failed ? failed : sender_new(&r->sender, r->duty.config, r->admin, reterr);
 }
 
 static int init(struct relay *r, const struct job_config *config, int stop_fd, struct err *reterr)

@@ -2,7 +2,7 @@
 /*
  * The topics of the declared queues, and the one of what comes later: made when they are missing, never altered.
  *
- * What an existing topic has otherwise than a queue needs it is said once; changing it is for people (jobctl topic apply).
+ * What an existing topic has otherwise than a queue needs it is said once, and again when it has changed; changing it is for people.
  */
 #pragma once
 
@@ -14,12 +14,16 @@
 
 struct topics {
     const struct job_config *config;
-    bool *said; /* of each queue's lanes, and of the topic behind them: the trouble is in the log */
+    struct admin_topics there; /* while they are made */
+    char **
+        said; /* of each queue's lanes, and of the topic behind them: the trouble that is in the log; NULL: none is */
 };
 
 /* Return: 0; -ENOMEM. */
 int topics_init(struct topics *t, const struct job_config *config);
 void topics_done(struct topics *t);
 
-/* Return: 0 when every queue was looked at, whatever came of it; ADMIN_AWAY; negative errno. */
+/* Makes what is missing. Return: 0 when every queue was looked at, whatever came of it; ADMIN_AWAY; negative errno. */
 int topics_apply(struct topics *t, struct admin *admin, struct err *reterr);
+/* Says what is not as it should be. Return: the same. */
+int topics_inspect(struct topics *t, struct admin *admin, struct err *reterr);

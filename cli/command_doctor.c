@@ -15,6 +15,7 @@
 #include "base/timefmt.h"
 #include "cli/dialog.h"
 #include "cli/finding.h"
+#include "cli/logs.h"
 #include "cli/present.h"
 #include "libjob/names.h"
 #include "store/health.h"
@@ -231,8 +232,15 @@ static void check_shape(struct doctor *d, const char *check, const struct config
     if (topic->n_partitions != queue->partitions) {
         snprintf(found, sizeof(found), "it has %d partitions, declared are %d", topic->n_partitions,
                  queue->partitions);
-        warning(d, check, found, "Configuration and Kafka disagree; jobs are run all the same.",
-                "declare what is there; more partitions change which one a key belongs to");
+        warning(
+            d, check, found, "Configuration and Kafka disagree; jobs are run all the same.",
+            "declare what is there, or run: jobctl topic apply --grow; more partitions change which one a key belongs to");
+    }
+    if (d->in->config->kafka.replication && topic->replication != d->in->config->kafka.replication) {
+        snprintf(found, sizeof(found), "it has %d replicas, declared are %d", topic->replication,
+                 d->in->config->kafka.replication);
+        warning(d, check, found, "It survives the loss of fewer Kafka brokers than you want.",
+                "kafka-reassign-partitions.sh, or declare what is there");
     }
 }
 
@@ -284,6 +292,52 @@ static void check_strays(struct doctor *d)
             check_stray(d, rows_text(rows, i, 0), rows_bigint(rows, i, 1));
 }
 
+/* --- Both: logs and their cursors --- */
+
+static void check_log(struct doctor *d, const struct log_row *row)
+{
+    char check[80], found[512], cure[200];
+    const struct trim_place *p = &row->place;
+    snprintf(check, sizeof(check), "log %.60s[%" PRId32 "]", p->topic, p->partition);
+    if (log_row_stands(row)) {
+        snprintf(found, sizeof(found), "it is not the one that was read up to offset %" PRId64 "%s%s",
+                 p->next_offset, row->log.why[0] ? ": " : "", row->log.why);
+        snprintf(cure, sizeof(cure), "jobctl topic reset %.150s", p->topic);
+        problem(d, check, found,
+                "The topic was deleted and made again, or its log was cut: the partition stands.", cure);
+    } else if (row->is_there && row->log.verdict == TOPIC_LOST) {
+        snprintf(found, sizeof(found), "Kafka has dropped offsets %" PRId64 " to %" PRId64, p->next_offset,
+                 row->log.start - 1);
+        problem(
+            d, check, found, "Jobs that no worker has read by now are lost.",
+            "set the topic's retention.ms and retention.bytes to -1; the next worker names what is lost in job.incident");
+    }
+}
+
+/* What workers and brokers have found in the logs, and what they would find now. */
+static void check_logs(struct doctor *d)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    _cleanup_(logs_done) struct logs logs = { 0 };
+    char found[80];
+    if (!db_is_connected(d->in->db) || trim_sum_up(d->in->db, &rows, NULL) ||
+        logs_read(d->in, NULL, 0, &logs, NULL))
+        return;
+    size_t before = d->findings.n;
+    for (size_t i = 0; i < logs.n; i++)
+        check_log(d, &logs.list[i]);
+    if (d->findings.n == before)
+        well(d, "logs", "%zu partitions are those that were read", logs.n);
+    snprintf(found, sizeof(found), "%" PRId64, rows_bigint(rows, 0, 0));
+    if (rows_bigint(rows, 0, 0) > 0)
+        warning(d, "lost jobs", found, "Kafka has dropped them before they ran.",
+                "read the rows of job.incident with kind lost: each names topic, partition and offsets");
+    if (!rows_bool(rows, 0, 2))
+        warning(d, "trimming", "stopped: PostgreSQL has another history than before",
+                "After a failover or a restored backup nothing is deleted from Kafka, whose disks fill.",
+                "find the database whole, then: jobctl topic trim --confirm");
+}
+
 static void check_kafka(struct doctor *d)
 {
     const struct job_config *config = d->in->config;
@@ -302,6 +356,7 @@ static void check_kafka(struct doctor *d)
             if (config_has_lane(&config->queues[i], lane))
                 check_topic(d, &config->queues[i], lane);
     check_strays(d);
+    check_logs(d);
 }
 
 int command_doctor(struct invocation *in, struct err *reterr)

@@ -8,17 +8,34 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cli/dialog.h"
+#include "cli/grow.h"
 #include "cli/present.h"
 #include "libjob/names.h"
+#include "libjob/topic_check.h"
+#include "store/trim.h"
 
 #define READY_TIMEOUT_US (5 * USEC_PER_SEC)
 
 static const struct output_column list_columns[] = {
     { "topic", CELL_TEXT },      { "queue", CELL_TEXT },     { "partitions", CELL_INT },
     { "replication", CELL_INT }, { "leaderless", CELL_INT }, { "declared", CELL_BOOL },
+    { "standing", CELL_INT },
 };
 
-static void fill_listed(const struct invocation *in, const struct admin_topic *t, struct cell *cells)
+/* Partitions that are not read until they are reset. @cursors: NULL when PostgreSQL does not answer. */
+static struct cell count_standing(const struct rows *cursors, const char *topic)
+{
+    int64_t n = 0;
+    for (size_t i = 0; cursors && i < rows_count(cursors); i++) {
+        struct trim_place place;
+        trim_get(cursors, i, &place);
+        n += strcmp(place.topic, topic) == 0 && place.trouble;
+    }
+    return cursors ? cell_int(n) : cell_null();
+}
+
+static void fill_listed(const struct invocation *in, const struct admin_topic *t, const struct rows *cursors,
+                        struct cell *cells)
 {
     struct span queue = name_queue_of_topic(in->config->prefix, t->name);
     cells[0] = cell_text(t->name);
@@ -27,12 +44,15 @@ static void fill_listed(const struct invocation *in, const struct admin_topic *t
     cells[3] = cell_int(t->replication);
     cells[4] = cell_int(t->n_leaderless);
     cells[5] = cell_bool(queue.data && config_find_queue(in->config, queue));
+    cells[6] = count_standing(cursors, t->name);
 }
 
 int command_topic_list(struct invocation *in, struct err *reterr)
 {
     _cleanup_(admin_topics_done) struct admin_topics topics = { 0 };
+    _cleanup_(rows_free_cleanup) struct rows *cursors = NULL;
     struct cell cells[ARRAY_SIZE(list_columns)];
+    struct err store_err = { 0 };
     char prefix[NAME_TOPIC_MAX + 1];
     int r = invocation_prepare_kafka(in, reterr);
     if (r)
@@ -41,12 +61,17 @@ int command_topic_list(struct invocation *in, struct err *reterr)
     r = admin_list_topics(in->admin, prefix, &topics, reterr);
     if (r)
         return invocation_judge_kafka(in, r, reterr);
+    r = invocation_connect(in, &store_err);
+    if (r == STATUS_DONE)
+        r = invocation_judge_store(in, trim_list(in->db, prefix, 0, &cursors, &store_err), &store_err);
+    if (r)
+        dialog_say("%s (standing is not known)", store_err.text);
     _cleanup_(output_free_cleanup) struct output *o =
         output_new(&in->style, stdout, list_columns, ARRAY_SIZE(list_columns));
     if (!o)
         return err_set(reterr, STATUS_FAILED, "out of memory");
     for (size_t i = 0; i < topics.n; i++) {
-        fill_listed(in, &topics.topics[i], cells);
+        fill_listed(in, &topics.topics[i], cursors, cells);
         output_add(o, cells);
     }
     return present_judge(output_end(o), reterr);
@@ -58,35 +83,6 @@ static const struct output_column apply_columns[] = {
     { "topic", CELL_TEXT },  { "queue", CELL_TEXT }, { "partitions", CELL_INT },
     { "action", CELL_TEXT }, { "wrong", CELL_TEXT },
 };
-
-/* Appends "retention.ms is 1000, should be -1" for each setting that is not right. */
-static int list_wrong_settings(struct invocation *in, const char *topic, struct buf *wrong,
-                               struct err *reterr)
-{
-    struct admin_setting settings[ADMIN_N_SETTINGS];
-    int r = admin_describe_topic(in->admin, topic, settings, reterr);
-    for (size_t i = 0; r == 0 && i < ADMIN_N_SETTINGS; i++)
-        if (!settings[i].right)
-            buf_append_format(wrong, "%s%s is %s, should be %s", wrong->size ? "; " : "", settings[i].name,
-                              settings[i].value[0] ? settings[i].value : "unknown", settings[i].wanted);
-    return r;
-}
-
-/* Looks at a topic that was there. */
-static int check_topic(struct invocation *in, const struct config_queue *queue, const char *topic,
-                       int32_t *ret_partitions, struct buf *wrong, struct err *reterr)
-{
-    struct admin_topic found;
-    int r = admin_find_topic(in->admin, topic, &found, reterr);
-    if (r)
-        return r;
-    free(found.name);
-    *ret_partitions = found.n_partitions;
-    if (found.n_partitions != queue->partitions)
-        buf_append_format(wrong, "it has %d partitions, declared are %d", found.n_partitions,
-                          queue->partitions);
-    return list_wrong_settings(in, topic, wrong, reterr);
-}
 
 /*
  * A topic that was just made exists before its partitions have leaders; whoever enqueues or looks next should not meet
@@ -106,49 +102,118 @@ static void await_leaders(const struct invocation *in, const char *topic, int n_
     }
 }
 
-static int apply_lane(struct invocation *in, const struct config_queue *queue, enum name_lane lane,
-                      struct output *o, bool *all_right, struct err *reterr)
+struct applying {
+    struct invocation *in;
+    bool grow, dry_run;
+    struct output *out;
+    bool all_right;
+};
+
+static void report(struct applying *a, const struct config_queue *queue, const char *topic,
+                   int32_t partitions, const char *action, const struct buf *wrong)
 {
-    char topic[NAME_TOPIC_MAX + 1];
-    _cleanup_buf_ struct buf wrong = { 0 };
-    int32_t partitions = queue->partitions;
-    const char *action = "created";
-    name_topic_of_lane(in->config->prefix, queue->name, lane, topic);
-    int r = admin_create_topic(in->admin, topic, queue->partitions, -1, reterr);
-    if (r == 0)
-        await_leaders(in, topic, queue->partitions);
-    if (r == ADMIN_EXISTS) {
-        action = "kept";
-        *reterr = (struct err){ 0 };
-        r = check_topic(in, queue, topic, &partitions, &wrong, reterr);
-    }
-    if (r)
-        return invocation_judge_kafka(in, r, reterr);
     struct cell cells[] = {
         cell_text(topic),
         cell_text(queue->name),
         cell_int(partitions),
         cell_text(action),
-        cell_text(wrong.size ? wrong.data : NULL),
+        cell_text(wrong->size ? wrong->data : NULL),
     };
-    output_add(o, cells);
-    *all_right &= wrong.size == 0;
-    return STATUS_DONE;
+    output_add(a->out, cells);
+    a->all_right &= wrong->size == 0;
 }
 
-static int apply_queue(struct invocation *in, const struct config_queue *queue, struct output *o,
-                       bool *all_right, struct err *reterr)
+static int create(struct applying *a, const struct config_queue *queue, const char *topic, struct err *reterr)
+{
+    struct buf nothing = { 0 };
+    int replication = a->in->config->kafka.replication;
+    int r = a->dry_run ? 0
+                       : admin_create_topic(a->in->admin, topic, queue->partitions,
+                                            replication ? replication : -1, reterr);
+    if (r && r != ADMIN_EXISTS)
+        return r;
+    if (!a->dry_run)
+        await_leaders(a->in, topic, queue->partitions);
+    report(a, queue, topic, queue->partitions,
+           a->dry_run          ? "would be created"
+           : r == ADMIN_EXISTS ? "kept"
+                               : "created",
+           &nothing);
+    return 0;
+}
+
+/* Return: an enum status. @ret_action: what was done. */
+static int grow(struct applying *a, const struct config_queue *queue, const char *topic, int32_t *partitions,
+                struct buf *wrong, const char **ret_action, struct err *reterr)
+{
+    char question[400];
+    _cleanup_buf_ struct buf left = { 0 };
+    bool ordered = grow_is_ordered(a->in, queue->name);
+    int r =
+        ordered ? grow_list_undrained(a->in, queue->name, topic, *partitions, &left, reterr) : STATUS_DONE;
+    if (r)
+        return r;
+    if (left.size) {
+        *ret_action = "refused";
+        buf_append_format(wrong, "%sits jobs run in the order of their keys, and it is not drained: %s",
+                          wrong->size ? "; " : "", left.data);
+        return STATUS_DONE;
+    }
+    *ret_action = a->dry_run ? "would be grown" : "grown";
+    if (a->dry_run)
+        return STATUS_DONE;
+    snprintf(question, sizeof(question),
+             "Give %.250s %d partitions instead of %d? Jobs of a key then go to another one%s.", topic,
+             queue->partitions, *partitions, ordered ? "; nothing may enqueue to it until this is done" : "");
+    r = dialog_confirm(a->in, question, reterr);
+    if (r == STATUS_DONE)
+        r = invocation_judge_kafka(a->in, admin_grow_topic(a->in->admin, topic, queue->partitions, reterr),
+                                   reterr);
+    if (r)
+        return r;
+    *partitions = queue->partitions;
+    buf_reset(wrong);
+    return invocation_judge_kafka(
+        a->in,
+        topic_list_wrong(a->in->admin, a->in->config, queue->partitions, topic, wrong, partitions, reterr),
+        reterr);
+}
+
+static int apply_lane(struct applying *a, const struct config_queue *queue, enum name_lane lane,
+                      struct err *reterr)
+{
+    char topic[NAME_TOPIC_MAX + 1];
+    _cleanup_buf_ struct buf wrong = { 0 };
+    int32_t partitions = 0;
+    const char *action = "kept";
+    struct err none = { 0 };
+    name_topic_of_lane(a->in->config->prefix, queue->name, lane, topic);
+    int r =
+        topic_list_wrong(a->in->admin, a->in->config, queue->partitions, topic, &wrong, &partitions, &none);
+    if (r == ADMIN_NO_TOPIC)
+        return invocation_judge_kafka(a->in, create(a, queue, topic, reterr), reterr);
+    if (r) {
+        *reterr = none;
+        return invocation_judge_kafka(a->in, r, reterr);
+    }
+    if (a->grow && partitions < queue->partitions)
+        r = grow(a, queue, topic, &partitions, &wrong, &action, reterr);
+    if (r == STATUS_DONE)
+        report(a, queue, topic, partitions, action, &wrong);
+    return r;
+}
+
+static int apply_queue(struct applying *a, const struct config_queue *queue, struct err *reterr)
 {
     int r = STATUS_DONE;
     for (enum name_lane lane = 0; lane < LANE_COUNT && r == STATUS_DONE; lane++)
         if (config_has_lane(queue, lane))
-            r = apply_lane(in, queue, lane, o, all_right, reterr);
+            r = apply_lane(a, queue, lane, reterr);
     return r;
 }
 
 int command_topic_apply(struct invocation *in, struct err *reterr)
 {
-    bool all_right = true;
     int r = invocation_prepare_kafka(in, reterr);
     if (r)
         return r;
@@ -156,14 +221,20 @@ int command_topic_apply(struct invocation *in, struct err *reterr)
         output_new(&in->style, stdout, apply_columns, ARRAY_SIZE(apply_columns));
     if (!o)
         return err_set(reterr, STATUS_FAILED, "out of memory");
+    struct applying a = { .in = in,
+                          .grow = arguments_has(&in->arguments, "grow"),
+                          .dry_run = arguments_has(&in->arguments, "dry-run"),
+                          .out = o,
+                          .all_right = true };
     for (size_t i = 0; r == STATUS_DONE && i < in->config->n_queues; i++)
-        r = apply_queue(in, &in->config->queues[i], o, &all_right, reterr);
+        r = apply_queue(&a, &in->config->queues[i], reterr);
     int written = present_judge(output_end(o), r ? NULL : reterr);
     if (r || written)
         return r ? r : written;
-    if (!all_right)
+    if (!a.all_right)
         return err_set(
             reterr, STATUS_FAILED,
-            "some topics are not as they should be; apply makes what is missing and changes nothing that is there");
+            "some topics are not as they should be; apply makes what is missing, with --grow it adds partitions, and it "
+            "changes nothing else that is there");
     return STATUS_DONE;
 }

@@ -24,6 +24,8 @@ int command_queue_drain(struct invocation *in, struct err *reterr);
 
 int command_topic_list(struct invocation *in, struct err *reterr);
 int command_topic_apply(struct invocation *in, struct err *reterr);
+int command_topic_reset(struct invocation *in, struct err *reterr);
+int command_topic_trim(struct invocation *in, struct err *reterr);
 
 int command_db_migrate(struct invocation *in, struct err *reterr);
 int command_db_status(struct invocation *in, struct err *reterr);

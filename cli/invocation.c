@@ -95,6 +95,7 @@ int invocation_prepare_kafka(struct invocation *in, struct err *reterr)
         .client_id = "jobctl",
         .timeout_us = KAFKA_TIMEOUT_US,
         .n_properties = in->config->kafka.n_properties,
+        .min_insync = in->config->kafka.min_insync,
     };
     _cleanup_free_ struct producer_property *properties =
         calloc(config.n_properties + 1, sizeof(*properties));

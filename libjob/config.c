@@ -158,7 +158,7 @@ static int resolve_paths(const struct load *load)
 
 /* --- What must fit together ----------------------------------------------------------------------------------------- */
 
-static int check_worker(const struct load *load)
+static int check_numbers(const struct load *load)
 {
     const struct config_worker *worker = &load->config->worker;
     int64_t lease_timeout_us = load->config->broker.lease_timeout_us;
@@ -172,6 +172,10 @@ static int check_worker(const struct load *load)
                              "expected less than session_timeout, %s, found %s",
                              duration_format(worker->session_timeout_us, a),
                              duration_format(worker->heartbeat_interval_us, b));
+    if (load->config->kafka.replication && load->config->kafka.min_insync > load->config->kafka.replication)
+        return option_refuse(load->file, load->reterr, "kafka.min_insync_replicas",
+                             "expected at most replication, %d, found %d", load->config->kafka.replication,
+                             load->config->kafka.min_insync);
     if (worker->beat_us > lease_timeout_us / 3)
         return option_refuse(load->file, load->reterr, "worker.beat",
                              "expected at most a third of broker.lease_timeout, %s, found %s",
@@ -356,7 +360,7 @@ static int complete(const struct load *load)
 {
     static int (*const steps[])(const struct load *) = {
         apply_environment, apply_worker_defaults, add_default_queue, add_worker_queues,
-        check_worker,      check_lists,           check_servers,     resolve_paths,
+        check_numbers,     check_lists,           check_servers,     resolve_paths,
     };
     int r = option_fill(load->file, &config_table, load->config, load->reterr);
     for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)

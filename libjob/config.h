@@ -97,6 +97,8 @@ struct config_kafka {
     char *brokers;
     struct config_property *properties;
     size_t n_properties;
+    int replication,
+        min_insync; /* of topics that are made, and of what they should have; 0: the Kafka brokers' default */
 };
 
 struct config_database {
@@ -139,6 +141,8 @@ struct config_broker {
     struct config_retention retention;
     int partitions_ahead; /* days */
     int relay_batch;
+    bool trim;
+    int64_t trim_after_us;
 };
 
 struct job_config {

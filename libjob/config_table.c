@@ -145,6 +145,24 @@ static const struct option_row kafka_rows[] = {
       LIST_AT(config_kafka, properties),
       .table = &property_table,
       .help = "Properties for librdkafka, for example TLS and SASL" },
+    { .key = "replication",
+      .type = OPTION_INT,
+      AT(config_kafka, replication),
+      .min = 0,
+      .max = 100,
+      .preset = "0",
+      .help =
+          "On how many Kafka brokers each topic that is made lies, and what `jobctl doctor` expects of those that are there; "
+          "3 where there are three; 0 leaves it to Kafka" },
+    { .key = "min_insync_replicas",
+      .type = OPTION_INT,
+      AT(config_kafka, min_insync),
+      .min = 0,
+      .max = 100,
+      .preset = "0",
+      .help =
+          "How many of them must have a job before it counts as enqueued (`min.insync.replicas` of the topic), less than `replication`; "
+          "2 of 3; 0 leaves it to Kafka" },
 };
 static const struct option_table kafka_table = OPTION_TABLE(struct config_kafka, kafka_rows);
 
@@ -464,6 +482,20 @@ static const struct option_row broker_rows[] = {
       .max = 10000,
       .preset = "1000",
       .help = "Jobs that the relay moves in one transaction at most" },
+    { .key = "trim",
+      .type = OPTION_BOOL,
+      AT(config_broker, trim),
+      .preset = "true",
+      .help = "Whether this broker deletes records from Kafka that nobody needs any more" },
+    { .key = "trim_after",
+      .type = OPTION_DURATION,
+      AT(config_broker, trim_after_us),
+      .min = SECOND,
+      .max = 365 * DAY,
+      .preset = "24h",
+      .help =
+          "How long a record stays in Kafka after everything up to it is done; longer than what a backup of PostgreSQL that is "
+          "restored, or a failover, may lack; the same on every broker" },
 };
 static const struct option_table broker_table = OPTION_TABLE(struct config_broker, broker_rows);
 

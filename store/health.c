@@ -19,6 +19,8 @@ int health_check_schema(struct db *db, struct rows **ret, struct err *reterr)
         " (SELECT count(*) FROM job.pending WHERE run_at < clock_timestamp() - interval '30 seconds'),"
         " (SELECT min(run_at) FROM job.pending WHERE run_at < clock_timestamp() - interval '30 seconds'),"
         " (SELECT count(*) FROM job.dead),"
-        " (SELECT count(*) FROM job.incident)",
+        " (SELECT count(*) FROM job.incident i WHERE kind NOT IN ('reset', 'trim_confirmed')"
+        "   AND at > clock_timestamp() - interval '30 days' AND NOT EXISTS (SELECT FROM job.incident r"
+        "   WHERE r.kind = 'reset' AND r.topic = i.topic AND r.partition = i.partition AND r.id > i.id))",
         NULL, 0, ret, reterr);
 }

@@ -48,6 +48,11 @@ static struct later_cursor *find(struct later_cursor *cursors, size_t n, const c
     return NULL;
 }
 
+static int64_t bigint_or_none(const struct rows *rows, size_t row, int column)
+{
+    return rows_is_null(rows, row, column) ? -1 : rows_bigint(rows, row, column);
+}
+
 static void read_cursors(const struct rows *rows, struct later_cursor *cursors, size_t n)
 {
     for (size_t i = 0; i < rows_count(rows); i++) {
@@ -57,7 +62,10 @@ static void read_cursors(const struct rows *rows, struct later_cursor *cursors, 
         c->epoch = rows_bigint(rows, i, 2);
         c->seq = rows_bigint(rows, i, 3);
         c->next_offset = rows_bigint(rows, i, 4);
-        c->log_start = rows_is_null(rows, i, 5) ? -1 : rows_bigint(rows, i, 5);
+        c->log_start = bigint_or_none(rows, i, 5);
+        c->checked_offset = bigint_or_none(rows, i, 6);
+        c->checked_ms = bigint_or_none(rows, i, 7);
+        c->trouble = !rows_is_null(rows, i, 8);
     }
 }
 
@@ -75,11 +83,22 @@ int later_take_over(struct db *db, struct later_cursor *cursors, size_t n, struc
     if (topics.buf.failed || partitions.buf.failed)
         return err_set(reterr, -ENOMEM, "out of memory");
     int r = db_query(db,
-                     "SELECT topic, partition, epoch, batch_seq, next_offset, log_start"
-                     " FROM job.take_over($1, $2, NULL)",
+                     "SELECT topic, partition, epoch, batch_seq, next_offset, log_start, checked_offset,"
+                     " checked_ts, trouble FROM job.take_over($1, $2, NULL)",
                      params, ARRAY_SIZE(params), &rows, reterr);
     if (r == 0)
         read_cursors(rows, cursors, n);
+    return r;
+}
+
+int later_has_trouble(struct db *db, const char *topic, bool *ret, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    const struct db_param params[] = { db_text(topic) };
+    int r = db_query(db, "SELECT EXISTS (SELECT FROM job.cursor WHERE topic = $1 AND trouble IS NOT NULL)",
+                     params, 1, &rows, reterr);
+    if (r == 0)
+        *ret = rows_bool(rows, 0, 0);
     return r;
 }
 
@@ -119,9 +138,9 @@ static struct db_param number(int64_t value, uint64_t *be)
 static int store(struct db *db, const struct later_cursor *c, struct array *columns, int64_t next_offset,
                  struct err *reterr)
 {
-    uint64_t epoch, seq, next, start;
+    uint64_t epoch, seq, next, start, checked, checked_ms;
     uint32_t partition = htobe32((uint32_t)c->partition);
-    struct db_param params[6 + L_COUNT] = {
+    struct db_param params[6 + L_COUNT + 2] = {
         db_text(c->topic),
         { .oid = PG_INT4, .data = &partition, .size = sizeof(partition), .binary = true },
         number(c->epoch, &epoch),
@@ -134,10 +153,12 @@ static int store(struct db *db, const struct later_cursor *c, struct array *colu
             return err_set(reterr, -ENOMEM, "out of memory");
         params[6 + i] = array_param(&columns[i]);
     }
+    params[6 + L_COUNT] = c->checked_offset < 0 ? db_null() : number(c->checked_offset, &checked);
+    params[6 + L_COUNT + 1] = number(c->checked_ms, &checked_ms);
     return db_query(
         db,
         "SELECT job.store_later($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
-        " $17, $18, $19, $20, $21, $22, $23)",
+        " $17, $18, $19, $20, $21, $22, $23), job.note_checked($1, $2, $3, $24::bigint, $25)",
         params, ARRAY_SIZE(params), NULL, reterr);
 }
 

@@ -23,6 +23,8 @@ struct later_cursor {
     int64_t epoch, seq;
     int64_t next_offset;
     int64_t log_start; /* where its log began when the cursor did; -1: nothing has been read yet */
+    int64_t checked_offset, checked_ms; /* a record below next_offset and its time stamp; -1: none is known */
+    bool trouble;                       /* its log is another one, and nobody has reset it yet */
 };
 
 /* A job, or what was to be one. Spans without data are NULL. */
@@ -48,8 +50,11 @@ struct later_row {
  */
 int later_take_over(struct db *db, struct later_cursor *cursors, size_t n, struct err *reterr);
 
+/* Has somebody found that a log of @topic is not the one that its cursor belongs to? Return: as db_query(). */
+int later_has_trouble(struct db *db, const char *topic, bool *ret, struct err *reterr);
+
 /*
- * Stores @n rows, at least one, and moves the cursor to @next_offset; on success @cursor says so.
+ * Stores @n rows and moves the cursor to @next_offset; on success @cursor says so. Its checked record is to be below that already.
  *
  * Return: as db_query(). STORE_AWAY: nobody knows whether it happened: take over again, and read from where the cursor is then.
  */

@@ -25,6 +25,8 @@ enum record_statement {
     STATEMENT_HEADS,
     STATEMENT_LOOK_AT_KEYS,
     STATEMENT_READ_BACK,
+    STATEMENT_NOTE_LOST,
+    STATEMENT_NOTE_RECREATED,
     STATEMENT_REGISTER,
     STATEMENT_UNREGISTER,
     STATEMENT_CANCELS,
@@ -47,7 +49,7 @@ enum record_statement {
 
 const struct session_statement record_statements[] = {
     [STATEMENT_BEGIN] = { "BEGIN" },
-    [STATEMENT_FENCE] = { "SELECT job.fence($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)" },
+    [STATEMENT_FENCE] = { "SELECT job.fence($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)" },
     [STATEMENT_CLAIM] = { "SELECT job.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)" },
     [STATEMENT_RESULT] = { "INSERT INTO job.result (" RESULT_COLUMNS ") SELECT " RESULT_VALUES
                            " FROM " RESULT_INPUT ") AS r (" RESULT_NAMES
@@ -81,8 +83,8 @@ const struct session_statement record_statements[] = {
     [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp(), quiet = string_to_array($2, ',') "
                          "WHERE id = $1 RETURNING beat_at" },
     [STATEMENT_COMMIT] = { "COMMIT" },
-    [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count, suspect "
-                              "FROM job.take_over($1, $2, $3)" },
+    [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count, suspect, "
+                              "checked_offset, checked_ts, trouble FROM job.take_over($1, $2, $3)" },
     /* Some of these may have ended: they are found when somebody waits for them. */
     [STATEMENT_HEADS] = { "SELECT DISTINCT ON (h.topic, h.partition, h.key_hash) h.topic, h.partition, h.key_hash, h.seq, h.id, "
                           "coalesce(p.reason = 'throttled', false) FROM job.hold h "
@@ -93,6 +95,8 @@ const struct session_statement record_statements[] = {
     [STATEMENT_READ_BACK] = { "SELECT c.topic, c.partition, c.epoch, c.batch_seq FROM job.cursor c "
                               "JOIN unnest($1::text[], $2::integer[]) AS w (topic, partition) USING (topic, partition) "
                               "ORDER BY c.topic, c.partition FOR UPDATE OF c" },
+    [STATEMENT_NOTE_LOST] = { "SELECT job.note_lost($1, $2::integer, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7)" },
+    [STATEMENT_NOTE_RECREATED] = { "SELECT job.note_recreated($1, $2::integer, $3::bigint, $4::bigint, $5)" },
     [STATEMENT_REGISTER] = { "INSERT INTO job.worker (id, host, pid, queues) VALUES ($1, $2, $3, $4) "
                              "ON CONFLICT (id) DO UPDATE SET beat_at = clock_timestamp() RETURNING beat_at" },
     [STATEMENT_CANCELS] = { "SELECT c.id FROM job.cancel c ORDER BY c.id LIMIT 100000" },
@@ -102,7 +106,7 @@ const struct session_statement record_statements[] = {
 };
 const int record_n_statements = ARRAY_SIZE(record_statements);
 
-/* Columns of the fence, in the order of job.fence(). */
+/* Columns of the fence, in the order of job.fence(), which has the new batch_seq between them. */
 enum {
     F_TOPIC,
     F_PARTITION,
@@ -114,6 +118,9 @@ enum {
     F_RELEASED,
     F_CAREFUL,
     F_SUSPECT,
+    F_BEFORE_SEQ,
+    F_CHECKED_OFFSET = F_BEFORE_SEQ,
+    F_CHECKED_MS,
     F_COUNT
 };
 /* Columns of a result, in the order of RESULT_NAMES, and the token behind them. */
@@ -194,8 +201,8 @@ enum {
 };
 
 static const enum pg_type fence_types[F_COUNT] = {
-    PG_TEXT_ARRAY,  PG_INT4_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY,
-    PG_BYTEA_ARRAY, PG_INT8_ARRAY, PG_BOOL_ARRAY, PG_BOOL_ARRAY, PG_INT8_ARRAY,
+    PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_BYTEA_ARRAY,
+    PG_INT8_ARRAY, PG_BOOL_ARRAY, PG_BOOL_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY,
 };
 static const enum pg_type result_types[R_COUNT] = {
     PG_UUID_ARRAY, PG_INT8_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY,
@@ -351,6 +358,8 @@ void record_add_cursor(struct record_batch *b, const struct record_cursor *c)
     array_append_bool(&a[F_RELEASED], c->released);
     array_append_bool(&a[F_CAREFUL], c->careful);
     append_known_bigint(&a[F_SUSPECT], c->suspect);
+    append_known_bigint(&a[F_CHECKED_OFFSET], c->checked_offset);
+    append_known_bigint(&a[F_CHECKED_MS], c->checked_ms);
 }
 
 static bool place_is(const struct place *place, const struct record_row *row)
@@ -523,8 +532,9 @@ static void send_fence(struct record_batch *b, struct session *s, int64_t new_se
 {
     struct db_param params[F_COUNT + 1];
     struct bigint_text seq;
-    size_t n = put_arrays(params, b->fence, F_COUNT);
+    size_t n = put_arrays(params, b->fence, F_BEFORE_SEQ);
     params[n++] = bigint_param(new_seq, &seq);
+    n += put_arrays(params + n, b->fence + F_BEFORE_SEQ, F_COUNT - F_BEFORE_SEQ);
     session_add(s, STATEMENT_FENCE, params, (int)n);
 }
 
@@ -686,6 +696,27 @@ void record_read_back(struct session *s, const struct record_place *places, size
                       void *userdata)
 {
     add_places(s, STATEMENT_READ_BACK, places, n, NULL);
+    session_submit(s, reply, userdata);
+}
+
+void record_note_log(struct session *s, const struct record_log_note *note, session_reply_fn reply,
+                     void *userdata)
+{
+    struct bigint_text room[5];
+    const struct db_param lost[] = {
+        db_text(note->place.topic),
+        bigint_param(note->place.partition, &room[0]),
+        bigint_param(note->epoch, &room[1]),
+        bigint_param(note->from, &room[2]),
+        bigint_param(note->to, &room[3]),
+        bigint_param(note->jobs, &room[4]),
+        db_text(note->ranges),
+    };
+    const struct db_param recreated[] = { lost[0], lost[1], lost[3], lost[4], lost[6] };
+    if (note->recreated)
+        session_add(s, STATEMENT_NOTE_RECREATED, recreated, ARRAY_SIZE(recreated));
+    else
+        session_add(s, STATEMENT_NOTE_LOST, lost, ARRAY_SIZE(lost));
     session_submit(s, reply, userdata);
 }
 

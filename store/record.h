@@ -63,6 +63,7 @@ struct record_cursor {
     bool released;     /* the worker gives it back in good order */
     bool careful;      /* its crash count stays: a message that kills workers is being searched */
     int64_t suspect;   /* the first undone record from here on is taken up alone; -1: none */
+    int64_t checked_offset, checked_ms; /* a record below next_offset and its time stamp; -1: none is known */
 };
 
 struct record_batch;
@@ -135,7 +136,10 @@ enum take_over_column {
     TAKE_LOG_START,
     TAKE_UNCLEAN,
     TAKE_CRASHES,
-    TAKE_SUSPECT
+    TAKE_SUSPECT,
+    TAKE_CHECKED_OFFSET,
+    TAKE_CHECKED_MS,
+    TAKE_TROUBLE /* text; null: none */
 };
 /* The second rows of the reply: the heads of all keys that have one, at most @max_heads; none are asked for when that is 0. */
 void record_take_over(struct session *s, const struct record_place *places, size_t n, const char *worker,
@@ -155,6 +159,19 @@ void record_look_at_keys(struct session *s, const struct record_look *keys, size
 /* Rows: topic, partition, epoch, batch_seq. Waits for a transaction that still holds one of the cursors. */
 void record_read_back(struct session *s, const struct record_place *places, size_t n, session_reply_fn reply,
                       void *userdata);
+
+/* What became of a partition's log: Kafka has dropped records that nobody had run, or it is another log. */
+struct record_log_note {
+    struct record_place place;
+    int64_t epoch;
+    bool recreated;
+    int64_t from, to;   /* lost: first and last offset; recreated: where the log begins and ends */
+    int64_t jobs;       /* lost: so many of them were not done */
+    const char *ranges; /* lost: which ones; recreated: what tells */
+};
+/* Rows: none that say anything. */
+void record_note_log(struct session *s, const struct record_log_note *note, session_reply_fn reply,
+                     void *userdata);
 
 /* Registers the worker; rows: clock. @queues: names. */
 void record_register(struct session *s, const char *worker, const char *host, int pid,

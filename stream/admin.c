@@ -13,12 +13,16 @@
 /* What a queue's topic must be like. A job waits as long as it takes, and nothing but trimming removes it. */
 static const struct {
     const char *name, *value;
-} settings[ADMIN_N_SETTINGS] = {
+} settings[] = {
     { "cleanup.policy", "delete" },     { "retention.ms", "-1" },
     { "retention.bytes", "-1" },        { "message.timestamp.type", "LogAppendTime" },
     { "max.message.bytes", "2097152" },
 };
 _Static_assert(ADMIN_MESSAGE_MAX == 2097152, "the text above says the same");
+
+/* How many copies must exist before a job counts as enqueued. What that should be depends on how many there are. */
+#define MIN_INSYNC "min.insync.replicas"
+_Static_assert(ARRAY_SIZE(settings) + 1 == ADMIN_N_SETTINGS, "and that one");
 
 DEFINE_CLEANUP(rd_kafka_event_t *, rd_kafka_event_destroy)
 DEFINE_CLEANUP(rd_kafka_queue_t *, rd_kafka_queue_destroy)
@@ -176,6 +180,16 @@ static int judge_topics(struct request *q, const rd_kafka_topic_result_t **resul
                                rd_kafka_topic_result_error_string(results[0]), topic, reterr);
 }
 
+static void set_settings(const struct admin *a, rd_kafka_NewTopic_t *wanted)
+{
+    char number[12];
+    for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+        rd_kafka_NewTopic_set_config(wanted, settings[i].name, settings[i].value);
+    snprintf(number, sizeof(number), "%d", admin_min_insync(a));
+    if (admin_min_insync(a) > 0)
+        rd_kafka_NewTopic_set_config(wanted, MIN_INSYNC, number);
+}
+
 int admin_create_topic(struct admin *a, const char *topic, int32_t n_partitions, int32_t replication,
                        struct err *reterr)
 {
@@ -189,8 +203,7 @@ int admin_create_topic(struct admin *a, const char *topic, int32_t n_partitions,
         rd_kafka_NewTopic_new(topic, n_partitions, replication, text, sizeof(text));
     if (!wanted)
         return err_set(reterr, -EINVAL, "%s: %s", topic, text);
-    for (size_t i = 0; i < ADMIN_N_SETTINGS; i++)
-        rd_kafka_NewTopic_set_config(wanted, settings[i].name, settings[i].value);
+    set_settings(a, wanted);
     rd_kafka_CreateTopics(q.session.rk, &wanted, 1, q.options, q.queue);
     r = request_wait(&q, topic, reterr);
     if (r)
@@ -246,12 +259,20 @@ int admin_delete_topic(struct admin *a, const char *topic, struct err *reterr)
 static void compare_setting(const rd_kafka_ConfigEntry_t *entry, struct admin_setting *ret)
 {
     for (size_t i = 0; i < ADMIN_N_SETTINGS; i++) {
-        if (strcmp(rd_kafka_ConfigEntry_name(entry), settings[i].name) != 0)
+        if (strcmp(rd_kafka_ConfigEntry_name(entry), ret[i].name) != 0)
             continue;
         const char *value = rd_kafka_ConfigEntry_value(entry);
         snprintf(ret[i].value, sizeof(ret[i].value), "%s", value ? value : "");
-        ret[i].right = strcmp(ret[i].value, settings[i].value) == 0;
+        ret[i].right = strcmp(ret[i].value, ret[i].wanted) == 0;
     }
+}
+
+/* Three copies of which one is enough lose jobs with one disk; more than there are let nobody enqueue. */
+static void want_min_insync(const struct admin *a, int replication, struct admin_setting *ret)
+{
+    int value = atoi(ret->value), least = replication >= 3 ? 2 : 1, declared = admin_min_insync(a);
+    ret->right = value <= replication && (declared ? value == declared : value >= least);
+    snprintf(ret->wanted, sizeof(ret->wanted), "%d", declared && declared <= replication ? declared : least);
 }
 
 static int read_settings(struct request *q, const char *topic, struct admin_setting *ret, struct err *reterr)
@@ -265,8 +286,11 @@ static int read_settings(struct request *q, const char *topic, struct admin_sett
                                 rd_kafka_ConfigResource_error_string(resources[0]), topic, reterr);
     if (r)
         return r;
-    for (size_t i = 0; i < ADMIN_N_SETTINGS; i++)
-        ret[i] = (struct admin_setting){ .name = settings[i].name, .wanted = settings[i].value };
+    for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+        ret[i] = (struct admin_setting){ .name = settings[i].name };
+        snprintf(ret[i].wanted, sizeof(ret[i].wanted), "%s", settings[i].value);
+    }
+    ret[ARRAY_SIZE(settings)] = (struct admin_setting){ .name = MIN_INSYNC };
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0], &n_entries);
     for (size_t i = 0; i < n_entries; i++)
         compare_setting(entries[i], ret);
@@ -276,15 +300,28 @@ static int read_settings(struct request *q, const char *topic, struct admin_sett
 int admin_describe_topic(struct admin *a, const char *topic, struct admin_setting ret[ADMIN_N_SETTINGS],
                          struct err *reterr)
 {
+    struct admin_topic shape;
+    const struct rd_kafka_metadata *found;
     _cleanup_request_ struct request q = { 0 };
     int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, false, reterr);
+    if (r == 0)
+        r = admin_session_topic(&q.session, topic, &found, reterr);
     if (r)
         return r;
+    r = describe(&found->topics[0], &shape);
+    rd_kafka_metadata_destroy(found);
+    if (r)
+        return err_set(reterr, r, "out of memory");
+    free(shape.name);
     _cleanup_(rd_kafka_ConfigResource_destroy_cleanup) rd_kafka_ConfigResource_t *resource =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     if (!resource)
         return err_set(reterr, -EINVAL, "\"%s\" is no name of a topic", topic);
     rd_kafka_DescribeConfigs(q.session.rk, &resource, 1, q.options, q.queue);
     r = request_wait(&q, topic, reterr);
-    return r ? r : read_settings(&q, topic, ret, reterr);
+    if (r == 0)
+        r = read_settings(&q, topic, ret, reterr);
+    if (r == 0)
+        want_min_insync(a, shape.replication, &ret[ADMIN_N_SETTINGS - 1]);
+    return r;
 }

@@ -27,6 +27,7 @@ struct admin_config {
     int64_t timeout_us;                         /* of each call; 0: 10 s */
     const struct producer_property *properties; /* the user's own, applied last */
     size_t n_properties;
+    int min_insync; /* min.insync.replicas of a topic that is made, and that it should have; 0: the Kafka brokers' default, at least 2 where there are 3 replicas */
 };
 
 enum admin_outcome {
@@ -85,12 +86,12 @@ int admin_delete_topic(struct admin *a, const char *topic, struct err *reterr);
 
 /* One setting of a queue topic that matters: what it should be, what it is. */
 struct admin_setting {
-    const char *name;   /* static */
-    const char *wanted; /* static */
-    char value[64];     /* "" when Kafka does not report it */
+    const char *name; /* static */
+    char wanted[32];
+    char value[64]; /* "" when Kafka does not report it */
     bool right;
 };
-#define ADMIN_N_SETTINGS 5
+#define ADMIN_N_SETTINGS 6
 
 /* The settings that admin_create_topic() makes, as they are. Return: 0; ADMIN_NO_TOPIC; ADMIN_REFUSED; ADMIN_AWAY; negative errno. */
 int admin_describe_topic(struct admin *a, const char *topic, struct admin_setting ret[ADMIN_N_SETTINGS],
@@ -106,6 +107,31 @@ struct admin_range {
 /* @ret: @n_partitions elements, of partitions 0 … n_partitions - 1. Return: 0; ADMIN_NO_TOPIC; ADMIN_AWAY; negative errno. */
 int admin_read_ranges(struct admin *a, const char *topic, int32_t n_partitions, struct admin_range *ret,
                       struct err *reterr);
+
+/* What tells one log of a partition from another of the same name. */
+struct admin_log {
+    int32_t partition;
+    int64_t after_ms; /* in: a time stamp; -1: nothing is asked */
+    int64_t start, end;
+    int64_t first_after; /* the first offset with a later time stamp than that; -1: there is none */
+};
+
+/* @logs: existing partitions, each once; filled in. Return: 0; ADMIN_NO_TOPIC; ADMIN_REFUSED; ADMIN_AWAY; negative errno. */
+int admin_read_logs(struct admin *a, const char *topic, struct admin_log *logs, size_t n, struct err *reterr);
+
+/* The time stamp of one record. Return: 0; ADMIN_NOT_FOUND: there is none at that offset; ADMIN_AWAY; ADMIN_NO_TOPIC; ADMIN_REFUSED; negative errno. */
+int admin_read_time(struct admin *a, const char *topic, int32_t partition, int64_t offset, int64_t *ret_ms,
+                    struct err *reterr);
+
+struct admin_cut {
+    int32_t partition;
+    int64_t before; /* in: records before this offset go */
+    int64_t start;  /* where the log begins then; -1: not known */
+};
+
+/* Deletes records for good; repeating it changes nothing. Return: 0; else of the first partition that failed, and others may have been cut: ADMIN_NO_TOPIC; ADMIN_REFUSED (an offset is beyond the end); ADMIN_AWAY; negative errno. */
+int admin_delete_records(struct admin *a, const char *topic, struct admin_cut *cuts, size_t n,
+                         struct err *reterr);
 
 /* --- Looking for one message --- */
 

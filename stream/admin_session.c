@@ -17,6 +17,7 @@ struct admin {
     rd_kafka_conf_t *conf;
     char *brokers;
     int64_t timeout_us;
+    int min_insync;
 };
 
 static void write_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -74,6 +75,7 @@ int admin_new(struct admin **ret, const struct admin_config *config, struct err 
     if (!a || !(a->conf = rd_kafka_conf_new()) || !(a->brokers = strdup(config->brokers)))
         return err_set(reterr, -ENOMEM, "out of memory");
     a->timeout_us = config->timeout_us > 0 ? config->timeout_us : DEFAULT_TIMEOUT_US;
+    a->min_insync = config->min_insync;
     int r = configure(a, config, reterr);
     if (r)
         return r;
@@ -90,6 +92,11 @@ struct admin *admin_free(struct admin *a)
     free(a->brokers);
     free(a);
     return NULL;
+}
+
+int admin_min_insync(const struct admin *a)
+{
+    return a->min_insync;
 }
 
 int64_t admin_timeout_us(const struct admin *a)

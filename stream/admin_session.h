@@ -21,6 +21,7 @@ void admin_session_close(struct admin_session *s);
 #define _cleanup_admin_session_ _cleanup_(admin_session_close)
 
 int64_t admin_timeout_us(const struct admin *a);
+int admin_min_insync(const struct admin *a);
 /* Until the deadline, at least 1. */
 int admin_session_left_ms(const struct admin_session *s);
 

@@ -6,6 +6,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
 #include "base/clock.h"
@@ -23,6 +24,9 @@ struct consumer {
 
 struct feed {
     rd_kafka_queue_t *queue;
+    rd_kafka_t *rk;
+    char *topic;
+    int32_t partition;
 };
 
 /* librdkafka writes when an empty queue gets its first element, so one that came before this would keep all later ones quiet. */
@@ -373,17 +377,17 @@ int consumer_close(struct consumer *c, int64_t timeout_us)
 
 int feed_new(struct feed **ret, struct consumer *c, const char *topic, int32_t partition)
 {
-    struct feed *f = calloc(1, sizeof(*f));
-    if (!f)
+    _cleanup_(feed_free_cleanup) struct feed *f = calloc(1, sizeof(*f));
+    if (!f || !(f->topic = strdup(topic)))
         return -ENOMEM;
+    f->rk = c->rk;
+    f->partition = partition;
     f->queue = rd_kafka_queue_get_partition(c->rk, topic, partition);
-    if (!f->queue) {
-        free(f);
+    if (!f->queue)
         return -ENOENT;
-    }
     rd_kafka_queue_forward(f->queue, NULL);
     wake_on(f->queue, c->fd);
-    *ret = f;
+    *ret = steal(f);
     return 0;
 }
 
@@ -391,10 +395,20 @@ struct feed *feed_free(struct feed *f)
 {
     if (!f)
         return NULL;
-    rd_kafka_queue_io_event_enable(f->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(f->queue);
+    if (f->queue) {
+        rd_kafka_queue_io_event_enable(f->queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(f->queue);
+    }
+    free(f->topic);
     free(f);
     return NULL;
+}
+
+int64_t feed_log_end(const struct feed *f)
+{
+    int64_t low, high;
+    return rd_kafka_get_watermark_offsets(f->rk, f->topic, f->partition, &low, &high) == 0 && high >= 0 ? high
+                                                                                                        : -1;
 }
 
 static int judge_feed_error(const rd_kafka_message_t *rkm)

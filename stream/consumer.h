@@ -101,11 +101,14 @@ void consumer_commit(struct consumer *c, const struct consumer_place *places, si
 int consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset,
                   struct err *reterr);
 
-/* Reading one assigned partition. */
+/* Reading one assigned partition. The consumer must outlive it. */
 struct feed;
 int feed_new(struct feed **ret, struct consumer *c, const char *topic, int32_t partition);
 struct feed *feed_free(struct feed *f);
 DEFINE_CLEANUP(struct feed *, feed_free)
+
+/* Where the log ended when Kafka last sent something of it; -1: it has not. Does not ask. */
+int64_t feed_log_end(const struct feed *f);
 
 enum feed_result {
     FEED_EMPTY = 1,   /* nothing now; consumer_fd() tells when there is */

@@ -17,6 +17,7 @@
 #define PROVE_PAUSE_US (USEC_PER_SEC / 2) /* before Kafka is asked again whether we are a member */
 #define RETAKE_PAUSE_US USEC_PER_SEC      /* before a fenced partition is taken over again */
 #define LOST_LIMIT_US USEC_PER_SEC        /* how long jobs of a lost partition may run on without a lease */
+#define STAND_PAUSE_US (5 * USEC_PER_SEC) /* before a partition that stands is looked at again */
 #define CONTENTION_US (60 * USEC_PER_SEC)
 #define PREFETCH_MESSAGES 4000 /* eight busy partitions stay within 64 MiB: docs/performance.md */
 #define PREFETCH_BYTES (2 << 20)
@@ -86,17 +87,61 @@ static void set_timer(sd_event_source *timer, int64_t pause_us)
     sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
-/* Taken over again without a rebalance: what was read before and dropped has to be read once more. */
-static bool read_again(struct intake *in, struct partition *p, int64_t offset)
+/* Where reading goes on, or begins. */
+static int64_t position_of(const struct partition *p)
+{
+    if (p->sounding || p->log_start < 0)
+        return CONSUMER_LOG_START;
+    if (p->state == PARTITION_LOSING && p->note)
+        return p->note->to + 1;
+    return p->unverified ? p->start : p->read_to;
+}
+
+static struct consumer_place *list_places(struct intake *in, bool (*want)(const struct partition *),
+                                          bool positions, size_t *ret_n)
+{
+    size_t n = 0;
+    list_for_each(link, &in->partitions) n++;
+    struct consumer_place *places = calloc(n + 1, sizeof(*places));
+    n = 0;
+    list_for_each(link, &in->partitions)
+    {
+        const struct partition *p = partition_at(link);
+        if (!places || !want(p))
+            continue;
+        places[n++] = (struct consumer_place){ p->topic, p->id, positions ? position_of(p) : p->window.base };
+    }
+    *ret_n = n;
+    return places;
+}
+
+static bool is_any(const struct partition *p)
+{
+    (void)p;
+    return true;
+}
+
+/* Librdkafka turns no partition round that it has given up because its position is not in the log: all are assigned anew. */
+static bool assign_anew(struct intake *in, struct err *reterr)
+{
+    size_t n;
+    _cleanup_free_ struct consumer_place *places = list_places(in, is_any, true, &n);
+    list_for_each(link, &in->partitions) partition_at(link)->held = message_free(partition_at(link)->held);
+    return places && consumer_assign(in->consumer, places, n, reterr) == 0;
+}
+
+/* What was read before and dropped is read once more, or the log is read from its start on. One that is given back is read no more. */
+static void read_again(struct intake *in, struct partition *p)
 {
     struct err err = { 0 };
     p->held = message_free(p->held);
-    if (consumer_seek(in->consumer, p->topic, p->id, offset, &err) == 0)
-        return true;
-    log_warning("intake: %s[%" PRId32 "]: %s; again in 1 s", p->topic, p->id, err.text);
-    p->state = PARTITION_FENCED;
-    set_timer(in->retake_timer, RETAKE_PAUSE_US);
-    return false;
+    if (p->closing || in->pending != REBALANCE_NONE)
+        return;
+    if (consumer_seek(in->consumer, p->topic, p->id, position_of(p), &err) == 0)
+        return;
+    log_debug("intake: %s[%" PRId32 "]: %s; assigning all partitions anew", p->topic, p->id, err.text);
+    if (!assign_anew(in, &err))
+        in->owner.reader.fatal(*err.text ? err.text : "out of memory", in->owner.reader.userdata);
 }
 
 static void open_window(struct intake *in, struct partition *p, const struct recorder_cursor *cursor)
@@ -127,43 +172,48 @@ static void judge_crashes(struct intake *in, struct partition *p, const struct r
                     p->topic, p->id, cursor->crash_count, cursor->next_offset);
 }
 
+/* One record early, where that is known: it tells whether this is the log that the cursor belongs to. */
+static void place_reader(struct partition *p, const struct recorder_cursor *cursor)
+{
+    bool known = p->checked_offset >= 0 && p->checked_offset < cursor->next_offset;
+    p->start = p->log_start < 0 ? CONSUMER_LOG_START : known ? p->checked_offset : cursor->next_offset;
+    p->read_to = p->gap_to = p->log_start < 0 ? 0 : cursor->next_offset;
+    p->unverified = known && p->log_start >= 0;
+    p->sounding = false;
+}
+
+/* Until jobctl topic reset: it is looked at now and then, and when PostgreSQL says that something has changed. */
+static void stand(struct intake *in, struct partition *p, const struct recorder_cursor *cursor)
+{
+    p->state = PARTITION_OUTSIDE;
+    set_timer(in->retake_timer, STAND_PAUSE_US);
+    if (!p->stood)
+        log_error("intake: %s[%" PRId32 "]: its log is not the one that offset %" PRId64
+                  " belongs to; it stands until "
+                  "somebody says: jobctl topic reset %s",
+                  p->topic, p->id, cursor->next_offset, p->topic);
+    p->stood = true;
+}
+
 void intake_taken(struct intake *in, struct partition *p, const struct recorder_cursor *cursor)
 {
-    if (p->feed && !read_again(in, p, p->log_start < 0 ? CONSUMER_LOG_START : cursor->next_offset))
+    place_reader(p, cursor);
+    if (cursor->trouble) {
+        open_window(in, p, cursor);
+        stand(in, p, cursor);
         return;
+    }
     if (p->feed)
         in->generation++; /* a commit that was sent before proves nothing of this take-over */
     open_window(in, p, cursor);
+    if (p->feed)
+        read_again(in, p);
     judge_crashes(in, p, cursor);
+    p->stood = false;
     p->state = PARTITION_PROVING;
     log_info("intake: took over %s[%" PRId32 "] at offset %" PRId64 ", epoch %" PRId64 "%s", p->topic, p->id,
-             cursor->next_offset, p->epoch, cursor->unclean ? "; its last owner did not release it" : "");
-}
-
-static struct consumer_place *list_places(struct intake *in, bool (*want)(const struct partition *),
-                                          bool positions, size_t *ret_n)
-{
-    size_t n = 0;
-    list_for_each(link, &in->partitions) n++;
-    struct consumer_place *places = calloc(n + 1, sizeof(*places));
-    n = 0;
-    list_for_each(link, &in->partitions)
-    {
-        const struct partition *p = partition_at(link);
-        if (!places || !want(p))
-            continue;
-        bool from_start = positions && p->log_start < 0;
-        places[n++] =
-            (struct consumer_place){ p->topic, p->id, from_start ? CONSUMER_LOG_START : p->window.base };
-    }
-    *ret_n = n;
-    return places;
-}
-
-static bool is_any(const struct partition *p)
-{
-    (void)p;
-    return true;
+             cursor->next_offset, p->epoch,
+             cursor->unclean ? "; its last owner did not release it, or it was reset" : "");
 }
 
 static bool is_proving(const struct partition *p)
@@ -251,23 +301,64 @@ static void on_assign(struct intake *in, const struct consumer_event *event)
         in->owner.take_over(&in->partitions, in->owner.reader.userdata);
 }
 
+/* What a partition that stands has read of the old log is recorded first: it is nowhere else. */
+static bool can_be_retaken(const struct partition *p)
+{
+    return !p->closing && (p->state == PARTITION_FENCED ||
+                           (p->state == PARTITION_OUTSIDE && p->n_open == 0 && !p->in_batch && !p->note));
+}
+
 static int on_retake(sd_event_source *source, uint64_t usec, void *userdata)
 {
     struct intake *in = userdata;
-    bool any = false;
+    bool any = false, waits = false;
     (void)source;
     (void)usec;
     list_for_each(link, &in->partitions)
     {
         struct partition *p = partition_at(link);
-        if (p->state != PARTITION_FENCED || p->closing)
-            continue;
-        p->state = PARTITION_TAKING;
-        any = true;
+        if (can_be_retaken(p)) {
+            p->state = PARTITION_TAKING;
+            any = true;
+        }
+        waits |= p->state == PARTITION_OUTSIDE;
     }
+    if (waits)
+        set_timer(in->retake_timer, RETAKE_PAUSE_US);
     if (any)
         in->owner.take_over(&in->partitions, in->owner.reader.userdata);
     return 0;
+}
+
+/* --- The log ------------------------------------------------------------------------------------------------------------- */
+
+void intake_outside(struct intake *in, struct partition *p)
+{
+    log_info("intake: %s[%" PRId32 "]: offset %" PRId64 " is not in the log; looking where that begins",
+             p->topic, p->id, p->read_to);
+    p->unverified = p->checked_offset >= 0;
+    p->sounding = true;
+    read_again(in, p);
+}
+
+void intake_noted(struct intake *in, struct partition *p)
+{
+    if (p->note->recreated)
+        set_timer(in->retake_timer, STAND_PAUSE_US);
+    else
+        reader_noted(&in->reader, p);
+    free(p->note);
+    p->note = NULL;
+}
+
+/* A broker or a person says that something is the matter with it: what its cursor says is read anew. */
+void intake_topic_changed(struct intake *in, const char *topic, int32_t id)
+{
+    struct partition *p = partition_find(&in->partitions, topic, id);
+    if (!p || (p->state != PARTITION_OPEN && p->state != PARTITION_OUTSIDE))
+        return;
+    p->state = PARTITION_OUTSIDE;
+    set_timer(in->retake_timer, 0); /* not here: this may come in the middle of a request */
 }
 
 /* A rebalance can fence a partition once. When it happens again and again, somebody else believes that it is theirs, too. */
@@ -294,7 +385,9 @@ void intake_fenced(struct intake *in, struct partition *p)
                 p->topic, p->id);
     watch_contention(in, p);
     p->state = PARTITION_FENCED;
-    p->gap = 0;
+    p->gap = p->gap_to = 0;
+    free(p->note);
+    p->note = NULL;
     drop_ready(in, p);
     in->owner.drop(p, in->owner.reader.userdata);
     if (!p->closing)
@@ -471,7 +564,7 @@ bool intake_is_away(struct intake *in)
 
 static const char *const state_names[] = {
     [PARTITION_TAKING] = "taking", [PARTITION_PROVING] = "proving", [PARTITION_OPEN] = "open",
-    [PARTITION_FENCED] = "fenced", [PARTITION_OUTSIDE] = "outside",
+    [PARTITION_LOSING] = "losing", [PARTITION_FENCED] = "fenced",   [PARTITION_OUTSIDE] = "outside",
 };
 
 void intake_dump(const struct intake *in)

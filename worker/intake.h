@@ -70,6 +70,12 @@ void intake_taken_all(struct intake *in);
 void intake_advanced(struct intake *in, struct partition *p);
 void intake_fenced(struct intake *in, struct partition *p);
 void intake_released(struct intake *in);
+void intake_noted(struct intake *in, struct partition *p);
+
+/* The reader has found that @p's position is not in the log. */
+void intake_outside(struct intake *in, struct partition *p);
+/* What PostgreSQL has about the log of this partition has changed. */
+void intake_topic_changed(struct intake *in, const char *topic, int32_t id);
 
 /* As the reader's. */
 void intake_reload(struct intake *in, struct job_types *types, struct job_config *old);

@@ -26,6 +26,7 @@ struct partition *partition_new(const char *topic, int32_t id)
     p->topic = strdup(topic);
     p->id = id;
     p->log_start = p->committed = p->suspect = p->suspect_sent = p->suspect_recorded = -1;
+    p->checked_offset = p->checked_ms = p->witness_offset = p->witness_ms = -1;
     return p->topic ? steal(p) : NULL;
 }
 
@@ -38,6 +39,7 @@ struct partition *partition_free(struct partition *p)
     feed_free(p->feed);
     window_done(&p->window);
     keys_free(p->keys);
+    free(p->note);
     free(p->topic);
     free(p);
     return NULL;

@@ -2,9 +2,11 @@
 /*
  * One Kafka partition that is assigned to this worker, and its cursor.
  *
- *     TAKING ──rows──▶ PROVING ──Kafka took the commit──▶ OPEN ──position not in the log──▶ OUTSIDE
- *        ▲                  └──────────┐                    │
- *        └── 1 s, still assigned ── FENCED ◀── epoch raised ┘
+ *     TAKING ──rows──▶ PROVING ──Kafka took the commit──▶ OPEN ◀──written down── LOSING
+ *        ▲ │                └──────────┐                  │ │ └──records are gone──▲
+ *        │ │                           │                  │ └──another log──▶ OUTSIDE ◀──rows say so── TAKING
+ *        │ └── 1 s, still assigned ── FENCED ◀─epoch raised┘                     │
+ *        └──────────── 5 s, or woken, and nothing of it is open ─────────────────┘
  *
  * Beside its state it may be `closing`: revoked, so nothing new starts, and when nothing is open the cursor is given back.
  * Only an OPEN partition is read and dispatched.
@@ -22,8 +24,18 @@ enum partition_state {
     PARTITION_TAKING,  /* the cursor is not ours yet */
     PARTITION_PROVING, /* ours; Kafka has not yet confirmed that we are a member */
     PARTITION_OPEN,
+    PARTITION_LOSING,  /* Kafka has dropped records of it; that is being written down */
     PARTITION_FENCED,  /* not ours any more, though Kafka assigns it to us */
-    PARTITION_OUTSIDE, /* the cursor points outside of the log: stands until somebody mends it */
+    PARTITION_OUTSIDE, /* the cursor belongs to another log: nothing is read until somebody mends it */
+};
+
+/* What has to be written down about its log, and what for. */
+struct partition_note {
+    bool recreated;   /* otherwise records were lost */
+    bool sent;        /* in the request under way */
+    int64_t from, to; /* lost: the first and the last; recreated: where the log begins and ends */
+    int64_t jobs;     /* lost: so many of them were not done */
+    char text[1000];  /* lost: which ones, "7-9,12"; recreated: what tells */
 };
 
 #define PARTITION_FENCED_MAX 3 /* take-overs by others within a minute */
@@ -54,6 +66,20 @@ struct partition {
      * is taken up (worker/reader.h). -1: none. */
     bool careful, condemned; /* condemned: the next undone record was alone in flight at a crash */
     int64_t suspect, suspect_sent, suspect_recorded; /* wanted; in the batch under way; in job.cursor */
+
+    /* Is it the log that the cursor belongs to (worker/sounding.h)? */
+    int64_t start;   /* where reading begins after the take-over */
+    int64_t read_to; /* everything of the log before it was read, or was done before the take-over */
+    int64_t gap_to;  /* there is no record between what was read last and this offset */
+    int64_t checked_offset,
+        checked_ms; /* in job.cursor: a record below next_offset, its time stamp; -1: none */
+    int64_t witness_offset, witness_ms; /* the same, in the batch under way */
+    int64_t next_sent;                  /* next_offset in the batch under way */
+    bool unverified;                    /* that record is still to be met */
+    bool sounding;                      /* its position was not in the log: it is read from its start on */
+    bool stood;                         /* that it stands has been said */
+    struct partition_note *note;        /* NULL: nothing is to be written down */
+
     int64_t gap, gap_sent; /* offsets marked as gaps since the last batch; those in the batch under way */
     int64_t committed;     /* what Kafka was told last */
     int64_t fenced_us[PARTITION_FENCED_MAX]; /* ring: when it was fenced; 0: not */

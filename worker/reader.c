@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "libjob/envelope.h"
 #include "worker/keys.h"
+#include "worker/sounding.h"
 
 /* It must be leased before it starts. */
 static void claim(struct reader *r, struct job *job)
@@ -122,10 +125,11 @@ static bool has_room(const struct reader *r)
 
 /* --- Turns -------------------------------------------------------------------------------------------------------------- */
 
+/* Also in one that stands: its jobs are in no log any more. */
 static bool can_begin(const struct reader *r, const struct partition *p)
 {
-    return p->state == PARTITION_OPEN && !p->closing && p->n_dangerous < READER_DANGEROUS_JOBS &&
-           ready_lane_has_room(p->lane) && has_room(r);
+    return (p->state == PARTITION_OPEN || p->state == PARTITION_OUTSIDE) && !p->closing &&
+           p->n_dangerous < READER_DANGEROUS_JOBS && ready_lane_has_room(p->lane) && has_room(r);
 }
 
 static void let_go(struct reader *r, struct partition *p)
@@ -208,6 +212,13 @@ static void note_gap(struct reader *r, struct partition *p, int64_t gap)
     r->owner.gap(r->owner.userdata);
 }
 
+/* As far as the window has room; the rest when it has moved on. */
+static void fill_gap(struct reader *r, struct partition *p)
+{
+    if (p->state == PARTITION_OPEN && p->gap_to > p->window.high)
+        note_gap(r, p, window_see_end(&p->window, p->gap_to));
+}
+
 /* The first thing read of a new cursor tells where its log starts. */
 static void note_log_start(struct reader *r, struct partition *p, int64_t offset)
 {
@@ -225,6 +236,8 @@ static bool accept(struct reader *r, struct partition *p, struct message *m)
     note_gap(r, p, window_see_end(&p->window, m->offset));
     if (!window_has_room(&p->window, m->offset))
         return false;
+    if (m->offset >= p->read_to)
+        p->read_to = m->offset + 1;
     window_see(&p->window, m->offset);
     if (window_is_done(&p->window, m->offset)) {
         message_free(m);
@@ -241,13 +254,84 @@ static bool accept(struct reader *r, struct partition *p, struct message *m)
     return true;
 }
 
-static void stand_outside(struct partition *p)
+/* --- Is it the log that it was? ------------------------------------------------------------------------------------------ */
+
+static void write_note(struct reader *r, struct partition *p, const struct partition_note *note)
 {
+    free(p->note);
+    p->note = malloc(sizeof(*p->note));
+    if (!p->note) {
+        r->owner.fatal("out of memory", r->owner.userdata);
+        return;
+    }
+    *p->note = *note;
+    r->owner.note(p, r->owner.userdata);
+}
+
+static void stand_outside(struct reader *r, struct partition *p, const struct sounding *s,
+                          const struct err *why)
+{
+    struct partition_note note = { .recreated = true,
+                                   .from = p->sounding ? s->offset : -1,
+                                   .to = s->is_end ? s->offset : s->log_end };
     p->state = PARTITION_OUTSIDE;
-    log_error("intake: %s[%" PRId32 "]: the cursor's next_offset %" PRId64
-              " is not in the log; the topic was "
-              "recreated or Kafka dropped records. This partition stands until that is mended",
-              p->topic, p->id, p->window.base);
+    p->stood = true;
+    log_error("intake: %s[%" PRId32
+              "]: the topic was deleted and made again, or its log was cut: %s. This partition "
+              "stands until somebody says: jobctl topic reset %s",
+              p->topic, p->id, why->text, p->topic);
+    snprintf(note.text, sizeof(note.text), "%.900s", why->text);
+    write_note(r, p, &note);
+}
+
+static void lose(struct reader *r, struct partition *p, int64_t log_start)
+{
+    struct partition_note note;
+    sounding_list_lost(p, log_start, &note);
+    if (!note.jobs) { /* all that Kafka has dropped was done */
+        p->read_to = log_start;
+        return;
+    }
+    p->condemned = false; /* that one is gone */
+    p->state = PARTITION_LOSING;
+    log_error("intake: %s[%" PRId32 "]: Kafka has dropped %" PRId64
+              " records that nobody had run, offsets %s; its log "
+              "begins at %" PRId64 " now. Was the topic's retention changed?",
+              p->topic, p->id, note.jobs, note.text, log_start);
+    write_note(r, p, &note);
+}
+
+/* Return: true when what was met can be taken. @m: the record; NULL: the end. */
+static bool belongs(struct reader *r, struct partition *p, struct message *m, int64_t end)
+{
+    struct err why = { 0 };
+    if (m && !sounding_is_wanted(p))
+        return true;
+    const struct sounding s = { .is_end = !m,
+                                .offset = m ? m->offset : end,
+                                .timestamp_ms = m ? m->timestamp_ms : -1,
+                                .log_end = feed_log_end(p->feed) };
+    switch (sounding_judge(p, &s, &why)) {
+    case SOUNDING_FITS:
+        return true;
+    case SOUNDING_LOST:
+        lose(r, p, s.offset);
+        p->held = m;
+        return p->state == PARTITION_OPEN;
+    default:
+        stand_outside(r, p, &s, &why);
+        message_free(m);
+        return false;
+    }
+}
+
+void reader_noted(struct reader *r, struct partition *p)
+{
+    if (p->state != PARTITION_LOSING)
+        return;
+    p->state = PARTITION_OPEN;
+    note_gap(r, p, sounding_pass_lost(p, p->note->to + 1));
+    fill_gap(r, p);
 }
 
 /* The search is over: everything that was there when the workers died has been taken up. */
@@ -261,24 +345,43 @@ static void end_search(struct reader *r, struct partition *p)
     r->owner.take_up(r->owner.userdata);
 }
 
+static bool take_held(struct reader *r, struct partition *p)
+{
+    struct message *m = steal(p->held);
+    if (!accept(r, p, m))
+        p->held = m;
+    return !p->held;
+}
+
+static bool take_end(struct reader *r, struct partition *p, int64_t offset)
+{
+    if (!belongs(r, p, NULL, offset))
+        return false;
+    note_log_start(r, p, offset);
+    p->gap_to = p->read_to = offset;
+    fill_gap(r, p);
+    end_search(r, p);
+    return true;
+}
+
 /* Return: true when there may be more. */
 static bool read_one(struct reader *r, struct partition *p)
 {
-    struct message *m = steal(p->held);
+    struct message *m = NULL;
     int64_t offset = -1;
-    switch (m ? 0 : feed_next(p->feed, p->condemned, &m, &offset)) {
+    if (p->held)
+        return take_held(r, p);
+    switch (feed_next(p->feed, p->condemned, &m, &offset)) {
     case 0:
-        if (!accept(r, p, m))
-            p->held = m;
-        return !p->held;
+        if (!belongs(r, p, m, -1))
+            return false;
+        p->held = m;
+        return take_held(r, p);
     case FEED_END:
-        note_log_start(r, p, offset);
-        note_gap(r, p, window_see_end(&p->window, offset));
-        end_search(r, p);
-        return true;
+        return take_end(r, p, offset);
     case FEED_OUTSIDE:
-        stand_outside(p);
-        return false;
+        r->owner.outside(p, r->owner.userdata);
+        return true;
     case FEED_EMPTY:
         return false;
     default:
@@ -330,6 +433,7 @@ void reader_pump(struct reader *r, struct list *partitions)
         list_for_each(link, partitions)
         {
             struct partition *p = list_entry(link, struct partition, link);
+            fill_gap(r, p);
             for (int i = 0; i < turn && is_readable(r, p) && has_room(r); i++) {
                 if (!read_one(r, p))
                     break;

@@ -15,6 +15,10 @@
  * workers, every job that is leased beside it is lost with them; so that these are not dead together with it, a worker
  * holds one dangerous job at a time. Innocent ones get through this way.
  *
+ * Before anything of a log is taken, it must be the one that the cursor belongs to (worker/sounding.h). If it is another one the
+ * partition stands: what was read of the old log goes on to its end, nothing is read. If records are gone, that is
+ * written down first, then they count as a gap.
+ *
  * Bounds: a partition is read while its lane has room (worker/ready.h) and its window has; what was handed on is bounded by the
  * owner's has_room(). So no partition waits for the room of another queue, and none is paused: each has a feed of its own.
  */
@@ -37,6 +41,9 @@ struct reader_owner {
     void (*gap)(void *userdata);                       /* a cursor can move without a job */
     void (*take_up)(void *userdata); /* a cursor has to name the record that is read next, at once */
     void (*crowded)(struct partition *p, void *userdata); /* its window is more than half full */
+    void (*outside)(struct partition *p,
+                    void *userdata); /* its position is not in the log: read it from its start */
+    void (*note)(struct partition *p, void *userdata); /* its note is to be written down */
     void (*fatal)(const char *why, void *userdata);
     void *userdata;
 };
@@ -63,6 +70,9 @@ void reader_reload(struct reader *r, struct job_types *types, struct job_config 
 bool reader_renew(struct reader *r, struct job *job);
 /* @job was admitted, and must be leased before it starts. */
 void reader_claim(struct reader *r, struct job *job);
+
+/* What was to be written down about @p is: it goes on. */
+void reader_noted(struct reader *r, struct partition *p);
 
 /* Reads what there is room for. */
 void reader_pump(struct reader *r, struct list *partitions);

@@ -100,7 +100,7 @@ static void look_again(void *userdata)
 }
 
 /* What the connection listens to. */
-static const char *const channels[] = { "job_cancel", "job_key", "job_queue", NULL };
+static const char *const channels[] = { "job_cancel", "job_key", "job_queue", "job_topic", NULL };
 
 static void on_notified(const char *channel, const char *payload, void *userdata)
 {
@@ -232,6 +232,11 @@ void recorder_set_quiet(struct recorder *r, const char *queues)
 
 /* --- Take-over ----------------------------------------------------------------------------------------------------------- */
 
+static int64_t bigint_or_none(const struct rows *rows, size_t i, int column)
+{
+    return rows_is_null(rows, i, column) ? -1 : rows_bigint(rows, i, column);
+}
+
 static void take_row(struct recorder *r, const struct rows *rows, size_t i)
 {
     struct partition *p =
@@ -240,7 +245,7 @@ static void take_row(struct recorder *r, const struct rows *rows, size_t i)
         return;
     p->epoch = rows_bigint(rows, i, TAKE_EPOCH);
     p->seq = rows_bigint(rows, i, TAKE_SEQ);
-    p->log_start = rows_is_null(rows, i, TAKE_LOG_START) ? -1 : rows_bigint(rows, i, TAKE_LOG_START);
+    p->log_start = bigint_or_none(rows, i, TAKE_LOG_START);
     if (p->seq > r->seq)
         r->seq = p->seq;
     const struct recorder_cursor cursor = {
@@ -248,8 +253,11 @@ static void take_row(struct recorder *r, const struct rows *rows, size_t i)
         .done = rows_span(rows, i, TAKE_DONE),
         .unclean = rows_bool(rows, i, TAKE_UNCLEAN),
         .crash_count = rows_int(rows, i, TAKE_CRASHES),
-        .suspect = rows_is_null(rows, i, TAKE_SUSPECT) ? -1 : rows_bigint(rows, i, TAKE_SUSPECT),
+        .suspect = bigint_or_none(rows, i, TAKE_SUSPECT),
+        .trouble = !rows_is_null(rows, i, TAKE_TROUBLE),
     };
+    p->checked_offset = bigint_or_none(rows, i, TAKE_CHECKED_OFFSET);
+    p->checked_ms = bigint_or_none(rows, i, TAKE_CHECKED_MS);
     r->owner.taken(p, &cursor, r->owner.userdata);
 }
 
@@ -298,6 +306,59 @@ void recorder_take_over(struct recorder *r, struct list *partitions)
     recorder_pump(r);
 }
 
+/* --- Notes about logs ---------------------------------------------------------------------------------------------------- */
+
+static struct partition *find_note(const struct recorder *r, bool sent)
+{
+    list_for_each(link, r->owned)
+    {
+        struct partition *p = list_entry(link, struct partition, link);
+        if (p->note && p->note->sent == sent)
+            return p;
+    }
+    return NULL;
+}
+
+/* The partition may have gone meanwhile; whoever has it then sees for himself. */
+static void on_written(const struct session_reply *reply, void *userdata)
+{
+    struct recorder *r = userdata;
+    struct partition *p = find_note(r, true);
+    bool written = recorder_answered(r, reply);
+    if (!p)
+        return;
+    p->note->sent = false;
+    if (written)
+        r->owner.noted(p, r->owner.userdata);
+}
+
+/* Return: false when there is none. */
+static bool send_note(struct recorder *r)
+{
+    struct partition *p = r->owned ? find_note(r, false) : NULL;
+    r->has_notes = p != NULL;
+    if (!p)
+        return false;
+    const struct record_log_note note = {
+        .place = { p->topic, p->id },
+        .epoch = p->epoch,
+        .recreated = p->note->recreated,
+        .from = p->note->from,
+        .to = p->note->to,
+        .jobs = p->note->jobs,
+        .ranges = p->note->text,
+    };
+    p->note->sent = true;
+    r->request = REQUEST_NOTE;
+    record_note_log(recorder_session(r), &note, on_written, r);
+    return true;
+}
+
+void recorder_write_notes(struct recorder *r)
+{
+    r->has_notes = true;
+}
+
 /* --- Leases --------------------------------------------------------------------------------------------------------------- */
 
 void recorder_hold_lease(struct recorder *r, struct job *job)
@@ -344,6 +405,8 @@ static void send_next(struct recorder *r)
         send_wishes(r);
     else if (r->take_over)
         send_take_over(r);
+    else if (r->has_notes && send_note(r))
+        return;
     else if (r->registered && recorder_wants_look(r) && (!r->looked || !batch_is_due(r)))
         recorder_send_look(r);
     else if (r->registered && batch_is_due(r))

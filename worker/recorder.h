@@ -43,6 +43,7 @@ struct recorder_cursor {
     bool unclean;     /* its last owner did not give it back */
     int crash_count;  /* unclean take-overs since anything was recorded */
     int64_t suspect;  /* the first undone record from here on was taken up alone; -1: none */
+    bool trouble;     /* the log is another one than it belongs to, and nobody has reset it yet */
 };
 
 struct recorder_owner {
@@ -58,6 +59,7 @@ struct recorder_owner {
     void (*taken_all)(void *userdata); /* after the last taken() of a take-over */
     void (*released)(void *userdata);  /* every cursor asked for is given back, or no longer ours */
     void (*advanced)(struct partition *p, void *userdata); /* the cursor moved */
+    void (*noted)(struct partition *p, void *userdata);    /* its note is written down */
     void (*notified)(const char *channel, const char *payload,
                      void *userdata); /* a channel of the recorder's connection */
     /* after each connection, and when it was asked for: all that job.cancel has, and the queues that are paused */
@@ -110,6 +112,8 @@ void recorder_forget_requests(struct recorder *r);
 void recorder_drop_claims(struct recorder *r, struct partition *p);
 /* The partition goes away: its unleased jobs in here are dropped. */
 void recorder_drop_partition(struct recorder *r, struct partition *p);
+/* Some partition has a note to be written down; `noted` follows. */
+void recorder_write_notes(struct recorder *r);
 /* Cursors that moved over gaps only are written with the next batch, at the latest after a second. */
 void recorder_note_gap(struct recorder *r);
 /* The same, at once. */

@@ -16,6 +16,7 @@ enum request_kind {
     REQUEST_LOOK,
     REQUEST_BATCH,
     REQUEST_READ_BACK,
+    REQUEST_NOTE,
     REQUEST_UNREGISTER,
 };
 
@@ -42,6 +43,7 @@ struct recorder {
     struct keys_room *keys;              /* of all partitions; NULL: not known yet */
     int64_t looked_at_us;                /* when doubtful keys were asked for last */
     bool looked;                         /* and no batch was sent since */
+    bool has_notes;                      /* some partition may have one to be written down */
     bool gap_noted;
     int64_t gap_at_us;
     int64_t beat_at_us;        /* when the next beat of its own is due */

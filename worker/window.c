@@ -104,12 +104,18 @@ static uint32_t checksum(int64_t next, const void *bits, size_t size)
     return hash_crc32c(hash_crc32c(0, &be, sizeof(be)), bits, size);
 }
 
+int64_t window_next(const struct window *w)
+{
+    int64_t next = w->base;
+    while (next < w->high && get_bit(w, next))
+        next++;
+    return next;
+}
+
 void window_encode(const struct window *w, int64_t *ret_next, struct buf *done)
 {
     uint8_t bits[16384 / 8 + 1] = { 0 };
-    int64_t next = w->base, last = -1;
-    while (next < w->high && get_bit(w, next))
-        next++;
+    int64_t next = window_next(w), last = -1;
     for (int64_t o = next; o < w->high; o++) {
         if (!get_bit(w, o))
             continue;

@@ -41,6 +41,8 @@ void window_done(struct window *w);
 /* Reads the stored form. Return: 0; 1 when it is damaged, of another version or too long (then nothing is marked). */
 int window_decode(struct window *w, struct span done);
 
+/* Where the cursor is: everything before it is done. */
+int64_t window_next(const struct window *w);
 /* Appends the stored form of what is done and sets *@ret_next to the next_offset that belongs to it. */
 void window_encode(const struct window *w, int64_t *ret_next, struct buf *done);
 

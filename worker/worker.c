@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -158,6 +159,22 @@ static void partition_advanced(struct partition *p, void *userdata)
     intake_advanced(((struct worker *)userdata)->intake, p);
 }
 
+static void partition_noted(struct partition *p, void *userdata)
+{
+    intake_noted(((struct worker *)userdata)->intake, p);
+}
+
+static void partition_outside(struct partition *p, void *userdata)
+{
+    intake_outside(((struct worker *)userdata)->intake, p);
+}
+
+static void write_note(struct partition *p, void *userdata)
+{
+    (void)p;
+    recorder_write_notes(((struct worker *)userdata)->recorder);
+}
+
 static void take_partitions(struct list *partitions, void *userdata)
 {
     recorder_take_over(((struct worker *)userdata)->recorder, partitions);
@@ -312,6 +329,15 @@ static void tell_quiet(struct worker *w)
     recorder_set_quiet(w->recorder, queues.size ? queues.data : "");
 }
 
+/* "<topic> <partition>" */
+static void topic_changed(struct worker *w, const char *payload)
+{
+    char topic[NAME_TOPIC_MAX + 1];
+    int32_t partition;
+    if (w->intake && w->phase == PHASE_RUNNING && sscanf(payload, "%249s %" SCNd32, topic, &partition) == 2)
+        intake_topic_changed(w->intake, topic, partition);
+}
+
 static void notified(const char *channel, const char *payload, void *userdata)
 {
     struct worker *w = userdata;
@@ -320,6 +346,8 @@ static void notified(const char *channel, const char *payload, void *userdata)
         intake_keys(w->intake)->is_urgent = true;
     if (strcmp(channel, "job_queue") == 0)
         recorder_read_wishes(w->recorder);
+    if (strcmp(channel, "job_topic") == 0)
+        topic_changed(w, payload);
     if (strcmp(channel, "job_cancel") != 0)
         return;
     if (uuid_parse(payload, strlen(payload), &id) == 0)
@@ -588,6 +616,8 @@ static int start_intake(struct worker *w)
             .gap = note_gap,
             .take_up = write_cursors,
             .crowded = partition_crowded,
+            .outside = partition_outside,
+            .note = write_note,
             .fatal = consumer_fatal,
             .userdata = w,
         },
@@ -631,6 +661,7 @@ static int make_parts(struct worker *w, const struct program_common *common, int
         .taken_all = partitions_taken,
         .released = partitions_released,
         .advanced = partition_advanced,
+        .noted = partition_noted,
         .notified = notified,
         .wishes = take_wishes,
         .progress = look_again,

@@ -389,7 +389,7 @@ START_TEST(a_broker_waits_for_kafka_and_stops_when_told)
     site_await(s, 5, "SELECT count(*) = 1 FROM job.pending");
     site_kill(broker, SIGTERM);
     ck_assert_int_eq(site_await_exit(broker, 5), 0);
-    ck_assert_uint_eq(site_count_log(broker, "Kafka is away"), 1);
+    ck_assert_uint_eq(site_count_log(broker, "relay waits: Kafka is away"), 1);
     site_free(s);
 }
 END_TEST

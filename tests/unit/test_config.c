@@ -70,6 +70,10 @@ START_TEST(empty_file_is_all_defaults)
     ck_assert_int_eq(config_lease_stop_us(c), 7 * USEC_PER_SEC);
     ck_assert_int_eq(c->broker.partitions_ahead, 3);
     ck_assert_int_eq(c->broker.relay_batch, 1000);
+    ck_assert(c->broker.trim);
+    ck_assert_int_eq(c->broker.trim_after_us, 24 * 3600 * USEC_PER_SEC);
+    ck_assert_int_eq(c->kafka.replication, 0);
+    ck_assert_int_eq(c->kafka.min_insync, 0);
     ck_assert_uint_eq(c->n_handlers, 0);
     ck_assert_uint_eq(c->n_queues, 1);
     ck_assert_str_eq(c->queues[0].name, "default");
@@ -105,12 +109,14 @@ START_TEST(everything_can_be_set)
     make_directory();
     _cleanup_config_ struct job_config *c = load(
         "transport = \"kafka\"; prefix = \"prod.job\";\n"
-        "kafka: { brokers = \"k1:9092,k2:9092\"; properties = ( { name = \"acks\"; value = \"all\"; } ); };\n"
+        "kafka: { brokers = \"k1:9092,k2:9092\"; properties = ( { name = \"acks\"; value = \"all\"; } );\n"
+        " replication = 3; min_insync_replicas = 2; };\n"
         "database: { url = \"host=db\"; };\n"
         "worker: { queues = ( { name = \"mail\"; weight = 1000; }, { name = \"default\"; } ); executors_min = 1;\n"
         " executors_max = 1; drain_timeout = \"0\"; handover_after = \"300ms\"; window = 100; group = \"g\";\n"
         " session_timeout = \"2s\"; heartbeat_interval = \"500ms\"; beat = \"600ms\"; unknown_type_grace = \"0\"; };\n"
-        "broker: { relay = false; rescue = false; lease_timeout = \"2s\"; partitions_ahead = 30; relay_batch = 1; };\n"
+        "broker: { relay = false; rescue = false; lease_timeout = \"2s\"; partitions_ahead = 30; relay_batch = 1;\n"
+        " trim = false; trim_after = \"72h\"; };\n"
         "handlers = ( { type = \"welcome_email\"; kind = \"module\"; path = \"x/y.so\"; queue = \"mail\";\n"
         " timeout = \"1s\"; max_attempts = 1; max_crashes = 1;\n"
         " backoff: { kind = \"exponential\"; base = \"1s\"; factor = 1.5; max = \"10s\"; jitter = 0; }; } );\n"
@@ -125,7 +131,10 @@ START_TEST(everything_can_be_set)
     ck_assert_int_eq(c->worker.executors_max, 1);
     ck_assert_str_eq(c->worker.group, "g");
     ck_assert_int_eq(config_lease_stop_us(c), 1400 * USEC_PER_MSEC);
-    ck_assert(!c->broker.relay);
+    ck_assert(!c->broker.relay && !c->broker.trim);
+    ck_assert_int_eq(c->broker.trim_after_us, 72 * 3600 * USEC_PER_SEC);
+    ck_assert_int_eq(c->kafka.replication, 3);
+    ck_assert_int_eq(c->kafka.min_insync, 2);
     ck_assert_uint_eq(c->n_queues, 2);
     ck_assert_int_eq(config_find_queue(c, span_from_string("mail"))->partitions, 1000);
     ck_assert_int_eq(config_find_queue(c, span_from_string("default"))->partitions, 8);
@@ -232,6 +241,10 @@ START_TEST(broken_configurations_say_why)
           "1: broker.partitions_ahead: expected an integer from 1 to 30, found 31" },
         { "broker: { relay_batch = 0; };",
           "1: broker.relay_batch: expected an integer from 1 to 10000, found 0" },
+        { "broker: { trim_after = \"500ms\"; };",
+          "1: broker.trim_after: expected a duration like \"1m30s\", from 1s to 365d, found \"500ms\"" },
+        { "kafka: { replication = 2; min_insync_replicas = 3; };",
+          "1: kafka.min_insync_replicas: expected at most replication, 2, found 3" },
         { "queues = ( { name = \"Mail\"; } );",
           "1: queues[0].name: expected the name of a queue: [a-z0-9][a-z0-9-]{0,62}, and neither \"later\" nor "
           "\"dead\", found \"Mail\"" },
