@@ -271,6 +271,13 @@ static int take_flag_down(struct relay *r, struct err *reterr)
     return relay_wake(r->duty.db, reterr);
 }
 
+/* Somebody has committed rows that lie behind what is looked at, while there was no time to sleep. */
+static void hear_of_late_rows(struct relay *r)
+{
+    if (db_wait(r->duty.db, -1, 0, NULL, 0) == DB_NOTIFIED)
+        order_sweep(r);
+}
+
 /* --- The thread --- */
 
 static int turn(struct relay *r, struct err *reterr)
@@ -279,8 +286,10 @@ static int turn(struct relay *r, struct err *reterr)
     int failed = look(r, &found, reterr);
     if (failed)
         return failed;
-    if (found)
+    if (found) {
+        hear_of_late_rows(r);
         return take_flag_down(r, reterr);
+    }
     r->n_full_looks = 0;
     return sleep_until_due(r, reterr);
 }
