@@ -25,6 +25,11 @@ static const char *const sentences[] = {
     [JOB_E_REFUSED] = "Kafka refused the job",
     [JOB_E_INVALID_CONFIG] = "a client option or Kafka property is wrong",
     [JOB_E_CLOSED] = "the client was closed while the job waited",
+    [JOB_E_NOT_FOUND] = "PostgreSQL does not know the job: no worker has seen it yet, or it never was",
+    [JOB_E_DATABASE_AWAY] = "no connection to PostgreSQL",
+    [JOB_E_DATABASE_REFUSED] = "PostgreSQL refused it",
+    [JOB_E_CONNECTION_BUSY] = "another command, or a pipeline, is under way on the connection",
+    [JOB_E_TRANSACTION_FAILED] = "the transaction has failed already; it can only be rolled back",
 };
 
 int error_set(int error, const char *format, ...)

@@ -36,6 +36,7 @@ extern "C" {
 #endif
 
 struct job_client;
+struct pg_conn; /* libpq's PGconn */
 
 /** A job's id: a UUID of version 7 (RFC 9562), so ids sort by time. */
 struct job_id {
@@ -65,8 +66,14 @@ enum job_error {
     JOB_E_UNKNOWN_QUEUE = 10, /**< Kafka has no topic for this queue */
     JOB_E_REFUSED = 11,       /**< Kafka refused the message (authorisation, size limit of the topic, …) */
     JOB_E_INVALID_CONFIG =
-        12,            /**< a client option or Kafka property is wrong; details by job_client_error() */
-    JOB_E_CLOSED = 13, /**< the client was closed while the job waited */
+        12,               /**< a client option or Kafka property is wrong; details by job_client_error() */
+    JOB_E_CLOSED = 13,    /**< the client was closed while the job waited */
+    JOB_E_NOT_FOUND = 14, /**< PostgreSQL does not know the job: no worker has seen it yet, or it never was */
+    JOB_E_DATABASE_AWAY = 15, /**< no connection to PostgreSQL, or it was lost */
+    JOB_E_DATABASE_REFUSED =
+        16, /**< PostgreSQL refused it (rights, schema, …); details by job_client_error() */
+    JOB_E_CONNECTION_BUSY = 17,    /**< another command, or a pipeline, is under way on the connection */
+    JOB_E_TRANSACTION_FAILED = 18, /**< the transaction had failed before; it can only be rolled back */
 };
 
 /** A header of the caller's own, handed on to the handler. */
@@ -212,6 +219,26 @@ JOB_API int job_enqueue_wait(struct job_client *client, const struct job_spec *s
  */
 JOB_API int job_enqueue_many(struct job_client *client, const struct job_spec *specs, size_t n,
                              struct job_id *ret_ids, size_t *ret_accepted);
+
+/**
+ * job_enqueue_tx() - hand one job to the queue if, and only if, the caller's PostgreSQL transaction commits
+ * @pg:     the caller's connection (libpq's PGconn) to the database that has libjob's schema, with a transaction open on it; one thread
+ * @spec:   what to run; copied, the caller keeps it
+ * @ret_id: the job's id, set on success; may be NULL
+ *
+ * The job is a row of job.pending from now on, which nobody else sees until COMMIT; ROLLBACK, an error or the end of the connection take it
+ * away with everything else. After the commit a broker moves it to Kafka, within some milliseconds. Without an open transaction it is enqueued
+ * when this returns. Needs no client and no connection to Kafka, and no right but to call job.enqueue_message() (see `jobctl db grant`).
+ *
+ * Runs one statement on @pg and blocks for it; begins and ends no transaction and changes no setting. What is wrong with the spec is found
+ * before anything is sent, so that the transaction goes on; after JOB_E_DATABASE_REFUSED it has failed, as after any error of PostgreSQL.
+ * PostgreSQL's clock counts expires_ms. With an id of the caller's own, repeating is safe: a job that waits already stays as it is.
+ * The spec's cookie is not used. A transaction with a job cannot be prepared for a two-phase commit (PREPARE TRANSACTION).
+ *
+ * Return: 0; JOB_E_TOO_LARGE; JOB_E_INVALID_…; JOB_E_CONNECTION_BUSY and JOB_E_TRANSACTION_FAILED (nothing was sent); JOB_E_DATABASE_AWAY
+ * (the transaction is gone; without one, the job may be there or not: repeat with its id); JOB_E_DATABASE_REFUSED; negative errno.
+ */
+JOB_API int job_enqueue_tx(struct pg_conn *pg, const struct job_spec *spec, struct job_id *ret_id);
 
 /**
  * job_flush() - wait until Kafka has answered for everything enqueued so far

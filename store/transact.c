@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/transact.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "store/connect.h"
+#include "store/db.h"
+#include "store/pgtypes.h"
+
+/* Headers as bytes, because the connection's client_encoding is the caller's. */
+static const char enqueue_sql[] =
+    "SELECT job.enqueue_message($1, $2, $3, $4, $5, pg_catalog.convert_from($6, 'UTF8')::pg_catalog.jsonb,"
+    " expires_ms => $7, priority => $8)";
+
+static int check_connection(PGconn *pg, struct err *reterr)
+{
+    if (PQstatus(pg) != CONNECTION_OK)
+        return err_set(reterr, TRANSACT_AWAY, "there is no connection to PostgreSQL");
+    if (PQpipelineStatus(pg) != PQ_PIPELINE_OFF)
+        return err_set(reterr, TRANSACT_BUSY, "the connection is in pipeline mode");
+    switch (PQtransactionStatus(pg)) {
+    case PQTRANS_IDLE:
+    case PQTRANS_INTRANS:
+        return 0;
+    case PQTRANS_INERROR:
+        return err_set(reterr, TRANSACT_FAILED,
+                       "the transaction has failed already; it can only be rolled back");
+    case PQTRANS_ACTIVE:
+        return err_set(reterr, TRANSACT_BUSY, "another command is under way on the connection");
+    default:
+        return err_set(reterr, TRANSACT_AWAY, "the connection to PostgreSQL is lost");
+    }
+}
+
+static struct db_param bytes(struct span value)
+{
+    return value.data ? db_bytes(value) : (struct db_param){ .oid = PG_BYTEA };
+}
+
+static struct db_param number(int64_t value, char text[24])
+{
+    snprintf(text, 24, "%" PRId64, value);
+    return db_text(value ? text : NULL);
+}
+
+static PGresult *run(PGconn *pg, const struct transact_job *job)
+{
+    char expires[24];
+    const struct db_param params[] = {
+        db_uuid(job->id),
+        db_text(job->queue),
+        db_text(job->type),
+        bytes(job->payload),
+        bytes(job->key),
+        bytes(job->headers),
+        number(job->expires_ms, expires),
+        db_text(job->priority),
+    };
+    Oid types[ARRAY_SIZE(params)];
+    const char *values[ARRAY_SIZE(params)];
+    int sizes[ARRAY_SIZE(params)], formats[ARRAY_SIZE(params)];
+    for (size_t i = 0; i < ARRAY_SIZE(params); i++) {
+        types[i] = params[i].oid;
+        values[i] = params[i].data;
+        sizes[i] = (int)params[i].size;
+        formats[i] = params[i].binary;
+    }
+    return PQexecParams(pg, enqueue_sql, ARRAY_SIZE(params), types, values, sizes, formats, 1);
+}
+
+static int judge(PGconn *pg, const PGresult *result, struct store_refusal *ret_refusal, struct err *reterr)
+{
+    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        return 0;
+    if (PQstatus(pg) != CONNECTION_OK || connect_refusal(result, ret_refusal) == STORE_AWAY) {
+        connect_error(pg, reterr);
+        return TRANSACT_AWAY;
+    }
+    return err_set(reterr, TRANSACT_REFUSED, "PostgreSQL: %s (SQLSTATE %s)", ret_refusal->text,
+                   ret_refusal->sqlstate);
+}
+
+int transact_enqueue(struct pg_conn *pg, const struct transact_job *job, struct store_refusal *ret_refusal,
+                     struct err *reterr)
+{
+    int r = check_connection(pg, reterr);
+    if (r)
+        return r;
+    PGresult *result = run(pg, job);
+    r = judge(pg, result, ret_refusal, reterr);
+    PQclear(result);
+    return r;
+}
