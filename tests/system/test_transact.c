@@ -137,8 +137,8 @@ static void transact(PGconn *pg, int n, void (*end)(PGconn *pg, enum step at, en
     ck_assert_int_eq(PQsendQuery(pg, "COMMIT"), 1);
     PQflush(pg);
     end(pg, AFTER_COMMIT_SENT, last);
-    while (PQgetResult(pg))
-        ;
+    for (PGresult *result; (result = PQgetResult(pg));)
+        PQclear(result);
     end(pg, AFTER_COMMIT, last);
 }
 
