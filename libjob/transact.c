@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "libjob/encode.h"
 #include "libjob/envelope.h"
 #include "libjob/error.h"
@@ -75,6 +76,11 @@ static int store(struct pg_conn *pg, const struct job_spec *spec, const struct e
         .headers = { headers.data, headers.size },
         .expires_ms = spec->expires_ms,
         .priority = priority_name(spec->priority),
+        .delay_ms = spec->delay_ms,
+        .run_at_us = spec->run_at_ms * USEC_PER_MSEC,
+        .unique_key = spec->unique_key,
+        .unique_ms = spec->unique_for_ms,
+        .debounce = spec->debounce != 0,
     };
     int r = transact_enqueue(pg, &job, &refusal, &why);
     return r ? error_set(error_of_outcome(r, &refusal), "%s", why.text) : 0;

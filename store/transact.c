@@ -6,14 +6,16 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/timefmt.h"
 #include "store/connect.h"
 #include "store/db.h"
 #include "store/pgtypes.h"
 
-/* Headers as bytes, because the connection's client_encoding is the caller's. */
+/* Headers and the unique key as bytes, because the connection's client_encoding is the caller's. */
 static const char enqueue_sql[] =
     "SELECT job.enqueue_message($1, $2, $3, $4, $5, pg_catalog.convert_from($6, 'UTF8')::pg_catalog.jsonb,"
-    " expires_ms => $7, priority => $8)";
+    " expires_ms => $7, priority => $8, delay_ms => $9, run_at => $10, unique_key => pg_catalog.convert_from($11, 'UTF8'),"
+    " unique_ms => $12, debounce => $13)";
 
 static int check_connection(PGconn *pg, struct err *reterr)
 {
@@ -48,7 +50,7 @@ static struct db_param number(int64_t value, char text[24])
 
 static PGresult *run(PGconn *pg, const struct transact_job *job)
 {
-    char expires[24];
+    char expires[24], delay[24], run_at[RFC3339_SIZE], unique[24];
     const struct db_param params[] = {
         db_uuid(job->id),
         db_text(job->queue),
@@ -58,6 +60,11 @@ static PGresult *run(PGconn *pg, const struct transact_job *job)
         bytes(job->headers),
         number(job->expires_ms, expires),
         db_text(job->priority),
+        number(job->delay_ms, delay),
+        db_text(job->run_at_us ? rfc3339_format(job->run_at_us, 6, run_at) : NULL),
+        bytes(span_from_string(job->unique_key)),
+        number(job->unique_ms, unique),
+        db_text(job->debounce ? "true" : NULL),
     };
     Oid types[ARRAY_SIZE(params)];
     const char *values[ARRAY_SIZE(params)];

@@ -2,6 +2,7 @@
 /* Enqueueing over a connection that is somebody else's, within the transaction that is open there. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -19,6 +20,11 @@ struct transact_job {
     struct span headers;  /* a JSON object as envelope_headers_to_json() writes it, UTF-8 */
     int64_t expires_ms;   /* from now, by PostgreSQL's clock */
     const char *priority; /* "high", "low" */
+    int64_t delay_ms;     /* as expires_ms */
+    int64_t run_at_us;    /* since 1970; not together with delay_ms */
+    const char *unique_key;
+    int64_t unique_ms;
+    bool debounce;
 };
 
 enum transact_outcome {

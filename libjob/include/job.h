@@ -238,7 +238,8 @@ JOB_API int job_enqueue_many(struct job_client *client, const struct job_spec *s
  *
  * Runs one statement on @pg and blocks for it; begins and ends no transaction and changes no setting. What is wrong with the spec is found
  * before anything is sent, so that the transaction goes on; after JOB_E_DATABASE_REFUSED it has failed, as after any error of PostgreSQL.
- * PostgreSQL's clock counts expires_ms. With an id of the caller's own, repeating is safe: a job that waits already stays as it is.
+ * PostgreSQL's clock counts delay_ms and expires_ms. With an id of the caller's own, repeating is safe: a job that waits already stays as it is.
+ * With a unique key the statement waits for other transactions that have enqueued the key and have not ended yet.
  * The spec's cookie is not used. A transaction with a job cannot be prepared for a two-phase commit (PREPARE TRANSACTION).
  *
  * Return: 0; JOB_E_TOO_LARGE; JOB_E_INVALID_…; JOB_E_CONNECTION_BUSY and JOB_E_TRANSACTION_FAILED (nothing was sent); JOB_E_DATABASE_AWAY

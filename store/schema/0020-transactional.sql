@@ -32,7 +32,7 @@ END $$;
 -- Raises what is wrong with a message that is to be enqueued. Each kind has an SQLSTATE of its own: JB1 and the number that libjob's
 -- job.h has for it.
 CREATE FUNCTION job.refuse_message(id uuid, queue text, type text, payload bytea, key bytea, headers jsonb, due timestamptz, late timestamptz,
-                                   priority text, unique_key text, unique_ms bigint)
+                                   priority text, unique_key text, unique_ms bigint, debounce boolean)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
@@ -51,8 +51,8 @@ BEGIN
     ELSIF coalesce(octet_length(payload), 0) + coalesce(octet_length(key), 0) + octet_length(headers::text) > 1048576 - 1024 THEN
         RAISE EXCEPTION 'payload has % bytes, key % and headers %: together more than 1 MiB less 1024', coalesce(octet_length(payload), 0),
             coalesce(octet_length(key), 0), octet_length(headers::text) USING ERRCODE = 'JB102';
-    ELSIF NOT isfinite(due) OR due > moment + interval '100 years' THEN
-        RAISE EXCEPTION 'run_at % is no moment of the next 100 years', due USING ERRCODE = 'JB107';
+    ELSIF NOT isfinite(due) OR due > moment + interval '315576000 s' THEN
+        RAISE EXCEPTION 'run_at % is no moment of the next 10 years', due USING ERRCODE = 'JB107';
     ELSIF late <= greatest(due, moment) THEN
         RAISE EXCEPTION 'expires % has passed already, or is not after run_at %: the job could never start', late, due
             USING ERRCODE = 'JB107';
@@ -62,12 +62,10 @@ BEGIN
         RAISE EXCEPTION 'priority % is neither high nor low', left(quote_literal(priority), 80) USING ERRCODE = 'JB107';
     ELSIF octet_length(unique_key) NOT BETWEEN 1 AND 512 THEN
         RAISE EXCEPTION 'unique_key has % bytes, not 1 to 512', octet_length(unique_key) USING ERRCODE = 'JB107';
-    ELSIF unique_ms IS NOT NULL AND unique_key IS NULL THEN
-        RAISE EXCEPTION 'unique_for needs a unique_key' USING ERRCODE = 'JB107';
+    ELSIF unique_key IS NULL AND (unique_ms IS NOT NULL OR debounce) THEN
+        RAISE EXCEPTION 'unique_for and debounce need a unique_key' USING ERRCODE = 'JB107';
     ELSIF unique_ms NOT BETWEEN 1 AND 315576000000 THEN
         RAISE EXCEPTION 'unique_for is not within 1 ms and 10 years' USING ERRCODE = 'JB107';
-    ELSIF unique_key IS NOT NULL THEN
-        RAISE EXCEPTION 'unique_key: this version has no unique jobs' USING ERRCODE = 'feature_not_supported';
     END IF;
 END $$;
 
@@ -76,15 +74,19 @@ END $$;
 --   run_at      null: delay_ms from now
 --   expires_at  null: expires_ms from now, or never
 --   priority    high, low; null: neither
+--   unique_key  if another job has it, this one ends as its duplicate, as with what comes through the topic of later jobs. Waits for
+--               a transaction that has taken the key and not ended.
 -- With the id of a job that waits already it changes nothing.
 CREATE FUNCTION job.enqueue_message(id uuid, queue text, type text, payload bytea, key bytea, headers jsonb,
                                     run_at timestamptz DEFAULT NULL, delay_ms bigint DEFAULT NULL,
                                     expires_at timestamptz DEFAULT NULL, expires_ms bigint DEFAULT NULL,
-                                    priority text DEFAULT NULL, unique_key text DEFAULT NULL, unique_ms bigint DEFAULT NULL)
+                                    priority text DEFAULT NULL, unique_key text DEFAULT NULL, unique_ms bigint DEFAULT NULL,
+                                    debounce boolean DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     due timestamptz;
     late timestamptz;
+    all_headers jsonb;
 BEGIN
     -- As in job.enqueue(): most have no options.
     IF queue || '/' || type ~ '^[a-z0-9][a-z0-9-]*/[A-Za-z][A-Za-z0-9_.-]*$' AND length(queue) <= 63 AND length(type) <= 128
@@ -92,7 +94,7 @@ BEGIN
        AND coalesce(octet_length(key), 1) BETWEEN 1 AND 10000 AND pg_column_size(headers) < 10000 AND jsonb_typeof(headers) = 'object'
        AND NOT headers @? '$.* ? (@.type() == "number" || @.type() == "boolean")' AND substr(id::text, 15, 1) = '7'
        AND id < job.first_id_after(clock_timestamp() + interval '1 hour')
-       AND num_nonnulls(run_at, delay_ms, expires_at, expires_ms, priority, unique_key, unique_ms) = 0
+       AND num_nonnulls(run_at, delay_ms, expires_at, expires_ms, priority, unique_key, unique_ms, debounce) = 0
     THEN
         INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload)
         VALUES (id, clock_timestamp(), 1, 1, queue, type, 'outbox', key,
@@ -103,14 +105,22 @@ BEGIN
     END IF;
     due := coalesce(run_at, clock_timestamp() + delay_ms * interval '1 millisecond', clock_timestamp());
     late := coalesce(expires_at, clock_timestamp() + expires_ms * interval '1 millisecond');
-    PERFORM job.refuse_message(id, queue, type, payload, key, headers, due, late, priority, unique_key, unique_ms);
+    PERFORM job.refuse_message(id, queue, type, payload, key, headers, due, late, priority, unique_key, unique_ms, debounce);
+    all_headers := headers || jsonb_strip_nulls(jsonb_build_object(
+        'ce_time', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+        'ce_expires', to_char(late AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'ce_uniquekey', unique_key, 'ce_uniquettlms', unique_ms::text));
+    IF unique_key IS NOT NULL THEN
+        PERFORM job.admit_unique(ROW (id, queue, type, '.' || priority, greatest(due, clock_timestamp()), nullif(key, ''), all_headers,
+                                      payload, clock_timestamp(), unique_key, unique_ms * 1000, coalesce(debounce, false),
+                                      headers ? 'ce_reply', split_part(headers ->> 'traceparent', '-', 2),
+                                      substring(headers ->> 'ce_parent' FROM '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$')::uuid,
+                                      NULL)::job.later_job, NULL, NULL);
+        RETURN;
+    END IF;
     INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, topic, key, headers, payload)
     VALUES (id, greatest(due, clock_timestamp()), 1, 1, queue, type, CASE WHEN due > clock_timestamp() THEN 'delay' ELSE 'outbox' END,
-            '.' || priority, nullif(key, ''),
-            headers || jsonb_strip_nulls(jsonb_build_object(
-                'ce_time', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-                'ce_expires', to_char(late AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
-            payload)
+            '.' || priority, nullif(key, ''), all_headers, payload)
     ON CONFLICT ON CONSTRAINT pending_pkey DO NOTHING;
 END $$;
 COMMENT ON COLUMN job.pending.topic IS 'where the previous delivery came from, with its partition; or only the lane that it goes to: .high, .low';
@@ -150,13 +160,14 @@ ALTER FUNCTION job.enqueue(text, text, jsonb, text, timestamptz, integer, interv
 
 -- Enqueues a job in the caller's transaction: it exists if and only if that commits. With the id of a job that waits already it changes
 -- nothing: repeating a call whose answer was lost is safe. It does not start at `expires` or later: if nothing has started it by then,
--- it ends as "expired". With `reply` its end is told on the channel job_result. What is wrong has an SQLSTATE, see job.enqueue_message().
+-- it ends as "expired". With `reply` its end is told on the channel job_result. What is wrong has an SQLSTATE, see job.refuse_message().
 -- Whoever may execute it needs no other right but USAGE on the schema.
 CREATE FUNCTION job.enqueue(queue text, type text, payload jsonb DEFAULT NULL, key text DEFAULT NULL,
                             run_at timestamptz DEFAULT NULL, max_attempts integer DEFAULT NULL,
                             timeout interval DEFAULT NULL, tags text[] DEFAULT NULL, headers jsonb DEFAULT NULL,
                             id uuid DEFAULT NULL, expires timestamptz DEFAULT NULL, unique_key text DEFAULT NULL,
-                            unique_for interval DEFAULT NULL, priority text DEFAULT NULL, reply boolean DEFAULT NULL)
+                            unique_for interval DEFAULT NULL, priority text DEFAULT NULL, reply boolean DEFAULT NULL,
+                            debounce boolean DEFAULT NULL)
 RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     job_id uuid := coalesce(id, job.new_id());
@@ -165,7 +176,7 @@ BEGIN
     -- Most have no options, and cost one expression beside the row.
     IF queue || '/' || type ~ '^[a-z0-9][a-z0-9-]*/[A-Za-z][A-Za-z0-9_.-]*$' AND length(queue) <= 63 AND length(type) <= 128
        AND queue <> 'later' AND queue <> 'dead' AND coalesce(octet_length(body), 0) <= 1000000
-       AND num_nonnulls(key, run_at, max_attempts, timeout, tags, headers, id, expires, unique_key, unique_for, priority, reply) = 0
+       AND num_nonnulls(key, run_at, max_attempts, timeout, tags, headers, id, expires, unique_key, unique_for, priority, reply, debounce) = 0
     THEN
         INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers, payload)
         VALUES (job_id, clock_timestamp(), 1, 1, queue, type, 'outbox',
@@ -176,7 +187,7 @@ BEGIN
         PERFORM job.enqueue_message(job_id, queue, type, body, convert_to(key, 'UTF8'),
                                     job.enqueue_headers(max_attempts, timeout, tags, headers, reply), run_at => run_at,
                                     expires_at => expires, priority => priority, unique_key => unique_key,
-                                    unique_ms => (extract(epoch FROM unique_for) * 1000)::bigint);
+                                    unique_ms => ceil(extract(epoch FROM unique_for) * 1000)::bigint, debounce => debounce);
     END IF;
     RETURN job_id;
 END $$;
@@ -185,8 +196,8 @@ END $$;
 DO $$
 DECLARE
     old regprocedure := 'job.enqueue_before_0020(text,text,jsonb,text,timestamptz,integer,interval,text[],jsonb,uuid,timestamptz)';
-    new regprocedure := 'job.enqueue(text,text,jsonb,text,timestamptz,integer,interval,text[],jsonb,uuid,timestamptz,text,interval,text,boolean)';
-    message regprocedure := 'job.enqueue_message(uuid,text,text,bytea,bytea,jsonb,timestamptz,bigint,timestamptz,bigint,text,text,bigint)';
+    new regprocedure := 'job.enqueue(text,text,jsonb,text,timestamptz,integer,interval,text[],jsonb,uuid,timestamptz,text,interval,text,boolean,boolean)';
+    message regprocedure := 'job.enqueue_message(uuid,text,text,bytea,bytea,jsonb,timestamptz,bigint,timestamptz,bigint,text,text,bigint,boolean)';
     held record;
 BEGIN
     EXECUTE format('REVOKE ALL ON FUNCTION %s, %s FROM PUBLIC', new, message);

@@ -383,7 +383,7 @@ START_TEST(each_wrong_argument_of_the_sql_function_has_its_sqlstate)
           "JB106" },
         { "'mail', 'welcome', run_at => 'infinity'", "JB107" },
         { "'mail', 'welcome', run_at => '-infinity'", "JB107" },
-        { "'mail', 'welcome', run_at => now() + interval '101 years'", "JB107" },
+        { "'mail', 'welcome', run_at => now() + interval '11 years'", "JB107" },
         { "'mail', 'welcome', expires => now() - interval '1 s'", "JB107" },
         { "'mail', 'welcome', expires => 'infinity'", "JB107" },
         { "'mail', 'welcome', expires => now() + interval '1 h', run_at => now() + interval '2 h'", "JB107" },
@@ -397,6 +397,7 @@ START_TEST(each_wrong_argument_of_the_sql_function_has_its_sqlstate)
         { "'mail', 'welcome', tags => '{\"a,b\"}'", "JB107" },
         { "'mail', 'welcome', priority => 'urgent'", "JB107" },
         { "'mail', 'welcome', unique_for => '1 h'", "JB107" },
+        { "'mail', 'welcome', debounce => true", "JB107" },
         { "'mail', 'welcome', unique_key => ''", "JB107" },
         { "'mail', 'welcome', unique_key => repeat('k', 513)", "JB107" },
         { "'mail', 'welcome', unique_key => 'k', unique_for => '11 years'", "JB107" },
@@ -428,6 +429,111 @@ START_TEST(each_wrong_argument_of_the_sql_function_has_its_sqlstate)
     run(pg, "SELECT job.enqueue(repeat('q', 63), repeat('t', 128), to_jsonb(repeat('x', 1048576 - 1400)))");
     run(pg, "SELECT job.enqueue('mail', 'welcome', NULL)");
     ck_assert_int_eq(count_pending(s), 3);
+    PQfinish(pg);
+    site_free(s);
+}
+END_TEST
+
+START_TEST(delay_counts_from_the_enqueueing)
+{
+    struct site *s = new_site();
+    PGconn *pg = connect_to(site_database_url(s));
+    struct job_spec later = welcome, at = welcome, past = welcome;
+    later.delay_ms = 3600 * 1000;
+    at.run_at_ms = INT64_C(2051222400000); /* 2035-01-01 */
+    past.run_at_ms = 1;
+    later.type = "later";
+    at.type = "at";
+    past.type = "past";
+    enqueue(pg, &later);
+    enqueue(pg, &at);
+    enqueue(pg, &past);
+    ck_assert(site_ask(
+        s,
+        "SELECT run_at BETWEEN now() + interval '59 min' AND now() + interval '61 min' AND reason = 'delay'"
+        " FROM job.pending WHERE type = 'later'"));
+    ck_assert(site_ask(s, "SELECT run_at = '2035-01-01 00:00:00Z' FROM job.pending WHERE type = 'at'"));
+    ck_assert(site_ask(s, "SELECT run_at BETWEEN now() - interval '1 min' AND now() AND reason = 'outbox'"
+                          " FROM job.pending WHERE type = 'past'"));
+    PQfinish(pg);
+    site_free(s);
+}
+END_TEST
+
+START_TEST(second_job_of_a_unique_key_is_a_duplicate)
+{
+    struct site *s = new_site();
+    PGconn *pg = connect_to(site_database_url(s));
+    struct job_spec spec = welcome;
+    struct job_id first, second;
+    char text[JOB_ID_TEXT_SIZE], other[JOB_ID_TEXT_SIZE];
+    spec.unique_key = "kä";
+    PQsetClientEncoding(pg, "LATIN1");
+    run(pg, "BEGIN");
+    enqueue(pg, &spec);
+    run(pg, "ROLLBACK"); /* the key goes with it */
+    ck_assert_int_eq(job_enqueue_tx(pg, &spec, &first), 0);
+    ck_assert_int_eq(job_enqueue_tx(pg, &spec, &second), 0);
+    ck_assert_int_eq(count_pending(s), 1);
+    job_id_format(&first, other);
+    ck_assert(site_ask(
+        s, "SELECT state = 'duplicate' AND result ->> 'duplicate_of' = '%s' FROM job.result WHERE id = '%s'",
+        other, job_id_format(&second, text)));
+    site_sql(
+        s,
+        "SELECT job.enqueue('mail', 'welcome', '{\"n\": 2}', unique_key => 'kä', debounce => true, tags => '{new}')");
+    ck_assert(site_ask(
+        s,
+        "SELECT count(*) = 1 AND min(convert_from(payload, 'UTF8')) = '{\"n\": 2}' AND min(headers ->> 'ce_tags') = 'new'"
+        " AND min(id::text) = '%s' FROM job.pending",
+        other));
+    site_sql(
+        s,
+        "SELECT job.enqueue('mail', 'welcome', unique_key => 'other', unique_for => '1 h', priority => 'low')");
+    ck_assert_int_eq(count_pending(s), 2);
+    ck_assert(site_ask(s, "SELECT until > now() + interval '59 min' FROM job.unique WHERE key = 'other'"));
+    PQfinish(pg);
+    site_free(s);
+}
+END_TEST
+
+struct rival {
+    char url[512];
+    atomic_bool done;
+};
+
+static void *enqueue_the_same(void *userdata)
+{
+    struct rival *rival = userdata;
+    PGconn *pg = connect_to(rival->url);
+    run(pg, "SELECT job.enqueue('mail', 'welcome', unique_key => 'k')");
+    atomic_store(&rival->done, true);
+    PQfinish(pg);
+    return NULL;
+}
+
+START_TEST(unique_key_of_an_open_transaction_is_waited_for)
+{
+    struct site *s = new_site();
+    PGconn *pg = connect_to(site_database_url(s));
+    for (int i = 0; i < 2; i++) {
+        struct rival rival = { .done = false };
+        pthread_t thread;
+        snprintf(rival.url, sizeof(rival.url), "%s", site_database_url(s));
+        run(pg, "BEGIN");
+        run(pg, "SELECT job.enqueue('mail', 'welcome', unique_key => 'k')");
+        ck_assert_int_eq(pthread_create(&thread, NULL, enqueue_the_same, &rival), 0);
+        site_await(
+            s, 10,
+            "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()");
+        ck_assert(!atomic_load(&rival.done));
+        run(pg, i == 0 ? "ROLLBACK" : "COMMIT");
+        pthread_join(thread, NULL);
+        ck_assert_int_eq(count_pending(s), 1);
+        ck_assert_int_eq(site_ask(s, "SELECT count(*) FROM job.result WHERE state = 'duplicate'"), i);
+        if (i == 0)
+            site_sql(s, "DELETE FROM job.pending; DELETE FROM job.unique");
+    }
     PQfinish(pg);
     site_free(s);
 }
@@ -473,8 +579,9 @@ START_TEST(role_may_enqueue_and_do_nothing_else)
         s, 10,
         "SELECT asleep AND wake_at > clock_timestamp() FROM job.relay"); /* so that the commit has to look */
     run(pg, "SELECT job.enqueue('mail', 'welcome', key => 'k')");
+    run(pg, "SELECT job.enqueue('mail', 'welcome', unique_key => 'k')");
     enqueue(pg, &welcome);
-    site_records_free(site_await_records(s, "mail", 2, 5));
+    site_records_free(site_await_records(s, "mail", 3, 5));
     check_denied(pg, "SELECT * FROM job.pending");
     check_denied(pg, "DELETE FROM job.pending");
     check_denied(pg, "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers)"
@@ -674,7 +781,9 @@ SUITE_MAIN("transact", job_is_there_when_the_transaction_has_committed_and_not_b
            job_shares_the_fate_of_a_connection_that_is_cut_at_any_step, everything_of_the_spec_arrives,
            what_libjob_refuses_leaves_the_transaction_as_it_was,
            connection_that_is_busy_or_failed_is_not_touched, repeating_with_the_same_id_changes_nothing,
-           each_wrong_argument_of_the_sql_function_has_its_sqlstate, role_may_enqueue_and_do_nothing_else,
-           caller_cannot_slip_functions_of_its_own_in, trigger_enqueues_for_every_row_that_stays,
-           python_enqueues_in_its_transactions, pgbouncer_in_transaction_mode_changes_nothing,
-           transaction_with_an_old_snapshot_wakes_the_relay, long_transaction_is_found_by_a_busy_relay)
+           each_wrong_argument_of_the_sql_function_has_its_sqlstate, delay_counts_from_the_enqueueing,
+           second_job_of_a_unique_key_is_a_duplicate, unique_key_of_an_open_transaction_is_waited_for,
+           role_may_enqueue_and_do_nothing_else, caller_cannot_slip_functions_of_its_own_in,
+           trigger_enqueues_for_every_row_that_stays, python_enqueues_in_its_transactions,
+           pgbouncer_in_transaction_mode_changes_nothing, transaction_with_an_old_snapshot_wakes_the_relay,
+           long_transaction_is_found_by_a_busy_relay)
