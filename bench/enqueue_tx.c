@@ -6,15 +6,17 @@
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "bench/figures.h"
+#include "bench/process.h"
 #include "bench/site.h"
 #include "libjob/include/job.h"
 
 #define N_CLIENTS 16
+#define WARM_UP_US (1 * USEC_PER_SEC) /* connections, plans, compiled functions */
 #define ROUND_US (3 * USEC_PER_SEC)
 #define QUEUE "selftest"
 #define TYPE "selftest.echo"
@@ -27,12 +29,13 @@ struct client {
     const char *url;
     enum way way;
     atomic_bool *stop;
-    int64_t n;
+    atomic_llong n;
     bool failed;
 };
 
 struct round {
     double per_s[N_WAYS];
+    double cpu_us[N_WAYS]; /* of everything: PostgreSQL and the clients */
     double function_ratio, library_ratio;
 };
 
@@ -83,7 +86,7 @@ static void *client_main(void *userdata)
     PGconn *pg = PQconnectdb(c->url);
     while (!atomic_load(c->stop) && !c->failed) {
         c->failed = !commit_one(pg, c->way);
-        c->n++;
+        atomic_fetch_add(&c->n, 1);
     }
     if (c->failed)
         fprintf(stderr, "bench: enqueue_tx: %s", PQerrorMessage(pg));
@@ -91,27 +94,53 @@ static void *client_main(void *userdata)
     return NULL;
 }
 
-/* Return: rows per second; negative: failed. */
-static double measure(const char *url, enum way way)
+static int64_t used_us(const struct site *s)
+{
+    return process_cpu_us(getpid()) + process_cpu_us(s->postgres) + process_children_cpu_us(s->postgres);
+}
+
+static void rest(int64_t us)
+{
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_sec = us / USEC_PER_SEC }, NULL);
+}
+
+static int64_t count_commits(const struct client *clients)
+{
+    int64_t n = 0;
+    for (int i = 0; i < N_CLIENTS; i++)
+        n += atomic_load(&clients[i].n);
+    return n;
+}
+
+/* Between two moments when all clients are at work. */
+static void measure(const struct site *s, const struct client *clients, enum way way, struct round *ret)
+{
+    rest(WARM_UP_US);
+    int64_t began_us = clock_mono_us(), before_us = used_us(s), n = count_commits(clients);
+    rest(ROUND_US);
+    n = count_commits(clients) - n;
+    ret->per_s[way] = (double)n * USEC_PER_SEC / (double)(clock_mono_us() - began_us);
+    ret->cpu_us[way] = (double)(used_us(s) - before_us) / (double)n;
+}
+
+/* Return: 0; 1, said on stderr. */
+static int run_way(const struct site *s, enum way way, struct round *ret)
 {
     struct client clients[N_CLIENTS];
     atomic_bool stop = false;
-    int64_t began_us = clock_mono_us(), n = 0;
     bool failed = false;
     for (int i = 0; i < N_CLIENTS; i++) {
-        clients[i] = (struct client){ .url = url, .way = way, .stop = &stop };
+        clients[i] = (struct client){ .url = s->url, .way = way, .stop = &stop };
         if (pthread_create(&clients[i].thread, NULL, client_main, &clients[i]) != 0)
-            return -1;
+            return 1;
     }
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_sec = ROUND_US / USEC_PER_SEC }, NULL);
+    measure(s, clients, way, ret);
     atomic_store(&stop, true);
-    int64_t took_us = clock_mono_us() - began_us;
     for (int i = 0; i < N_CLIENTS; i++) {
         pthread_join(clients[i].thread, NULL);
-        n += clients[i].n;
         failed |= clients[i].failed;
     }
-    return failed ? -1 : (double)n * USEC_PER_SEC / (double)took_us;
+    return failed;
 }
 
 /* Who goes first changes; each finds an empty table. */
@@ -121,8 +150,7 @@ static int run_round(struct site *s, int number, struct round *ret)
         enum way way = (enum way)((i + number) % N_WAYS);
         if (db_execute(s->db, "TRUNCATE job.pending; CHECKPOINT", NULL) != 0)
             return 1;
-        ret->per_s[way] = measure(s->url, way);
-        if (ret->per_s[way] < 0)
+        if (run_way(s, way, ret) != 0)
             return 1;
     }
     ret->function_ratio = 100 * ret->per_s[WAY_FUNCTION] / ret->per_s[WAY_INSERT];
@@ -136,6 +164,9 @@ int bench_enqueue_tx(const struct bench_options *o, FILE *out)
         { "bare INSERT, commits/s", offsetof(struct round, per_s[WAY_INSERT]) },
         { "job.enqueue(), commits/s", offsetof(struct round, per_s[WAY_FUNCTION]) },
         { "job_enqueue_tx(), commits/s", offsetof(struct round, per_s[WAY_LIBRARY]) },
+        { "CPU per commit: bare INSERT, µs", offsetof(struct round, cpu_us[WAY_INSERT]) },
+        { "CPU per commit: job.enqueue(), µs", offsetof(struct round, cpu_us[WAY_FUNCTION]) },
+        { "CPU per commit: job_enqueue_tx(), µs", offsetof(struct round, cpu_us[WAY_LIBRARY]) },
         { "job.enqueue() of INSERT, %", offsetof(struct round, function_ratio) },
         { "job_enqueue_tx() of INSERT, %", offsetof(struct round, library_ratio) },
     };

@@ -85,7 +85,7 @@ static void end_watch(struct watch *w, int error, struct job_result *result)
 int job_result_watch(struct job_client *client, const struct job_id *id, int64_t timeout_ms,
                      job_ended_fn ended, void *cookie)
 {
-    struct results *results;
+    struct results *results = NULL;
     int r = find_results(client, &results);
     if (r)
         return r;
@@ -154,7 +154,7 @@ static int wait_for(struct job_client *c, const struct job_id *id, enum watch_ki
                     struct job_result **ret)
 {
     struct asker a = { .mutex = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER };
-    struct results *results;
+    struct results *results = NULL;
     int r = find_results(c, &results);
     if (r)
         return r;

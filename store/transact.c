@@ -12,10 +12,11 @@
 #include "store/pgtypes.h"
 
 /* Headers and the unique key as bytes, because the connection's client_encoding is the caller's. */
-static const char enqueue_sql[] =
-    "SELECT job.enqueue_message($1, $2, $3, $4, $5, pg_catalog.convert_from($6, 'UTF8')::pg_catalog.jsonb,"
-    " expires_ms => $7, priority => $8, delay_ms => $9, run_at => $10, unique_key => pg_catalog.convert_from($11, 'UTF8'),"
-    " unique_ms => $12, debounce => $13)";
+#define HEADERS "pg_catalog.convert_from($6, 'UTF8')::pg_catalog.jsonb"
+static const char plain_sql[] = "SELECT job.enqueue_message($1, $2, $3, $4, $5, " HEADERS ")";
+#define N_PLAIN 6
+static const char full_sql[] = "SELECT job.enqueue_message($1, $2, $3, $4, $5, " HEADERS ", $7, $8, NULL,"
+                               " $9, $10, pg_catalog.convert_from($11, 'UTF8'), $12, $13)";
 
 static int check_connection(PGconn *pg, struct err *reterr)
 {
@@ -48,6 +49,11 @@ static struct db_param number(int64_t value, char text[24])
     return db_text(value ? text : NULL);
 }
 
+static bool is_plain(const struct transact_job *job)
+{
+    return !job->run_at_us && !job->delay_ms && !job->expires_ms && !job->priority && !job->unique_key;
+}
+
 static PGresult *run(PGconn *pg, const struct transact_job *job)
 {
     char expires[24], delay[24], run_at[RFC3339_SIZE], unique[24];
@@ -58,10 +64,10 @@ static PGresult *run(PGconn *pg, const struct transact_job *job)
         bytes(job->payload),
         bytes(job->key),
         bytes(job->headers),
+        db_text(job->run_at_us ? rfc3339_format(job->run_at_us, 6, run_at) : NULL),
+        number(job->delay_ms, delay),
         number(job->expires_ms, expires),
         db_text(job->priority),
-        number(job->delay_ms, delay),
-        db_text(job->run_at_us ? rfc3339_format(job->run_at_us, 6, run_at) : NULL),
         bytes(span_from_string(job->unique_key)),
         number(job->unique_ms, unique),
         db_text(job->debounce ? "true" : NULL),
@@ -75,7 +81,9 @@ static PGresult *run(PGconn *pg, const struct transact_job *job)
         sizes[i] = (int)params[i].size;
         formats[i] = params[i].binary;
     }
-    return PQexecParams(pg, enqueue_sql, ARRAY_SIZE(params), types, values, sizes, formats, 1);
+    bool plain = is_plain(job);
+    return PQexecParams(pg, plain ? plain_sql : full_sql, plain ? N_PLAIN : ARRAY_SIZE(params), types, values,
+                        sizes, formats, 1);
 }
 
 static int judge(PGconn *pg, const PGresult *result, struct store_refusal *ret_refusal, struct err *reterr)

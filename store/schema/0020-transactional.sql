@@ -77,32 +77,15 @@ END $$;
 --   unique_key  if another job has it, this one ends as its duplicate, as with what comes through the topic of later jobs. Waits for
 --               a transaction that has taken the key and not ended.
 -- With the id of a job that waits already it changes nothing.
-CREATE FUNCTION job.enqueue_message(id uuid, queue text, type text, payload bytea, key bytea, headers jsonb,
-                                    run_at timestamptz DEFAULT NULL, delay_ms bigint DEFAULT NULL,
-                                    expires_at timestamptz DEFAULT NULL, expires_ms bigint DEFAULT NULL,
-                                    priority text DEFAULT NULL, unique_key text DEFAULT NULL, unique_ms bigint DEFAULT NULL,
-                                    debounce boolean DEFAULT NULL)
+CREATE FUNCTION job.enqueue_message(id uuid, queue text, type text, payload bytea, key bytea, headers jsonb, run_at timestamptz,
+                                    delay_ms bigint, expires_at timestamptz, expires_ms bigint, priority text, unique_key text,
+                                    unique_ms bigint, debounce boolean)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     due timestamptz;
     late timestamptz;
     all_headers jsonb;
 BEGIN
-    -- As in job.enqueue(): most have no options.
-    IF queue || '/' || type ~ '^[a-z0-9][a-z0-9-]*/[A-Za-z][A-Za-z0-9_.-]*$' AND length(queue) <= 63 AND length(type) <= 128
-       AND queue <> 'later' AND queue <> 'dead' AND coalesce(octet_length(payload), 0) <= 900000
-       AND coalesce(octet_length(key), 1) BETWEEN 1 AND 10000 AND pg_column_size(headers) < 10000 AND jsonb_typeof(headers) = 'object'
-       AND NOT headers @? '$.* ? (@.type() == "number" || @.type() == "boolean")' AND substr(id::text, 15, 1) = '7'
-       AND id < job.first_id_after(clock_timestamp() + interval '1 hour')
-       AND num_nonnulls(run_at, delay_ms, expires_at, expires_ms, priority, unique_key, unique_ms, debounce) = 0
-    THEN
-        INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload)
-        VALUES (id, clock_timestamp(), 1, 1, queue, type, 'outbox', key,
-                headers || jsonb_build_object('ce_time', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
-                payload)
-        ON CONFLICT ON CONSTRAINT pending_pkey DO NOTHING;
-        RETURN;
-    END IF;
     due := coalesce(run_at, clock_timestamp() + delay_ms * interval '1 millisecond', clock_timestamp());
     late := coalesce(expires_at, clock_timestamp() + expires_ms * interval '1 millisecond');
     PERFORM job.refuse_message(id, queue, type, payload, key, headers, due, late, priority, unique_key, unique_ms, debounce);
@@ -123,6 +106,26 @@ BEGIN
             '.' || priority, nullif(key, ''), all_headers, payload)
     ON CONFLICT ON CONSTRAINT pending_pkey DO NOTHING;
 END $$;
+-- Most have no options, and pay neither for passing nor for looking at them: one expression beside the row.
+CREATE FUNCTION job.enqueue_message(id uuid, queue text, type text, payload bytea, key bytea, headers jsonb)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF queue || '/' || type ~ '^[a-z0-9][a-z0-9-]*/[A-Za-z][A-Za-z0-9_.-]*$' AND length(queue) <= 63 AND length(type) <= 128
+       AND queue <> 'later' AND queue <> 'dead' AND coalesce(octet_length(payload), 0) <= 900000
+       AND coalesce(octet_length(key), 1) BETWEEN 1 AND 10000 AND pg_column_size(headers) < 10000 AND jsonb_typeof(headers) = 'object'
+       AND NOT headers @? '$.* ? (@.type() == "number" || @.type() == "boolean")' AND substr(id::text, 15, 1) = '7'
+       AND id < job.first_id_after(clock_timestamp() + interval '1 hour')
+    THEN
+        INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload)
+        VALUES (id, clock_timestamp(), 1, 1, queue, type, 'outbox', key,
+                headers || jsonb_build_object('ce_time', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+                payload)
+        ON CONFLICT ON CONSTRAINT pending_pkey DO NOTHING;
+    ELSE
+        PERFORM job.enqueue_message(id, queue, type, payload, key, headers, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+    END IF;
+END $$;
+
 COMMENT ON COLUMN job.pending.topic IS 'where the previous delivery came from, with its partition; or only the lane that it goes to: .high, .low';
 
 -- The headers that the options of job.enqueue() become.
@@ -173,21 +176,19 @@ DECLARE
     job_id uuid := coalesce(id, job.new_id());
     body bytea := convert_to(payload::text, 'UTF8');
 BEGIN
-    -- Most have no options, and cost one expression beside the row.
     IF queue || '/' || type ~ '^[a-z0-9][a-z0-9-]*/[A-Za-z][A-Za-z0-9_.-]*$' AND length(queue) <= 63 AND length(type) <= 128
-       AND queue <> 'later' AND queue <> 'dead' AND coalesce(octet_length(body), 0) <= 1000000
-       AND num_nonnulls(key, run_at, max_attempts, timeout, tags, headers, id, expires, unique_key, unique_for, priority, reply, debounce) = 0
+       AND queue <> 'later' AND queue <> 'dead' AND coalesce(octet_length(body), 0) <= 900000 AND coalesce(length(key), 1) BETWEEN 1 AND 1000
+       AND num_nonnulls(run_at, max_attempts, timeout, tags, headers, id, expires, unique_key, unique_for, priority, reply, debounce) = 0
     THEN
-        INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers, payload)
-        VALUES (job_id, clock_timestamp(), 1, 1, queue, type, 'outbox',
+        INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload)
+        VALUES (job_id, clock_timestamp(), 1, 1, queue, type, 'outbox', convert_to(key, 'UTF8'),
                 jsonb_build_object('ce_source', '/postgresql/' || current_database(), 'content-type', 'application/json', 'ce_time',
                                    to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
                 body);
     ELSE
         PERFORM job.enqueue_message(job_id, queue, type, body, convert_to(key, 'UTF8'),
-                                    job.enqueue_headers(max_attempts, timeout, tags, headers, reply), run_at => run_at,
-                                    expires_at => expires, priority => priority, unique_key => unique_key,
-                                    unique_ms => ceil(extract(epoch FROM unique_for) * 1000)::bigint, debounce => debounce);
+                                    job.enqueue_headers(max_attempts, timeout, tags, headers, reply), run_at, NULL, expires, NULL,
+                                    priority, unique_key, ceil(extract(epoch FROM unique_for) * 1000)::bigint, debounce);
     END IF;
     RETURN job_id;
 END $$;
@@ -196,21 +197,23 @@ END $$;
 DO $$
 DECLARE
     old regprocedure := 'job.enqueue_before_0020(text,text,jsonb,text,timestamptz,integer,interval,text[],jsonb,uuid,timestamptz)';
-    new regprocedure := 'job.enqueue(text,text,jsonb,text,timestamptz,integer,interval,text[],jsonb,uuid,timestamptz,text,interval,text,boolean,boolean)';
-    message regprocedure := 'job.enqueue_message(uuid,text,text,bytea,bytea,jsonb,timestamptz,bigint,timestamptz,bigint,text,text,bigint,boolean)';
+    f regprocedure;
     held record;
 BEGIN
-    EXECUTE format('REVOKE ALL ON FUNCTION %s, %s FROM PUBLIC', new, message);
-    FOR held IN SELECT a.grantee::regrole::text AS who, bool_or(a.is_grantable) AS is_grantable
-                FROM (SELECT (aclexplode(p.proacl)).* FROM pg_proc p WHERE p.oid = old
-                      UNION ALL
-                      SELECT (aclexplode(c.relacl)).* FROM pg_class c WHERE c.oid = 'job.pending'::regclass) a
-                WHERE a.privilege_type IN ('EXECUTE', 'INSERT') AND a.grantee <> 0
-                GROUP BY 1
+    FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'job'::regnamespace AND p.proname IN ('enqueue', 'enqueue_message')
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s, %s TO %s%s', new, message, held.who,
-                       CASE WHEN held.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+        FOR held IN SELECT a.grantee::regrole::text AS who, bool_or(a.is_grantable) AS is_grantable
+                    FROM (SELECT (aclexplode(p.proacl)).* FROM pg_proc p WHERE p.oid = old
+                          UNION ALL
+                          SELECT (aclexplode(c.relacl)).* FROM pg_class c WHERE c.oid = 'job.pending'::regclass) a
+                    WHERE a.privilege_type IN ('EXECUTE', 'INSERT') AND a.grantee <> 0
+                    GROUP BY 1
+        LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', f, held.who,
+                           CASE WHEN held.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+        END LOOP;
+        EXECUTE format('COMMENT ON FUNCTION %s IS %L', f, obj_description(old, 'pg_proc'));
     END LOOP;
-    EXECUTE format('COMMENT ON FUNCTION %s IS %L', new, obj_description(old, 'pg_proc'));
     EXECUTE format('DROP FUNCTION %s', old);
 END $$;
