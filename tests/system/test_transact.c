@@ -721,8 +721,8 @@ START_TEST(transaction_with_an_old_snapshot_wakes_the_relay)
         run(pg, "SELECT count(*) FROM public.orders");
         if (i == 0)
             site_start_broker(s);
-        /* and its second look is over, too */
-        site_await(s, 10, "SELECT asleep AND wake_at < clock_timestamp() + interval '9.5 s' FROM job.relay");
+        /* and its early looks are over, too */
+        site_await(s, 10, "SELECT asleep AND wake_at < clock_timestamp() + interval '11.5 s' FROM job.relay");
         enqueue(pg, &welcome);
         run(pg, "COMMIT");
         site_records_free(site_await_records(s, "mail", i + 1, 5));
