@@ -39,6 +39,8 @@ static const struct scenario {
     { "handover", bench_handover, "no-op jobs beside long ones, handed over and not" },
     { "revoke", bench_revoke, "a rebalance under a thousand running jobs" },
     { "memory", bench_memory, "a million jobs wait" },
+    { "enqueue_tx", bench_enqueue_tx, "jobs in the application's own transactions beside bare INSERTs" },
+    { "wake", bench_wake, "from the commit that enqueues a job to its start" },
     { "long_job", bench_long_job, "jobs that run for an hour, while they do" },
 };
 

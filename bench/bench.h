@@ -35,3 +35,7 @@ int bench_revoke(const struct bench_options *options, FILE *out);
 int bench_memory(const struct bench_options *options, FILE *out);
 /* A job that runs for an hour: CPU and queries per minute. */
 int bench_long_job(const struct bench_options *options, FILE *out);
+/* Jobs that are enqueued in transactions by 16 clients, beside bare INSERTs of the same rows. */
+int bench_enqueue_tx(const struct bench_options *options, FILE *out);
+/* How long it takes from the commit that enqueues a job until its handler runs. */
+int bench_wake(const struct bench_options *options, FILE *out);

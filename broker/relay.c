@@ -17,7 +17,7 @@
 #define SEND_TIMEOUT_US (7 * USEC_PER_SEC)  /* more than message.timeout.ms, less than the idle time-out */
 #define ADMIN_TIMEOUT_US (2 * USEC_PER_SEC)
 #define SLEEP_US (10 * USEC_PER_SEC)
-#define SECOND_LOOK_US (50 * USEC_PER_MSEC)
+#define FLAG_MARGIN_US (2 * USEC_PER_SEC) /* enqueuers go on notifying while the flag is renewed */
 #define CONTENDED_US (20 * USEC_PER_MSEC) /* rows are due, but another relay has them */
 #define LOW_MARGIN_US (5 * USEC_PER_SEC)  /* transactions that commit rows with an earlier run_at */
 #define SWEEP_SHARE 20                    /* sweeps take at most a twentieth of the time */
@@ -36,7 +36,8 @@ struct relay {
     int64_t next_sweep_us; /* monotonic, as the rest */
     int64_t swept_at_us;   /* when the last sweep ended */
     int64_t sweep_cost_us;
-    int64_t flagged_until_us; /* enqueuers notify until then; 0: they do not */
+    int64_t flagged_until_us; /* enqueuers notify until then, and FLAG_MARGIN_US more; 0: they do not */
+    unsigned n_early_looks;   /* since the flag was set up */
     unsigned n_full_looks;    /* in a row that found something */
     struct uuid *ids;         /* relay_batch elements */
 };
@@ -49,6 +50,7 @@ static void start_afresh(struct relay *r)
     r->next_sweep_us = 0;
     r->sweep_cost_us = 0;
     r->flagged_until_us = 0;
+    r->n_early_looks = 0;
     r->n_full_looks = 0;
 }
 
@@ -225,18 +227,29 @@ static int look(struct relay *r, bool *ret_found, struct err *reterr)
 
 /* --- Sleeping --- */
 
+/* Whoever had read the flag before it was up, and had not committed yet, notifies nobody: so it is looked for soon, and once more. */
+static int64_t next_early_look(struct relay *r, int64_t otherwise_us)
+{
+    static const int64_t pauses_us[] = { 3 * USEC_PER_MSEC, 12 * USEC_PER_MSEC, 50 * USEC_PER_MSEC };
+    return r->n_early_looks < ARRAY_SIZE(pauses_us) ? pauses_us[r->n_early_looks++] : otherwise_us;
+}
+
 /* Sets the flag when it has run out. Return: 0 and how long to sleep at most; as db_query(). */
 static int set_flag(struct relay *r, int64_t *ret_sleep_us, struct err *reterr)
 {
+    bool was_up;
     int64_t now_us = clock_mono_us();
-    *ret_sleep_us = r->flagged_until_us - now_us;
-    if (now_us < r->flagged_until_us)
+    if (now_us < r->flagged_until_us) {
+        *ret_sleep_us = next_early_look(r, r->flagged_until_us - now_us);
         return 0;
-    int failed = relay_sleep(r->duty.db, SLEEP_US, reterr);
+    }
+    int failed = relay_sleep(r->duty.db, SLEEP_US + FLAG_MARGIN_US, &was_up, reterr);
     if (failed)
         return failed;
     r->flagged_until_us = now_us + SLEEP_US;
-    *ret_sleep_us = SECOND_LOOK_US;
+    if (!was_up)
+        r->n_early_looks = 0;
+    *ret_sleep_us = next_early_look(r, SLEEP_US);
     order_sweep(r);
     return 0;
 }
@@ -271,6 +284,13 @@ static int take_flag_down(struct relay *r, struct err *reterr)
     return relay_wake(r->duty.db, reterr);
 }
 
+/* Somebody has committed rows that lie behind what is looked at, while there was no time to sleep. */
+static void hear_of_late_rows(struct relay *r)
+{
+    if (db_wait(r->duty.db, -1, 0, NULL, 0) == DB_NOTIFIED)
+        order_sweep(r);
+}
+
 /* --- The thread --- */
 
 static int turn(struct relay *r, struct err *reterr)
@@ -279,8 +299,10 @@ static int turn(struct relay *r, struct err *reterr)
     int failed = look(r, &found, reterr);
     if (failed)
         return failed;
-    if (found)
+    if (found) {
+        hear_of_late_rows(r);
         return take_flag_down(r, reterr);
+    }
     r->n_full_looks = 0;
     return sleep_until_due(r, reterr);
 }

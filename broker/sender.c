@@ -273,13 +273,23 @@ static int send_message(struct sender *s, const struct relay_row *row, size_t in
     return judge_send(s, produce(s, &m, index, deadline_us), &s->verdicts[index], topic, reterr);
 }
 
-/* Back to the lane that it came from; @topic has room for a name. */
+/* The lane that it came from, or, when it has come from none yet, the one that its enqueuer has named. */
+static enum name_lane choose_lane(const char *prefix, const struct relay_row *row)
+{
+    if (!row->topic)
+        return LANE_NORMAL;
+    enum name_lane named = name_lane_of_end(row->topic);
+    if (named != LANE_COUNT)
+        return named;
+    bool known = span_equals(name_queue_of_topic(prefix, row->topic), row->queue);
+    return known ? name_lane_of_topic(prefix, row->topic) : LANE_NORMAL;
+}
+
+/* @topic has room for a name. */
 static const char *choose_topic(const struct sender *s, const struct relay_row *row, char *topic)
 {
     const char *prefix = s->config->prefix;
-    bool known = row->topic && span_equals(name_queue_of_topic(prefix, row->topic), row->queue);
-    return name_topic_of_lane(prefix, row->queue,
-                              known ? name_lane_of_topic(prefix, row->topic) : LANE_NORMAL, topic);
+    return name_topic_of_lane(prefix, row->queue, choose_lane(prefix, row), topic);
 }
 
 static int send_row(struct sender *s, const struct relay_row *row, size_t index, int64_t deadline_us,

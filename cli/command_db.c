@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jobctl db: the schema. */
+/* jobctl db: the schema, with who may use it. */
 #include "cli/commands.h"
 
 #include "cli/dialog.h"
 #include "cli/present.h"
 #include "store/migrate.h"
+#include "store/rights.h"
 
 static void say_applied(const struct migration *m)
 {
@@ -65,4 +66,27 @@ int command_db_status(struct invocation *in, struct err *reterr)
     if (r == STATUS_DONE && status.version > status.latest)
         return err_set(reterr, STATUS_FAILED, "the schema is newer than this jobctl: use the newer one");
     return r;
+}
+
+typedef int (*change_right_fn)(struct db *db, const char *role, const char *right, struct err *reterr);
+
+static int change_right(struct invocation *in, change_right_fn change, const char *done, struct err *reterr)
+{
+    const char *role = in->arguments.words[0], *right = in->arguments.words[1];
+    int r = invocation_connect(in, reterr);
+    if (r == STATUS_DONE)
+        r = invocation_judge_store(in, change(in->db, role, right, reterr), reterr);
+    if (r == STATUS_DONE)
+        dialog_say("the role \"%s\" %s \"%s\"", role, done, right);
+    return r;
+}
+
+int command_db_grant(struct invocation *in, struct err *reterr)
+{
+    return change_right(in, rights_grant, "may", reterr);
+}
+
+int command_db_revoke(struct invocation *in, struct err *reterr)
+{
+    return change_right(in, rights_revoke, "may no more", reterr);
 }

@@ -29,6 +29,8 @@ int command_topic_trim(struct invocation *in, struct err *reterr);
 
 int command_db_migrate(struct invocation *in, struct err *reterr);
 int command_db_status(struct invocation *in, struct err *reterr);
+int command_db_grant(struct invocation *in, struct err *reterr);
+int command_db_revoke(struct invocation *in, struct err *reterr);
 
 int command_doctor(struct invocation *in, struct err *reterr);
 int command_version(struct invocation *in, struct err *reterr);

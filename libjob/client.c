@@ -12,6 +12,8 @@
 #include "libjob/deliver.h"
 #include "libjob/error.h"
 #include "libjob/names.h"
+#include "libjob/results.h"
+#include "store/db.h"
 
 #define DEFAULT_BROKERS "127.0.0.1:9092"
 #define DEFAULT_DELIVERY_TIMEOUT_MS 120000
@@ -34,6 +36,12 @@ void deadline_set(struct timespec *ret, int64_t timeout_ms)
 
 /* --- options --- */
 
+static int check_url(const char *url)
+{
+    struct err why = { 0 };
+    return db_check_url(url, &why) ? error_set(JOB_E_INVALID_CONFIG, "database_url: %s", why.text) : 0;
+}
+
 static int check_options(const struct job_client_options *o)
 {
     if (o->prefix && !name_is_prefix(span_from_string(o->prefix)))
@@ -50,6 +58,8 @@ static int check_options(const struct job_client_options *o)
     if (o->buffer_jobs > BUFFER_JOBS_MAX)
         return error_set(JOB_E_INVALID_CONFIG, "buffer_jobs: %zu is more than %d", o->buffer_jobs,
                          BUFFER_JOBS_MAX);
+    if (o->database_url && check_url(o->database_url))
+        return JOB_E_INVALID_CONFIG;
     for (size_t i = 0; i < o->n_properties; i++)
         if (!o->properties[i].name || !o->properties[i].value)
             return error_set(JOB_E_INVALID_CONFIG, "property %zu: without name or value", i);
@@ -76,6 +86,9 @@ static int copy_options(struct job_client *c, const struct job_client_options *o
         c->source = strdup(o->source);
     else if (asprintf(&c->source, "/%s", program_invocation_short_name) < 0)
         c->source = NULL;
+    const char *url = o->database_url ? o->database_url : getenv("JOB_DATABASE_URL");
+    if (url && *url && !(c->database_url = strdup(url)))
+        return -ENOMEM;
     return c->prefix && c->source ? 0 : -ENOMEM;
 }
 
@@ -107,6 +120,7 @@ static void client_free(struct job_client *c)
     pthread_mutex_destroy(&c->flush_mutex);
     free(c->prefix);
     free(c->source);
+    free(c->database_url);
     free(c);
 }
 DEFINE_CLEANUP(struct job_client *, client_free)
@@ -164,11 +178,22 @@ int job_client_open(struct job_client **ret, const struct job_client_options *op
     return 0;
 }
 
+/* From here on nobody gets any. */
+static struct results *take_results(struct job_client *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    atomic_store(&c->closing, true);
+    struct results *results = steal(c->results);
+    pthread_mutex_unlock(&c->mutex);
+    return results;
+}
+
 int job_client_close(struct job_client *client, int64_t timeout_ms)
 {
     if (!client)
         return 0;
     job_flush(client, timeout_ms);
+    results_free(take_results(client));
     size_t n_closed = deliver_stop(client);
     client_free(client);
     return n_closed ? error_set(JOB_E_TIMED_OUT, "%zu jobs were closed without Kafka's answer", n_closed) : 0;

@@ -31,8 +31,11 @@ struct waiter {
     bool done;
 };
 
+struct results;
+
 struct job_client {
     char *prefix, *source;
+    char *database_url; /* NULL: not said */
     job_delivered_fn delivered;
     void *userdata;
     int64_t delivery_timeout_us;
@@ -55,6 +58,8 @@ struct job_client {
 
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* a counter drained, or generation grew */
+
+    struct results *results; /* NULL until somebody waits; set under `mutex`, freed by the client's end */
 
     /* the delivery thread's own */
     struct list held; /* tickets to be sent again or to be reported outside of the lock */

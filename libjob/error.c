@@ -12,7 +12,7 @@ static _Thread_local char detail[512];
 
 static const char *const sentences[] = {
     [0] = "success",
-    [JOB_E_FULL] = "too many jobs wait for Kafka's answer; try again later",
+    [JOB_E_FULL] = "too many jobs wait for Kafka's answer, or are waited for; try again later",
     [JOB_E_TOO_LARGE] = "payload and headers exceed 1 MiB",
     [JOB_E_INVALID_QUEUE] = "not a queue's name: [a-z0-9][a-z0-9-]{0,62}, and neither \"later\" nor \"dead\"",
     [JOB_E_INVALID_TYPE] = "not a job type: [A-Za-z][A-Za-z0-9_.-]{0,127}",
@@ -25,6 +25,12 @@ static const char *const sentences[] = {
     [JOB_E_REFUSED] = "Kafka refused the job",
     [JOB_E_INVALID_CONFIG] = "a client option or Kafka property is wrong",
     [JOB_E_CLOSED] = "the client was closed while the job waited",
+    [JOB_E_NOT_FOUND] = "PostgreSQL does not know the job: no worker has seen it yet, or it never was",
+    [JOB_E_DATABASE_AWAY] = "no connection to PostgreSQL",
+    [JOB_E_DATABASE_REFUSED] = "PostgreSQL refused it",
+    [JOB_E_CONNECTION_BUSY] = "another command, or a pipeline, is under way on the connection",
+    [JOB_E_TRANSACTION_FAILED] = "the transaction has failed already; it can only be rolled back",
+    [JOB_E_NOT_ENDED] = "the job has not ended in the time that was given",
 };
 
 int error_set(int error, const char *format, ...)

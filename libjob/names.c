@@ -111,6 +111,11 @@ enum name_lane name_lane_of_topic(const char *prefix, const char *topic)
     return queue.data ? find_lane(queue.data + queue.size) : LANE_NORMAL;
 }
 
+enum name_lane name_lane_of_end(const char *end)
+{
+    return find_lane(end);
+}
+
 struct span name_queue_of_topic(const char *prefix, const char *topic)
 {
     static const struct span none;

@@ -61,5 +61,7 @@ char *name_topic(const char *prefix, const char *queue, char *topic);
 char *name_topic_of_lane(const char *prefix, const char *queue, enum name_lane lane, char *topic);
 /* Of a topic that name_queue_of_topic() knows. */
 enum name_lane name_lane_of_topic(const char *prefix, const char *topic);
+/* ".high", "", ".low"; LANE_COUNT for anything else. */
+enum name_lane name_lane_of_end(const char *end);
 /* The queue inside a topic's name ("job.mail" and "job.mail.high" give "mail"); data NULL when it is no queue topic. */
 struct span name_queue_of_topic(const char *prefix, const char *topic);

@@ -167,14 +167,21 @@ int relay_listen(struct db *db, struct err *reterr)
 }
 
 /* Never shortens what another relay has said: its own sleep relies on it. */
-int relay_sleep(struct db *db, int64_t for_us, struct err *reterr)
+int relay_sleep(struct db *db, int64_t for_us, bool *ret_was_up, struct err *reterr)
 {
     uint64_t be;
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     const struct db_param params[] = { bigint_param(for_us, &be) };
-    return db_query(db,
-                    "UPDATE job.relay SET asleep = true,"
-                    " wake_at = greatest(wake_at, clock_timestamp() + $1 * interval '1 microsecond')",
-                    params, 1, NULL, reterr);
+    int r = db_query(
+        db,
+        "WITH before AS (SELECT asleep AND wake_at > clock_timestamp() AS was_up FROM job.relay FOR UPDATE)"
+        " UPDATE job.relay SET asleep = true,"
+        " wake_at = greatest(wake_at, clock_timestamp() + $1 * interval '1 microsecond')"
+        " FROM before RETURNING was_up",
+        params, 1, &rows, reterr);
+    if (r == 0)
+        *ret_was_up = rows_count(rows) == 1 && rows_bool(rows, 0, 0);
+    return r;
 }
 
 int relay_wake(struct db *db, struct err *reterr)

@@ -69,9 +69,10 @@ int relay_listen(struct db *db, struct err *reterr);
 
 /*
  * Tells enqueuers that relays sleep: whoever commits a row that is due within @for_us from now notifies. Rows committed
- * at the same time may not have seen it, so the caller looks once more a little later. Return: as db_query().
+ * at the same time may not have seen it, so the caller looks once more a little later, unless they were told so already.
+ * Return: as db_query().
  */
-int relay_sleep(struct db *db, int64_t for_us, struct err *reterr);
+int relay_sleep(struct db *db, int64_t for_us, bool *ret_was_up, struct err *reterr);
 /* Tells enqueuers that a relay is looking anyway. Return: as db_query(). */
 int relay_wake(struct db *db, struct err *reterr);
 

@@ -74,6 +74,6 @@ check "static library exports what the headers declare" exports_match_headers "$
 check "headers compile as C11" "${CC:-cc}" -std=c11 "${strict[@]}" -c "$work/use.c" -o "$work/c.o"
 check "headers compile as C++11" "${CXX:-c++}" -std=c++11 "${strict[@]}" -c "$work/use.cc" -o "$work/cc.o"
 check "program runs with the shared library" runs with_shared "$shared" "-Wl,-rpath,$(dirname "$shared")"
-check "program runs with the static library" runs with_static "$static" -lrdkafka -lpthread
+check "program runs with the static library" runs with_static "$static" -lrdkafka -lpq -ljansson -lpthread
 echo "1..$n"
 exit $failed

@@ -36,6 +36,7 @@ extern "C" {
 #endif
 
 struct job_client;
+struct pg_conn; /* libpq's PGconn */
 
 /** A job's id: a UUID of version 7 (RFC 9562), so ids sort by time. */
 struct job_id {
@@ -65,8 +66,15 @@ enum job_error {
     JOB_E_UNKNOWN_QUEUE = 10, /**< Kafka has no topic for this queue */
     JOB_E_REFUSED = 11,       /**< Kafka refused the message (authorisation, size limit of the topic, …) */
     JOB_E_INVALID_CONFIG =
-        12,            /**< a client option or Kafka property is wrong; details by job_client_error() */
-    JOB_E_CLOSED = 13, /**< the client was closed while the job waited */
+        12,               /**< a client option or Kafka property is wrong; details by job_client_error() */
+    JOB_E_CLOSED = 13,    /**< the client was closed while the job waited */
+    JOB_E_NOT_FOUND = 14, /**< PostgreSQL does not know the job: no worker has seen it yet, or it never was */
+    JOB_E_DATABASE_AWAY = 15, /**< no connection to PostgreSQL, or it was lost */
+    JOB_E_DATABASE_REFUSED =
+        16, /**< PostgreSQL refused it (rights, schema, …); details by job_client_error() */
+    JOB_E_CONNECTION_BUSY = 17,    /**< another command, or a pipeline, is under way on the connection */
+    JOB_E_TRANSACTION_FAILED = 18, /**< the transaction had failed before; it can only be rolled back */
+    JOB_E_NOT_ENDED = 19,          /**< the job has not ended in the time that was given */
 };
 
 /** A header of the caller's own, handed on to the handler. */
@@ -147,7 +155,12 @@ struct job_client_options {
     size_t buffer_bytes;                   /**< the same in bytes; 0: 64 MiB */
     const struct job_property *properties; /**< any librdkafka property */
     size_t n_properties;
-    void *reserved[6]; /**< zero */
+    /**
+     * PostgreSQL's connection string, for job_status() and those who wait; NULL: $JOB_DATABASE_URL. A connection of its own, not through
+     * PgBouncer's transaction mode, which hears no notifications.
+     */
+    const char *database_url;
+    void *reserved[5]; /**< zero */
 };
 
 /**
@@ -212,6 +225,125 @@ JOB_API int job_enqueue_wait(struct job_client *client, const struct job_spec *s
  */
 JOB_API int job_enqueue_many(struct job_client *client, const struct job_spec *specs, size_t n,
                              struct job_id *ret_ids, size_t *ret_accepted);
+
+/**
+ * job_enqueue_tx() - hand one job to the queue if, and only if, the caller's PostgreSQL transaction commits
+ * @pg:     the caller's connection (libpq's PGconn) to the database that has libjob's schema, with a transaction open on it; one thread
+ * @spec:   what to run; copied, the caller keeps it
+ * @ret_id: the job's id, set on success; may be NULL
+ *
+ * The job is a row of job.pending from now on, which nobody else sees until COMMIT; ROLLBACK, an error or the end of the connection take it
+ * away with everything else. After the commit a broker moves it to Kafka, within some milliseconds. Without an open transaction it is enqueued
+ * when this returns. Needs no client and no connection to Kafka, and no right but to call job.enqueue_message() (see `jobctl db grant`).
+ *
+ * Runs one statement on @pg and blocks for it; begins and ends no transaction and changes no setting. What is wrong with the spec is found
+ * before anything is sent, so that the transaction goes on; after JOB_E_DATABASE_REFUSED it has failed, as after any error of PostgreSQL.
+ * PostgreSQL's clock counts delay_ms and expires_ms. With an id of the caller's own, repeating is safe: a job that waits already stays as it is.
+ * With a unique key the statement waits for other transactions that have enqueued the key and have not ended yet.
+ * The spec's cookie is not used. A transaction with a job cannot be prepared for a two-phase commit (PREPARE TRANSACTION).
+ *
+ * Return: 0; JOB_E_TOO_LARGE; JOB_E_INVALID_…; JOB_E_CONNECTION_BUSY and JOB_E_TRANSACTION_FAILED (nothing was sent); JOB_E_DATABASE_AWAY
+ * (the transaction is gone; without one, the job may be there or not: repeat with its id); JOB_E_DATABASE_REFUSED; negative errno.
+ */
+JOB_API int job_enqueue_tx(struct pg_conn *pg, const struct job_spec *spec, struct job_id *ret_id);
+
+/** Where a job is in its life. The last five are its end. */
+enum job_state {
+    JOB_STATE_UNKNOWN = 0,   /**< a state that this version of the library does not know */
+    JOB_STATE_SCHEDULED = 1, /**< waits for its time */
+    JOB_STATE_QUEUED = 2,    /**< waits for a worker */
+    JOB_STATE_WAITING = 3,   /**< waits for another job */
+    JOB_STATE_RUNNING = 4,   /**< a worker holds it: it is claimed, or has run for some seconds */
+    JOB_STATE_RETRYING = 5,  /**< a try has failed, and it waits for the next */
+    JOB_STATE_SUCCEEDED = 6,
+    JOB_STATE_DEAD = 7, /**< it cannot succeed; somebody may replay it */
+    JOB_STATE_CANCELLED = 8,
+    JOB_STATE_EXPIRED = 9,
+    JOB_STATE_DUPLICATE = 10,
+};
+
+/** "succeeded", … as jobctl and SQL have it. Static. */
+JOB_API const char *job_state_name(enum job_state state);
+
+/** How a job stands, or ended. Made by the library, in one piece; later versions may append members. Strings are NULL when there is nothing. */
+struct job_result {
+    struct job_id id;
+    enum job_state state;
+    const char *queue, *type; /**< NULL also when they are not known yet, or were malformed */
+    const char
+        *reason; /**< why it is dead: exhausted, failed, crashed, malformed, unknown_type; or why it waits */
+    const char *error;  /**< text of the last error */
+    const char *result; /**< JSON that the handler has set */
+    size_t result_size;
+    const char *progress; /**< JSON that the handler has set while it runs */
+    const char *worker;
+    int attempt, delivery;
+    int64_t
+        run_at_us; /**< µs since 1970, UTC, by PostgreSQL's or the worker's clock, as the rest; 0: not known */
+    int64_t enqueued_us, started_us, finished_us;
+};
+
+/** Releases a result. NULL is fine. */
+JOB_API void job_result_free(struct job_result *result);
+
+/**
+ * job_result_wait() - wait until a job has ended
+ * @id:         of any job, whoever has enqueued it
+ * @timeout_ms: how long to wait; 0: only look whether it has ended; negative: for ever
+ * @ret:        set on success, for job_result_free(): how it ended; success is one way among five, see its state
+ *
+ * All who wait with one client, in any number of threads, share one thread of the library and one connection to PostgreSQL, which is made
+ * when the first one comes and given back when nobody has waited for a minute. A job that was enqueued with the spec's `reply` is told as soon
+ * as its end is recorded; any other is looked for now and then: its end is known an eighth of the waited time later at most, and never
+ * more than 5 s. While PostgreSQL is away it waits and connects again, until its time is over.
+ *
+ * A job that leaves no row when it succeeds (record = "failures") seems to go on for ever, unless it has `reply`. Must not be called from a
+ * callback of job_result_watch(); from one of the delivery thread it holds up that client's deliveries.
+ *
+ * Return: 0; JOB_E_NOT_ENDED; JOB_E_DATABASE_AWAY (there was no connection when the time was over; job_client_error() says why);
+ * JOB_E_DATABASE_REFUSED (rights, see `jobctl db grant`, or schema); JOB_E_FULL (JOB_MAX_WATCHES are waited for); JOB_E_INVALID_CONFIG
+ * (nothing says where PostgreSQL is); JOB_E_CLOSED; -EDEADLK; other negative errno.
+ */
+JOB_API int job_result_wait(struct job_client *client, const struct job_id *id, int64_t timeout_ms,
+                            struct job_result **ret);
+
+/** Most jobs that are waited for with one client at a time. */
+#define JOB_MAX_WATCHES 1000000
+
+/**
+ * Called once for each job_result_watch() that returned 0: with @error 0 and the result, which the callee releases; else with JOB_E_NOT_ENDED,
+ * JOB_E_DATABASE_AWAY, JOB_E_DATABASE_REFUSED, JOB_E_CLOSED or negative errno, and no result. Runs in the client's thread for results: be
+ * quick, do not close the client and do not wait for jobs in it; enqueueing and further watches are fine.
+ */
+typedef void (*job_ended_fn)(const struct job_id *id, int error, struct job_result *result, void *cookie);
+
+/**
+ * job_result_watch() - be called when a job has ended
+ * @timeout_ms: when to give up; 0: after one look; negative: never
+ * @ended:      called once if this returns 0, possibly before it returns
+ * @cookie:     handed to it, not looked at
+ *
+ * As job_result_wait(), for those who do not want a thread for each job that they wait for. Does not block. job_client_close() ends what is left with
+ * JOB_E_CLOSED.
+ *
+ * Return: 0; JOB_E_FULL; JOB_E_INVALID_CONFIG; JOB_E_CLOSED; negative errno. Then @ended is not called.
+ */
+JOB_API int job_result_watch(struct job_client *client, const struct job_id *id, int64_t timeout_ms,
+                             job_ended_fn ended, void *cookie);
+
+/**
+ * job_status() - look how a job stands
+ * @id:         of any job
+ * @timeout_ms: how long to wait for PostgreSQL's answer; 0: 10 s; negative: for ever
+ * @ret:        set on success, for job_result_free()
+ *
+ * One question over the connection of those who wait; any thread but that of job_result_watch()'s callbacks. A job that waits in Kafka for its
+ * first try is not known to PostgreSQL yet (`jobctl job show` looks for it there).
+ *
+ * Return: 0; JOB_E_NOT_FOUND; JOB_E_DATABASE_AWAY; otherwise as job_result_wait().
+ */
+JOB_API int job_status(struct job_client *client, const struct job_id *id, int64_t timeout_ms,
+                       struct job_result **ret);
 
 /**
  * job_flush() - wait until Kafka has answered for everything enqueued so far

@@ -236,10 +236,10 @@ START_TEST(expiry_that_makes_no_sense_is_refused)
     static const struct {
         const char *arguments, *sqlstate, *rule;
     } cases[] = {
-        { "expires => now() - interval '1 s'", "22023", "has passed already" },
-        { "expires => '-infinity'", "22023", "has passed already" },
-        { "expires => 'infinity'", "22023", "more than 100 years away" },
-        { "expires => now() + interval '1 minute', run_at => now() + interval '1 hour'", "22023",
+        { "expires => now() - interval '1 s'", "JB107", "has passed already" },
+        { "expires => '-infinity'", "JB107", "has passed already" },
+        { "expires => 'infinity'", "JB107", "more than 100 years away" },
+        { "expires => now() + interval '1 minute', run_at => now() + interval '1 hour'", "JB107",
           "is not after run_at" },
         { "expires => 'soon'", "22007", "invalid input syntax" },
     };
