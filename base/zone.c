@@ -188,6 +188,7 @@ static void suggest_from(struct suggest *near, char best[ZONE_NAME_MAX + 1], con
     char path[512];
     snprintf(path, sizeof(path), "%s/%s", find_directory(), inside);
     DIR *directory = opendir(path);
+    /* cppcheck-suppress readdirCalled */
     for (struct dirent *e; directory && (e = readdir(directory));) {
         char name[ZONE_NAME_MAX + 1];
         if (snprintf(name, sizeof(name), "%s%s%s", inside, *inside ? "/" : "", e->d_name) >=

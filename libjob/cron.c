@@ -17,7 +17,7 @@
 enum field_kind { SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY, N_FIELDS };
 
 struct field {
-    const char *name;
+    const char *article, *name;
     int min, max;
     const char *const *names; /* of min and what follows */
 };
@@ -27,9 +27,9 @@ static const char *const months[] = { "jan", "feb", "mar", "apr", "may", "jun", 
 static const char *const weekdays[] = { "sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL };
 
 static const struct field fields[N_FIELDS] = {
-    [SECOND] = { "second", 0, 59 },       [MINUTE] = { "minute", 0, 59 },
-    [HOUR] = { "hour", 0, 23 },           [DAY] = { "day of the month", 1, 31 },
-    [MONTH] = { "month", 1, 12, months }, [WEEKDAY] = { "day of the week", 0, 7, weekdays },
+    [SECOND] = { "a", "second", 0, 59 },       [MINUTE] = { "a", "minute", 0, 59 },
+    [HOUR] = { "an", "hour", 0, 23 },          [DAY] = { "a", "day of the month", 1, 31 },
+    [MONTH] = { "a", "month", 1, 12, months }, [WEEKDAY] = { "a", "day of the week", 0, 7, weekdays },
 };
 
 /* Where we are in the text. */
@@ -65,10 +65,10 @@ static int refuse_element(const struct reader *r, const char *at)
     const struct field *f = &fields[r->kind];
     int size = element_size(r, at);
     if (size == 0)
-        return refuse(r, at, "something is missing here: expected a %s from %d to %d", f->name, f->min,
-                      f->max);
-    return refuse(r, at, "expected a %s from %d to %d%s%s, found \"%.*s\"", f->name, f->min, f->max,
-                  f->names ? " or a name like " : "", f->names ? f->names[1] : "", size, at);
+        return refuse(r, at, "something is missing here: expected %s %s from %d to %d", f->article, f->name,
+                      f->min, f->max);
+    return refuse(r, at, "expected %s %s from %d to %d%s%s, found \"%.*s\"", f->article, f->name, f->min,
+                  f->max, f->names ? " or a name like " : "", f->names ? f->names[1] : "", size, at);
 }
 
 static bool take(struct reader *r, char c)

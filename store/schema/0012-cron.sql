@@ -1,0 +1,160 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Jobs that are enqueued by the clock.
+
+-- One row per entry. Everybody may insert and change rows; brokers work out the ticks. `since` is all that they remember: every
+-- tick up to it has been dealt with.
+CREATE TABLE job.cron (
+    name           text PRIMARY KEY,
+    expression     text NOT NULL,
+    zone           text NOT NULL DEFAULT 'UTC',
+    queue          text NOT NULL DEFAULT 'default',
+    type           text NOT NULL,
+    payload        jsonb,
+    key            text,
+    headers        jsonb NOT NULL DEFAULT '{}',
+    tags           text[],
+    max_attempts   integer,
+    timeout        interval,
+    missed         text NOT NULL DEFAULT 'last',
+    missed_max     integer NOT NULL DEFAULT 100,
+    jitter         interval NOT NULL DEFAULT '0',
+    enabled        boolean NOT NULL DEFAULT true,
+    source         text NOT NULL DEFAULT 'sql',
+    anchor         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    since          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    next_at        timestamptz NOT NULL DEFAULT '-infinity',
+    last_at        timestamptz,
+    last_id        uuid,
+    left_out_from  timestamptz,
+    left_out_until timestamptz,
+    error          text,
+    CONSTRAINT cron_name CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$'),
+    CONSTRAINT cron_expression CHECK (octet_length(expression) BETWEEN 1 AND 512),
+    CONSTRAINT cron_zone CHECK (octet_length(zone) BETWEEN 1 AND 64),
+    CONSTRAINT cron_queue CHECK (queue ~ '^[a-z0-9][a-z0-9-]{0,62}$' AND queue NOT IN ('later', 'dead')),
+    CONSTRAINT cron_type CHECK (type ~ '^[A-Za-z][A-Za-z0-9_.-]{0,127}$'),
+    CONSTRAINT cron_payload CHECK (octet_length(payload::text) + octet_length(headers::text) + coalesce(octet_length(key), 0)
+                                   <= 1048576 - 2048),
+    CONSTRAINT cron_key CHECK (octet_length(key) BETWEEN 1 AND 4096),
+    CONSTRAINT cron_tags CHECK (array_position(tags, NULL) IS NULL AND array_position(tags, '') IS NULL
+                                AND array_to_string(tags, '') !~ '[,[:cntrl:]]'),
+    CONSTRAINT cron_max_attempts CHECK (max_attempts BETWEEN 1 AND 1000),
+    CONSTRAINT cron_timeout CHECK (timeout BETWEEN interval '1 millisecond' AND interval '30 days'),
+    CONSTRAINT cron_missed CHECK (missed IN ('skip', 'last', 'all')),
+    CONSTRAINT cron_missed_max CHECK (missed_max BETWEEN 1 AND 1000),
+    CONSTRAINT cron_jitter CHECK (jitter BETWEEN interval '0' AND interval '1 day'),
+    CONSTRAINT cron_source CHECK (source IN ('sql', 'jobctl', 'config'))
+) WITH (fillfactor = 50);
+CREATE INDEX cron_next_at ON job.cron (next_at) WHERE enabled;
+COMMENT ON TABLE job.cron IS 'jobs that are enqueued by the clock';
+COMMENT ON COLUMN job.cron.missed IS 'which ticks are made up for when no broker was there: skip (none), last, all (the last missed_max)';
+COMMENT ON COLUMN job.cron.jitter IS 'each job is due so much later at most, at random';
+COMMENT ON COLUMN job.cron.anchor IS 'what @every counts from: when the expression was written';
+COMMENT ON COLUMN job.cron.since IS 'every tick up to here has been dealt with';
+COMMENT ON COLUMN job.cron.next_at IS 'the first tick after `since`; with an error: when a broker looks again; -infinity: at once';
+COMMENT ON COLUMN job.cron.last_at IS 'the last tick that was enqueued, as last_id';
+COMMENT ON COLUMN job.cron.left_out_from IS 'the ticks that were last left out because they were missed: from this one to left_out_until';
+COMMENT ON COLUMN job.cron.error IS 'why it does not tick';
+
+-- --- When somebody changes an entry ------------------------------------------------------------------------------------
+
+CREATE FUNCTION job.check_cron_headers(headers jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF jsonb_typeof(headers) <> 'object'
+       OR EXISTS (SELECT FROM jsonb_each(headers) h (name, value)
+                  WHERE h.name ~ '^(ce_|content-type$|cron-)' OR h.name = '' OR jsonb_typeof(h.value) <> 'string') THEN
+        RAISE EXCEPTION 'headers must be an object of strings; content-type and names beginning with ce_ or cron- are reserved'
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF (SELECT count(*) FROM jsonb_object_keys(headers)) > 38 OR octet_length(headers::text) > 65536 THEN
+        RAISE EXCEPTION 'headers are more than 38, or more than 64 KiB' USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+END $$;
+
+-- An entry that is new, has another rhythm or is enabled again begins now: what went by before is not made up for.
+CREATE FUNCTION job.cron_before() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM job.check_cron_headers(NEW.headers);
+    IF TG_OP = 'UPDATE' THEN
+        IF NEW.expression <> OLD.expression THEN
+            NEW.anchor := clock_timestamp();
+        END IF;
+        IF NEW.expression <> OLD.expression OR NEW.zone <> OLD.zone OR (NEW.enabled AND NOT OLD.enabled) THEN
+            NEW.since := clock_timestamp();
+            NEW.next_at := '-infinity';
+            NEW.error := NULL;
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER cron_before BEFORE INSERT OR UPDATE ON job.cron FOR EACH ROW EXECUTE FUNCTION job.cron_before();
+
+-- Brokers sleep until the next tick that they know of; only what comes earlier wakes them.
+CREATE FUNCTION job.wake_cron() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('job_cron', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER cron_inserted AFTER INSERT ON job.cron FOR EACH STATEMENT EXECUTE FUNCTION job.wake_cron();
+CREATE TRIGGER cron_updated AFTER UPDATE ON job.cron FOR EACH ROW
+    WHEN (NEW.enabled AND (NEW.next_at < OLD.next_at OR NOT OLD.enabled)) EXECUTE FUNCTION job.wake_cron();
+
+-- --- Ticks -----------------------------------------------------------------------------------------------------------------
+
+-- A UUIDv7 that follows from the entry and the tick, so one tick has one job. Its time is the tick's, but for one that is made up for
+-- late: job.result is partitioned by the id, and a new job must not lie in a partition that is about to go.
+CREATE FUNCTION job.tick_id(name text, tick timestamptz) RETURNS uuid LANGUAGE sql VOLATILE AS $$
+    SELECT encode(set_byte(set_byte(overlay(h.bytes PLACING substring(int8send((extract(epoch FROM
+                       CASE WHEN tick > clock_timestamp() - interval '1 hour' THEN tick ELSE clock_timestamp() END) * 1000)::bigint)
+                       FROM 3) FROM 1 FOR 6),
+                   6, (get_byte(h.bytes, 6) & 15) | 112), 8, (get_byte(h.bytes, 8) & 63) | 128), 'hex')::uuid
+    FROM (SELECT decode(md5(name || '/' || extract(epoch FROM tick)::text), 'hex') AS bytes) h
+$$;
+
+-- The headers of an entry's job; tick is null when somebody runs it by hand.
+CREATE FUNCTION job.cron_headers(entry job.cron, tick timestamptz) RETURNS jsonb LANGUAGE sql VOLATILE AS $$
+    SELECT entry.headers || jsonb_strip_nulls(jsonb_build_object(
+        'cron-name', entry.name,
+        'cron-tick', to_char(tick AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'ce_source', '/cron/' || entry.name,
+        'ce_time', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+        'content-type', 'application/json',
+        'ce_maxattempts', entry.max_attempts::text,
+        'ce_timeoutms', ceil(extract(epoch FROM entry.timeout) * 1000)::bigint::text,
+        'ce_tags', nullif(array_to_string(entry.tags, ','), '')))
+$$;
+
+-- Enqueues the jobs of these ticks, which the caller has worked out from the row that it holds locked, and moves the entry on.
+CREATE FUNCTION job.tick(entry text, ticks timestamptz[], dealt timestamptz, next timestamptz, out_from timestamptz,
+                         out_until timestamptz)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    c job.cron;
+    ids uuid[] := ARRAY(SELECT job.tick_id(entry, t.tick) FROM unnest(ticks) WITH ORDINALITY AS t (tick, place) ORDER BY t.place);
+BEGIN
+    UPDATE job.cron u
+    SET since = dealt, next_at = next, error = NULL,
+        last_at = coalesce(ticks[cardinality(ticks)], u.last_at), last_id = coalesce(ids[cardinality(ids)], u.last_id),
+        left_out_from = coalesce(out_from, u.left_out_from), left_out_until = coalesce(out_until, u.left_out_until)
+    WHERE u.name = entry
+    RETURNING u.* INTO c;
+    INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload)
+    SELECT t.id,
+           -- What is late is due now, in order. The jitter comes from the id, which is random enough.
+           greatest(t.tick, clock_timestamp() + t.place * interval '1 microsecond')
+               + c.jitter * ((get_byte(uuid_send(t.id), 15) * 65536 + get_byte(uuid_send(t.id), 14) * 256
+                              + get_byte(uuid_send(t.id), 13)) / 16777216.0),
+           1, 1, c.queue, c.type, 'cron', convert_to(c.key, 'UTF8'), job.cron_headers(c, t.tick),
+           convert_to(c.payload::text, 'UTF8')
+    FROM unnest(ids, ticks) WITH ORDINALITY AS t (id, tick, place)
+    ORDER BY t.place
+    ON CONFLICT DO NOTHING;
+END $$;
+
+-- Enqueues an entry's job now, whether it is enabled or not. Returns its id; null when there is no such entry.
+CREATE FUNCTION job.run_cron(entry text) RETURNS uuid LANGUAGE sql AS $$
+    INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload)
+    SELECT job.new_id(), clock_timestamp(), 1, 1, c.queue, c.type, 'cron', convert_to(c.key, 'UTF8'),
+           job.cron_headers(c, NULL), convert_to(c.payload::text, 'UTF8')
+    FROM job.cron c WHERE c.name = entry
+    RETURNING id
+$$;
