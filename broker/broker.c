@@ -181,8 +181,7 @@ static int run(const struct broker *b, struct thread *threads)
         const struct config_broker *config = &(*b->config)->broker;
         log_info("version %s, prefix %s%s%s%s%s", JOB_VERSION, (*b->config)->prefix,
                  config->relay ? "" : ", no relay", config->later ? "" : ", no later",
-                 config->cron ? "" : ", no cron",
-                 config->rescue ? "" : ", no rescue");
+                 config->cron ? "" : ", no cron", config->rescue ? "" : ", no rescue");
         int r = run_duties(b, threads, &fresh);
         if (r || !fresh)
             return r;

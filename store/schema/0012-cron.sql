@@ -98,6 +98,37 @@ CREATE TRIGGER cron_inserted AFTER INSERT ON job.cron FOR EACH STATEMENT EXECUTE
 CREATE TRIGGER cron_updated AFTER UPDATE ON job.cron FOR EACH ROW
     WHEN (NEW.enabled AND (NEW.next_at < OLD.next_at OR NOT OLD.enabled)) EXECUTE FUNCTION job.wake_cron();
 
+-- What people have written, without what brokers have.
+CREATE FUNCTION job.cron_definition(entry job.cron) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT jsonb_strip_nulls(to_jsonb(entry)
+        - '{name,anchor,since,next_at,last_at,last_id,left_out_from,left_out_until,error}'::text[])
+$$;
+
+-- Who did it. A change tells what was there before, as far as it differs.
+CREATE FUNCTION job.note_cron() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    was jsonb := job.cron_definition(OLD);
+    is_now jsonb := job.cron_definition(NEW);
+    verb text := CASE WHEN TG_OP = 'INSERT' THEN 'cron add' WHEN TG_OP = 'DELETE' THEN 'cron remove'
+                      WHEN was - 'enabled' <> is_now - 'enabled' THEN 'cron change'
+                      WHEN NEW.enabled THEN 'cron enable' ELSE 'cron disable' END;
+BEGIN
+    INSERT INTO job.audit (actor, action, queue, detail)
+    VALUES (job.actor(), verb, coalesce(NEW.queue, OLD.queue),
+            jsonb_strip_nulls(jsonb_build_object('name', coalesce(NEW.name, OLD.name), 'to', is_now,
+                'from', (SELECT jsonb_object_agg(w.key, w.value) FROM jsonb_each(was) w
+                         WHERE is_now IS NULL OR w.value IS DISTINCT FROM is_now -> w.key))));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER cron_noted AFTER INSERT OR DELETE ON job.cron FOR EACH ROW EXECUTE FUNCTION job.note_cron();
+CREATE TRIGGER cron_change_noted AFTER UPDATE ON job.cron FOR EACH ROW
+    WHEN ((NEW.name, NEW.expression, NEW.zone, NEW.queue, NEW.type, NEW.payload, NEW.key, NEW.headers, NEW.tags, NEW.max_attempts,
+           NEW.timeout, NEW.missed, NEW.missed_max, NEW.jitter, NEW.enabled, NEW.source)
+          IS DISTINCT FROM
+          (OLD.name, OLD.expression, OLD.zone, OLD.queue, OLD.type, OLD.payload, OLD.key, OLD.headers, OLD.tags, OLD.max_attempts,
+           OLD.timeout, OLD.missed, OLD.missed_max, OLD.jitter, OLD.enabled, OLD.source))
+    EXECUTE FUNCTION job.note_cron();
+
 -- --- Ticks -----------------------------------------------------------------------------------------------------------------
 
 -- A UUIDv7 that follows from the entry and the tick, so one tick has one job. Its time is the tick's, but for one that is made up for
@@ -152,9 +183,16 @@ END $$;
 
 -- Enqueues an entry's job now, whether it is enabled or not. Returns its id; null when there is no such entry.
 CREATE FUNCTION job.run_cron(entry text) RETURNS uuid LANGUAGE sql AS $$
-    INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload)
-    SELECT job.new_id(), clock_timestamp(), 1, 1, c.queue, c.type, 'cron', convert_to(c.key, 'UTF8'),
-           job.cron_headers(c, NULL), convert_to(c.payload::text, 'UTF8')
-    FROM job.cron c WHERE c.name = entry
-    RETURNING id
+    WITH made AS (
+        INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload)
+        SELECT job.new_id(), clock_timestamp(), 1, 1, c.queue, c.type, 'cron', convert_to(c.key, 'UTF8'),
+               job.cron_headers(c, NULL), convert_to(c.payload::text, 'UTF8')
+        FROM job.cron c WHERE c.name = entry
+        RETURNING id, queue
+    ), noted AS (
+        INSERT INTO job.audit (actor, action, queue, job, detail)
+        SELECT job.actor(), 'cron run', m.queue, m.id, jsonb_build_object('name', entry) FROM made m
+    )
+    SELECT id FROM made
 $$;
+COMMENT ON TABLE job.audit IS 'who replayed, purged, cancelled, paused, resumed, and what was done to job.cron, when';

@@ -268,6 +268,41 @@ START_TEST(doctor_finds_what_keeps_entries_from_ticking)
 }
 END_TEST
 
+#define NOTED(action)                                                                                                         \
+    "SELECT actor LIKE '%%@%%' AND detail ->> 'name' = 'a' AND queue = 'default' FROM job.audit WHERE action = 'cron " action \
+    "'"
+
+START_TEST(who_did_what_is_written_down)
+{
+    start(NULL);
+    expect(0, "cron add a @daily t --payload 1");
+    ck_assert(site_ask(
+        site, NOTED("add") " AND detail -> 'to' ->> 'expression' = '@daily' AND NOT detail ? 'from'"));
+    expect(0, "cron add a @daily t --payload 1 --replace");
+    expect(0, "cron add a @hourly t --payload 1 --replace");
+    ck_assert(site_ask(site, NOTED("change") " AND detail -> 'from' = '{\"expression\": \"@daily\"}'"));
+    expect(0, "cron disable a");
+    expect(0, "cron disable a");
+    ck_assert(site_ask(site, NOTED("disable")));
+    expect(0, "cron enable a");
+    ck_assert(site_ask(site, NOTED("enable")));
+    expect(0, "cron run a");
+    ck_assert(site_ask(site, NOTED("run") " AND job = (SELECT id FROM job.pending)"));
+    expect(0, "cron remove a --yes");
+    ck_assert(site_ask(site, NOTED("remove") " AND detail -> 'from' ->> 'expression' = '@hourly'"));
+    site_start_broker(site);
+    site_await(
+        site, 20,
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'cron' AND datname = current_database()");
+    site_sql(
+        site,
+        "INSERT INTO job.cron (name, expression, type, queue) VALUES ('ticks', '* * * * * *', 't', 'mail')");
+    site_await(site, 20, "SELECT last_at > anchor + interval '1 second' FROM job.cron");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.audit"), 7);
+    site_free(site);
+}
+END_TEST
+
 START_TEST(old_schema_is_named)
 {
     start(NULL);
@@ -283,4 +318,4 @@ SUITE_MAIN("jobctl_cron", entry_is_added_with_everything, queue_is_as_with_enque
            entries_are_switched_off_and_on, removing_asks_and_leaves_what_the_configuration_has,
            job_is_run_by_hand, next_ticks_are_told_without_a_server,
            next_ticks_of_an_entry_count_from_its_anchor, doctor_finds_what_keeps_entries_from_ticking,
-           old_schema_is_named)
+           who_did_what_is_written_down, old_schema_is_named)
