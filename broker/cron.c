@@ -12,7 +12,7 @@
 #include "broker/duty.h"
 #include "store/cron.h"
 
-#define BATCH 100                         /* entries in one transaction */
+#define BATCH 200                         /* entries in one transaction */
 #define PAGE 500                          /* entries that are examined at once */
 #define CONTENDED_US (50 * USEC_PER_MSEC) /* entries are due, but another broker has them */
 #define LOOK_US (60 * USEC_PER_SEC)       /* while there are entries */
@@ -23,7 +23,7 @@ struct cron_duty {
     struct duty duty;
     bool is_declared; /* what the configuration has stands in job.cron */
     int64_t next_examine_us;
-    struct cron_plan plan; /* of the entry at hand; large */
+    struct cron_plan *plans; /* BATCH of them */
 };
 
 /* --- What the configuration has ------------------------------------------------------------------------------------------ */
@@ -79,9 +79,8 @@ static enum cron_missed read_missed(const char *name)
                                       : CRON_MISSED_LAST;
 }
 
-static void say_ticks(const struct cron_duty *c, const struct cron_due *due)
+static void say_ticks(const struct cron_plan *plan, const struct cron_due *due)
 {
-    const struct cron_plan *plan = &c->plan;
     char from[RFC3339_SIZE], until[RFC3339_SIZE];
     if (plan->out_from_us != CRON_NEVER)
         log_warning("cron: %s: ticks were missed; those from %s to %s are left out (missed = %s)", due->name,
@@ -105,43 +104,72 @@ static int fail_entry(struct cron_duty *c, const struct cron_due *due, const cha
     return cron_fail(c->duty.db, due->name, why, reterr);
 }
 
-static int move_entry(struct cron_duty *c, const struct cron_due *due, struct err *reterr)
+/* Return: 0 and whether it can tick; as db_query(). */
+static int plan_entry(struct cron_duty *c, const struct cron_due *due, struct cron_plan *ret, bool *ret_ticks,
+                      struct err *reterr)
 {
-    const struct cron_plan *plan = &c->plan;
-    const struct cron_move move = {
-        .ticks = plan->ticks,
-        .n_ticks = plan->n_ticks,
-        .since_us = plan->since_us,
-        .next_us = plan->next_us,
-        .out_from_us = plan->out_from_us,
-        .out_until_us = plan->out_until_us,
-    };
-    struct err why = { 0 };
-    int r = cron_move(c->duty.db, due->name, &move, &why);
-    if (r == STORE_REFUSED)
-        return fail_entry(c, due, why.text, reterr);
-    if (r)
-        return err_set(reterr, r, "%s", why.text);
-    say_ticks(c, due);
-    return 0;
-}
-
-static int tick_entry(struct cron_duty *c, const struct rows *rows, size_t row, struct err *reterr)
-{
-    struct cron_due due;
     struct schedule schedule;
     struct err why = { 0 };
-    cron_get(rows, row, &due);
-    int r = schedule_init(&schedule, due.expression, due.zone, due.anchor_us, &why);
-    if (r > 0) {
-        r = fail_entry(c, &due, why.text, reterr);
-    } else if (r == 0) {
-        cron_plan_make(&c->plan, &schedule, read_missed(due.missed), (size_t)due.missed_max, due.since_us,
-                       due.now_us);
-        r = move_entry(c, &due, reterr);
-    }
+    int r = schedule_init(&schedule, due->expression, due->zone, due->anchor_us, &why);
+    *ret_ticks = r == 0;
+    if (r == 0)
+        cron_plan_make(ret, &schedule, read_missed(due->missed), (size_t)due->missed_max, due->since_us,
+                       due->now_us);
     schedule_done(&schedule);
+    return r > 0 ? fail_entry(c, due, why.text, reterr) : r;
+}
+
+/* Return: as cron_move(). */
+static int move(struct cron_duty *c, const struct cron_due *dues, const struct cron_plan *plans, size_t n,
+                struct err *reterr)
+{
+    struct cron_move moves[BATCH] = { 0 };
+    for (size_t i = 0; i < n; i++)
+        moves[i] = (struct cron_move){
+            .name = dues[i].name,
+            .ticks = plans[i].ticks,
+            .n_ticks = plans[i].n_ticks,
+            .since_us = plans[i].since_us,
+            .next_us = plans[i].next_us,
+            .out_from_us = plans[i].out_from_us,
+            .out_until_us = plans[i].out_until_us,
+        };
+    int r = cron_move(c->duty.db, moves, n, reterr);
+    for (size_t i = 0; i < n && r == 0; i++)
+        say_ticks(&plans[i], &dues[i]);
     return r;
+}
+
+/* @dues and @plans side by side. When PostgreSQL refuses them together, they go one by one, and whose fault it was fails. */
+static int move_entries(struct cron_duty *c, const struct cron_due *dues, const struct cron_plan *plans,
+                        size_t n, struct err *reterr)
+{
+    int r = move(c, dues, plans, n, reterr);
+    if (r != STORE_REFUSED)
+        return r;
+    r = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct err why = { 0 };
+        r = move(c, &dues[i], &plans[i], 1, &why);
+        r = r == STORE_REFUSED ? fail_entry(c, &dues[i], why.text, reterr)
+            : r                ? err_set(reterr, r, "%s", why.text)
+                               : 0;
+    }
+    return r;
+}
+
+static int tick_entries(struct cron_duty *c, const struct rows *rows, struct err *reterr)
+{
+    struct cron_due dues[BATCH];
+    size_t n = 0;
+    int r = 0;
+    for (size_t i = 0; i < rows_count(rows) && r == 0; i++) {
+        bool ticks;
+        cron_get(rows, i, &dues[n]);
+        r = plan_entry(c, &dues[n], &c->plans[n], &ticks, reterr);
+        n += ticks;
+    }
+    return r || n == 0 ? r : move_entries(c, dues, c->plans, n, reterr);
 }
 
 /* All entries that are due and that no other broker has. @ret_n: how many there were. */
@@ -150,8 +178,8 @@ static int tick_batch(struct cron_duty *c, size_t *ret_n, struct err *reterr)
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     int r = cron_take(c->duty.db, BATCH, &rows, reterr);
     *ret_n = r ? 0 : rows_count(rows);
-    for (size_t i = 0; i < *ret_n && r == 0; i++)
-        r = tick_entry(c, rows, i, reterr);
+    if (*ret_n)
+        r = tick_entries(c, rows, reterr);
     if (r == 0 && *ret_n)
         r = db_commit(c->duty.db, reterr);
     if (r)
@@ -263,14 +291,13 @@ static void work(struct cron_duty *c)
 
 int cron_run(const struct job_config *config, int stop_fd)
 {
-    struct cron_duty *c = calloc(1, sizeof(*c));
-    int r = c ? duty_init(&c->duty, "cron", config, stop_fd, 0) : -ENOMEM;
+    struct cron_duty c = { .plans = calloc(BATCH, sizeof(*c.plans)) };
+    int r = c.plans ? duty_init(&c.duty, "cron", config, stop_fd, 0) : -ENOMEM;
     if (r == 0)
-        work(c);
+        work(&c);
     else
         log_error("cron: %s", strerror(-r));
-    if (c)
-        duty_done(&c->duty);
-    free(c);
+    duty_done(&c.duty);
+    free(c.plans);
     return r;
 }

@@ -2,6 +2,7 @@
 #include "store/cron.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -12,12 +13,6 @@ static struct db_param time_param(int64_t us, uint64_t *be)
 {
     *be = htobe64((uint64_t)(us == INT64_MAX ? us : us - PG_EPOCH_US));
     return (struct db_param){ .oid = PG_TIMESTAMPTZ, .data = be, .size = sizeof(*be), .binary = true };
-}
-
-/* The same with INT64_MAX as NULL. */
-static struct db_param time_or_null(int64_t us, uint64_t *be)
-{
-    return us == INT64_MAX ? db_null() : time_param(us, be);
 }
 
 /* Decimal text of @value, or SQL NULL when it is 0. */
@@ -219,30 +214,75 @@ void cron_get(const struct rows *rows, size_t row, struct cron_due *ret)
     };
 }
 
-static int move(struct db *db, const char *name, const struct cron_move *m, struct err *reterr)
+/* The columns of job.tick(). */
+enum {
+    MOVE_NAMES,
+    MOVE_SINCE,
+    MOVE_NEXT,
+    MOVE_OUT_FROM,
+    MOVE_OUT_UNTIL,
+    MOVE_TICK_NAMES,
+    MOVE_TICKS,
+    MOVE_COLUMNS
+};
+
+static void append_time(struct array *a, int64_t us)
 {
-    _cleanup_(array_done) struct array ticks = { 0 };
-    uint64_t since, next, from, until;
-    array_init(&ticks, PG_TIMESTAMPTZ_ARRAY);
-    for (size_t i = 0; i < m->n_ticks; i++)
-        array_append_time(&ticks, m->ticks[i]);
-    const struct db_param params[] = {
-        db_text(name),
-        array_param(&ticks),
-        time_param(m->since_us, &since),
-        time_param(m->next_us, &next),
-        time_or_null(m->out_from_us, &from),
-        time_or_null(m->out_until_us, &until),
-    };
-    return db_query(db, "SELECT job.tick($1, $2, $3, $4, $5, $6)", params, ARRAY_SIZE(params), NULL, reterr);
+    if (us == INT64_MAX)
+        array_append_bigint(a, us);
+    else
+        array_append_bigint(a, us - PG_EPOCH_US);
 }
 
-int cron_move(struct db *db, const char *name, const struct cron_move *m, struct err *reterr)
+static void append_time_or_null(struct array *a, int64_t us)
+{
+    if (us == INT64_MAX)
+        array_append_null(a);
+    else
+        append_time(a, us);
+}
+
+static void append_move(struct array columns[MOVE_COLUMNS], const struct cron_move *m)
+{
+    array_append_span(&columns[MOVE_NAMES], span_from_string(m->name));
+    append_time(&columns[MOVE_SINCE], m->since_us);
+    append_time(&columns[MOVE_NEXT], m->next_us);
+    append_time_or_null(&columns[MOVE_OUT_FROM], m->out_from_us);
+    append_time_or_null(&columns[MOVE_OUT_UNTIL], m->out_until_us);
+    for (size_t i = 0; i < m->n_ticks; i++) {
+        array_append_span(&columns[MOVE_TICK_NAMES], span_from_string(m->name));
+        append_time(&columns[MOVE_TICKS], m->ticks[i]);
+    }
+}
+
+static int move(struct db *db, const struct cron_move *moves, size_t n, struct err *reterr)
+{
+    struct array columns[MOVE_COLUMNS] = { 0 };
+    struct db_param params[MOVE_COLUMNS];
+    bool failed = false;
+    for (int i = 0; i < MOVE_COLUMNS; i++)
+        array_init(&columns[i],
+                   i == MOVE_NAMES || i == MOVE_TICK_NAMES ? PG_TEXT_ARRAY : PG_TIMESTAMPTZ_ARRAY);
+    for (size_t i = 0; i < n; i++)
+        append_move(columns, &moves[i]);
+    for (int i = 0; i < MOVE_COLUMNS; i++) {
+        params[i] = array_param(&columns[i]);
+        failed |= columns[i].buf.failed;
+    }
+    int r = failed ? err_set(reterr, -ENOMEM, "out of memory")
+                   : db_query(db, "SELECT job.tick($1, $2, $3, $4, $5, $6, $7)", params, MOVE_COLUMNS, NULL,
+                              reterr);
+    for (int i = 0; i < MOVE_COLUMNS; i++)
+        array_done(&columns[i]);
+    return r;
+}
+
+int cron_move(struct db *db, const struct cron_move *moves, size_t n, struct err *reterr)
 {
     int r = db_execute(db, "SAVEPOINT tick", reterr);
     if (r)
         return r;
-    int moved = move(db, name, m, reterr);
+    int moved = move(db, moves, n, reterr);
     if (moved && moved != STORE_REFUSED)
         return moved;
     r = db_execute(db,

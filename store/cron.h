@@ -55,14 +55,17 @@ void cron_get(const struct rows *rows, size_t row, struct cron_due *ret);
 
 /* What has come of an entry. Times in µs since 1970; INT64_MAX: never. */
 struct cron_move {
+    const char *name;
     const int64_t *ticks; /* to be enqueued */
     size_t n_ticks;
     int64_t since_us, next_us;
     int64_t out_from_us, out_until_us; /* ticks that were left out; INT64_MAX: none */
 };
 
-/* In cron_take()'s transaction. What PostgreSQL refuses costs this entry its ticks, not the others theirs. Return: as db_query(). */
-int cron_move(struct db *db, const char *name, const struct cron_move *move, struct err *reterr);
+/*
+ * In cron_take()'s transaction, which goes on when PostgreSQL refuses: then nothing has been done, for one of them. Return: as db_query().
+ */
+int cron_move(struct db *db, const struct cron_move *moves, size_t n, struct err *reterr);
 /* In cron_take()'s transaction: why it cannot tick. It is looked at again after a minute. */
 int cron_fail(struct db *db, const char *name, const char *error, struct err *reterr);
 /* When the next tick is another one than was thought; nothing if the entry has moved on since @was was read. */

@@ -86,7 +86,8 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER cron_before BEFORE INSERT OR UPDATE ON job.cron FOR EACH ROW EXECUTE FUNCTION job.cron_before();
+CREATE TRIGGER cron_before BEFORE INSERT OR UPDATE OF expression, zone, enabled, headers ON job.cron FOR EACH ROW
+    EXECUTE FUNCTION job.cron_before();
 
 -- Brokers sleep until the next tick that they know of; only what comes earlier wakes them.
 CREATE FUNCTION job.wake_cron() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -154,32 +155,36 @@ CREATE FUNCTION job.cron_headers(entry job.cron, tick timestamptz) RETURNS jsonb
         'ce_tags', nullif(array_to_string(entry.tags, ','), '')))
 $$;
 
--- Enqueues the jobs of these ticks, which the caller has worked out from the row that it holds locked, and moves the entry on.
-CREATE FUNCTION job.tick(entry text, ticks timestamptz[], dealt timestamptz, next timestamptz, out_from timestamptz,
-                         out_until timestamptz)
-RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    c job.cron;
-    ids uuid[] := ARRAY(SELECT job.tick_id(entry, t.tick) FROM unnest(ticks) WITH ORDINALITY AS t (tick, place) ORDER BY t.place);
-BEGIN
-    UPDATE job.cron u
-    SET since = dealt, next_at = next, error = NULL,
-        last_at = coalesce(ticks[cardinality(ticks)], u.last_at), last_id = coalesce(ids[cardinality(ids)], u.last_id),
-        left_out_from = coalesce(out_from, u.left_out_from), left_out_until = coalesce(out_until, u.left_out_until)
-    WHERE u.name = entry
-    RETURNING u.* INTO c;
+-- Enqueues the jobs of these ticks (of each entry in their order), which the caller has worked out from rows that it holds locked, and moves
+-- the entries on.
+CREATE FUNCTION job.tick(names text[], dealt timestamptz[], nexts timestamptz[], outs_from timestamptz[], outs_until timestamptz[],
+                         tick_names text[], ticks timestamptz[])
+RETURNS void LANGUAGE sql AS $$
+    WITH made AS MATERIALIZED (
+        SELECT t.name, t.tick, t.place, job.tick_id(t.name, t.tick) AS id
+        FROM unnest(tick_names, ticks) WITH ORDINALITY AS t (name, tick, place)
+    ), latest AS (
+        SELECT DISTINCT ON (m.name) m.name, m.tick, m.id FROM made m ORDER BY m.name, m.place DESC
+    ), moved AS (
+        UPDATE job.cron c
+        SET since = w.dealt, next_at = w.next, error = NULL, last_at = coalesce(l.tick, c.last_at), last_id = coalesce(l.id, c.last_id),
+            left_out_from = coalesce(w.out_from, c.left_out_from), left_out_until = coalesce(w.out_until, c.left_out_until)
+        FROM unnest(names, dealt, nexts, outs_from, outs_until) AS w (name, dealt, next, out_from, out_until)
+             LEFT JOIN latest l USING (name)
+        WHERE c.name = w.name
+    )
     INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, key, headers, payload)
-    SELECT t.id,
+    SELECT m.id,
            -- What is late is due now, in order. The jitter comes from the id, which is random enough.
-           greatest(t.tick, clock_timestamp() + t.place * interval '1 microsecond')
-               + c.jitter * ((get_byte(uuid_send(t.id), 15) * 65536 + get_byte(uuid_send(t.id), 14) * 256
-                              + get_byte(uuid_send(t.id), 13)) / 16777216.0),
-           1, 1, c.queue, c.type, 'cron', convert_to(c.key, 'UTF8'), job.cron_headers(c, t.tick),
+           greatest(m.tick, clock_timestamp() + m.place * interval '1 microsecond')
+               + c.jitter * ((get_byte(uuid_send(m.id), 15) * 65536 + get_byte(uuid_send(m.id), 14) * 256
+                              + get_byte(uuid_send(m.id), 13)) / 16777216.0),
+           1, 1, c.queue, c.type, 'cron', convert_to(c.key, 'UTF8'), job.cron_headers(c, m.tick),
            convert_to(c.payload::text, 'UTF8')
-    FROM unnest(ids, ticks) WITH ORDINALITY AS t (id, tick, place)
-    ORDER BY t.place
-    ON CONFLICT DO NOTHING;
-END $$;
+    FROM made m JOIN job.cron c ON c.name = m.name
+    ORDER BY m.place
+    ON CONFLICT DO NOTHING
+$$;
 
 -- Enqueues an entry's job now, whether it is enabled or not. Returns its id; null when there is no such entry.
 CREATE FUNCTION job.run_cron(entry text) RETURNS uuid LANGUAGE sql AS $$

@@ -78,13 +78,17 @@ START_TEST(tick_becomes_a_job_on_time)
     site_start_broker(s);
     struct site_records *r = site_await_records(s, "mail", 5, 20);
     ck_assert_uint_ge(check_gapless(r, "each-second"), 5);
-    int64_t latest_us = 0;
+    int64_t latest_us = 0, in_kafka_us = 0;
     for (size_t i = 0; i < r->n; i++) {
         const struct site_record *record = &r->records[i];
-        int64_t late_us = record->timestamp_ms * 1000 - tick_of(record);
-        ck_assert_int_ge(late_us, -1000); /* the record's time has whole ms */
-        if (i > 0 && late_us > latest_us) /* the first one waited for the broker to start */
-            latest_us = late_us;
+        int64_t made_us;
+        const char *made = site_header(record, "ce_time");
+        ck_assert_int_eq(rfc3339_parse(made, strlen(made), &made_us), 0);
+        ck_assert_int_ge(made_us, tick_of(record));
+        if (i > 0 && made_us - tick_of(record) > latest_us) /* the first one waited for the broker to start */
+            latest_us = made_us - tick_of(record);
+        if (i > 0 && record->timestamp_ms * 1000 - tick_of(record) > in_kafka_us)
+            in_kafka_us = record->timestamp_ms * 1000 - tick_of(record);
         ck_assert_str_eq(site_header(record, "ce_type"), "welcome");
         ck_assert_str_eq(site_header(record, "ce_source"), "/cron/each-second");
         ck_assert_str_eq(site_header(record, "cron-name"), "each-second");
@@ -96,8 +100,8 @@ START_TEST(tick_becomes_a_job_on_time)
         ck_assert_str_eq(record->key, "k");
         ck_assert_str_eq(record->value, "{\"a\": 1}");
     }
-    printf("# the latest of the next %zu ticks was in Kafka %jd ms after its time\n", r->n,
-           (intmax_t)latest_us / 1000);
+    printf("# of %zu ticks the latest was made a job after %jd ms, and in Kafka after %jd ms\n", r->n - 1,
+           (intmax_t)latest_us / 1000, (intmax_t)in_kafka_us / 1000);
     ck_assert_int_lt(latest_us, 3 * USEC_PER_SEC);
     ck_assert(
         site_ask(s, "SELECT last_at = since AND last_at >= anchor AND next_at = since + interval '1 second'"
