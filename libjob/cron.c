@@ -51,12 +51,14 @@ __attribute__((format(printf, 3, 4))) static int refuse(const struct reader *r, 
     return err_set(r->reterr, CRON_INVALID, "character %td: %s", at - r->text + 1, what);
 }
 
-/* The rest of an element, for messages. */
+/* The rest of an element, for messages; cut between characters. */
 static int element_size(const struct reader *r, const char *at)
 {
     int size = 0;
     while (at + size < r->end && at[size] != ',' && size < 40)
         size++;
+    while (size > 0 && at + size < r->end && ((unsigned char)at[size] & 0xc0) == 0x80)
+        size--;
     return size;
 }
 

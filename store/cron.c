@@ -6,12 +6,21 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
 #include "store/array.h"
 
-/* A timestamptz in binary format, kept alive by the caller. INT64_MAX: infinity. */
+#define ERROR_MAX 1000 /* bytes */
+
+/* PostgreSQL's binary form. The ends of the range are its infinities, as here. */
+static int64_t since_2000(int64_t us)
+{
+    return us == INT64_MAX || us == INT64_MIN ? us : us - PG_EPOCH_US;
+}
+
+/* A timestamptz in binary format, kept alive by the caller. */
 static struct db_param time_param(int64_t us, uint64_t *be)
 {
-    *be = htobe64((uint64_t)(us == INT64_MAX ? us : us - PG_EPOCH_US));
+    *be = htobe64((uint64_t)since_2000(us));
     return (struct db_param){ .oid = PG_TIMESTAMPTZ, .data = be, .size = sizeof(*be), .binary = true };
 }
 
@@ -228,10 +237,7 @@ enum {
 
 static void append_time(struct array *a, int64_t us)
 {
-    if (us == INT64_MAX)
-        array_append_bigint(a, us);
-    else
-        array_append_bigint(a, us - PG_EPOCH_US);
+    array_append_bigint(a, since_2000(us));
 }
 
 static void append_time_or_null(struct array *a, int64_t us)
@@ -293,7 +299,9 @@ int cron_move(struct db *db, const struct cron_move *moves, size_t n, struct err
 
 int cron_fail(struct db *db, const char *name, const char *error, struct err *reterr)
 {
-    const struct db_param params[] = { db_text(name), db_text(error) };
+    _cleanup_buf_ struct buf text = { 0 };
+    utf8_append_clean(&text, error, strlen(error), ERROR_MAX); /* messages are cut anywhere */
+    const struct db_param params[] = { db_text(name), db_text(text.data ? text.data : "") };
     return db_query(db,
                     "UPDATE job.cron SET error = $2, next_at = clock_timestamp() + interval '1 minute'"
                     " WHERE name = $1",
