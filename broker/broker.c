@@ -15,12 +15,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/clock.h"
+#include "broker/cron.h"
 #include "broker/later.h"
 #include "broker/relay.h"
 #include "broker/trim.h"
 
 #define STOP_TIMEOUT_S 15 /* for all duties; each one's waits are shorter */
-#define N_THREADS 4
+#define N_THREADS 5
 
 struct broker {
     const struct program_common *common;
@@ -139,6 +140,7 @@ static void list_threads(struct thread *threads, const struct job_config *config
     threads[1] = (struct thread){ .name = "later", .run = later_run, .wanted = config->broker.later };
     threads[2] = (struct thread){ .name = "clock", .run = clock_run, .wanted = true };
     threads[3] = (struct thread){ .name = "trim", .run = trim_run, .wanted = true };
+    threads[4] = (struct thread){ .name = "cron", .run = cron_run, .wanted = config->broker.cron };
     for (size_t i = 0; i < N_THREADS; i++) {
         threads[i].config = config;
         threads[i].stop_fd = stop_fd;
@@ -179,9 +181,9 @@ static int run(const struct broker *b, struct thread *threads)
     for (;;) {
         _cleanup_config_ struct job_config *fresh = NULL;
         const struct config_broker *config = &(*b->config)->broker;
-        log_info("version %s, prefix %s%s%s%s", JOB_VERSION, (*b->config)->prefix,
+        log_info("version %s, prefix %s%s%s%s%s", JOB_VERSION, (*b->config)->prefix,
                  config->relay ? "" : ", no relay", config->later ? "" : ", no later",
-                 config->rescue ? "" : ", no rescue");
+                 config->cron ? "" : ", no cron", config->rescue ? "" : ", no rescue");
         int r = run_duties(b, threads, &fresh);
         if (r || !fresh)
             return r;

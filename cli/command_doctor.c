@@ -18,6 +18,7 @@
 #include "cli/logs.h"
 #include "cli/present.h"
 #include "libjob/names.h"
+#include "store/cron.h"
 #include "store/health.h"
 #include "store/migrate.h"
 #include "store/queues.h"
@@ -175,6 +176,32 @@ static void check_workers(struct doctor *d)
     }
 }
 
+static void check_cron(struct doctor *d)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    char found[400], oldest[RFC3339_SIZE];
+    if (cron_check(d->in->db, &rows, NULL))
+        return;
+    int64_t n = rows_bigint(rows, 0, 0), enabled = rows_bigint(rows, 0, 1), failing = rows_bigint(rows, 0, 2),
+            overdue = rows_bigint(rows, 0, 3);
+    if (failing > 0) {
+        snprintf(found, sizeof(found), "%" PRId64 " of %" PRId64 " entries cannot tick: %.300s", failing,
+                 enabled, rows_text(rows, 0, 5));
+        problem(d, "cron", found, "Their jobs are not enqueued.",
+                "jobctl cron list; then jobctl cron add --replace");
+    }
+    if (overdue > 0) {
+        snprintf(found, sizeof(found),
+                 "%" PRId64 " of %" PRId64 " entries have been due for more than 30 s, the first since %s",
+                 overdue, enabled,
+                 rows_is_null(rows, 0, 4) ? "?" : rfc3339_format(rows_time_us(rows, 0, 4), 0, oldest));
+        problem(d, "cron", found, "Nobody makes jobs of the ticks.",
+                "start jobbrokerd, with broker.cron = true; if it runs, look at its log");
+    }
+    if (failing == 0 && overdue == 0 && n > 0)
+        well(d, "cron", "%" PRId64 " entries, %" PRId64 " of them enabled", n, enabled);
+}
+
 static void check_store(struct doctor *d)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
@@ -188,6 +215,7 @@ static void check_store(struct doctor *d)
     }
     check_partitions(d, rows);
     check_relay(d, rows);
+    check_cron(d);
     check_workers(d);
     check_dead(d, rows);
 }

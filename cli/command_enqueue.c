@@ -17,7 +17,6 @@
 #include "cli/present.h"
 #include "cli/wait.h"
 #include "libjob/encode.h"
-#include "libjob/json_text.h"
 #include "libjob/names.h"
 #include "store/outbox.h"
 
@@ -252,18 +251,6 @@ static int enqueue_now(struct invocation *in, const struct order *o, struct ids 
 
 /* --- Through PostgreSQL --- */
 
-static void append_headers(struct buf *json, const struct order *o)
-{
-    buf_append_char(json, '{');
-    for (size_t i = 0; i < o->n_headers; i++) {
-        buf_append_string(json, i ? ", " : "");
-        json_append_string(json, o->headers[i].name, strlen(o->headers[i].name));
-        buf_append_string(json, ": ");
-        json_append_string(json, o->headers[i].value, strlen(o->headers[i].value));
-    }
-    buf_append_char(json, '}');
-}
-
 /* What the SQL function refuses was said wrongly here. */
 static int judge_outbox(struct invocation *in, int r, struct err *reterr)
 {
@@ -279,7 +266,7 @@ static int enqueue_later(struct invocation *in, const struct order *o, struct id
     struct uuid id;
     memcpy(id.bytes, o->id.bytes, sizeof(id.bytes));
     char topic[NAME_TOPIC_MAX + 1];
-    append_headers(&headers, o);
+    order_append_headers(o, &headers);
     struct outbox_job job = {
         .queue = o->queue,
         .type = o->type,
@@ -337,7 +324,7 @@ static int enqueue(struct invocation *in, const struct order *o, struct err *ret
 int command_enqueue(struct invocation *in, struct err *reterr)
 {
     struct order order;
-    int r = order_read(&order, in, reterr);
+    int r = order_read(&order, in, in->arguments.words[0], reterr);
     if (r == STATUS_DONE)
         r = enqueue(in, &order, reterr);
     order_done(&order);

@@ -22,6 +22,14 @@ int command_queue_pause(struct invocation *in, struct err *reterr);
 int command_queue_resume(struct invocation *in, struct err *reterr);
 int command_queue_drain(struct invocation *in, struct err *reterr);
 
+int command_cron_list(struct invocation *in, struct err *reterr);
+int command_cron_add(struct invocation *in, struct err *reterr);
+int command_cron_remove(struct invocation *in, struct err *reterr);
+int command_cron_enable(struct invocation *in, struct err *reterr);
+int command_cron_disable(struct invocation *in, struct err *reterr);
+int command_cron_run(struct invocation *in, struct err *reterr);
+int command_cron_next(struct invocation *in, struct err *reterr);
+
 int command_topic_list(struct invocation *in, struct err *reterr);
 int command_topic_apply(struct invocation *in, struct err *reterr);
 int command_topic_reset(struct invocation *in, struct err *reterr);

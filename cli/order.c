@@ -8,6 +8,7 @@
 #include "base/json_scan.h"
 #include "cli/payload.h"
 #include "cli/wait.h"
+#include "libjob/json_text.h"
 
 #define QUEUE_DEFAULT "default"
 
@@ -118,13 +119,13 @@ static int read_priority(const struct arguments *a)
     return strcmp(word, "high") == 0 ? JOB_PRIORITY_HIGH : JOB_PRIORITY_LOW;
 }
 
-int order_read(struct order *ret, const struct invocation *in, struct err *reterr)
+int order_read(struct order *ret, const struct invocation *in, const char *type, struct err *reterr)
 {
     const struct arguments *a = &in->arguments;
     const char *payload = arguments_get(a, "payload");
     *ret = (struct order){
-        .type = a->words[0],
-        .queue = find_queue(in, a->words[0]),
+        .type = type,
+        .queue = find_queue(in, type),
         .key = arguments_get(a, "key"),
         .has_payload = payload != NULL,
         .count = (int)arguments_get_count(a, "count", 1),
@@ -145,6 +146,18 @@ int order_read(struct order *ret, const struct invocation *in, struct err *reter
     if (r == STATUS_DONE)
         r = read_id(ret, a, reterr);
     return r ? r : read_wait(ret, a, reterr);
+}
+
+void order_append_headers(const struct order *o, struct buf *json)
+{
+    buf_append_char(json, '{');
+    for (size_t i = 0; i < o->n_headers; i++) {
+        buf_append_string(json, i ? ", " : "");
+        json_append_string(json, o->headers[i].name, strlen(o->headers[i].name));
+        buf_append_string(json, ": ");
+        json_append_string(json, o->headers[i].value, strlen(o->headers[i].value));
+    }
+    buf_append_char(json, '}');
 }
 
 void order_done(struct order *o)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `jobctl enqueue` was told, checked as a whole; the base of both ways of enqueueing. */
+/* What a job is to be like, as `jobctl enqueue` or `jobctl cron add` was told, checked as a whole. */
 #pragma once
 
 #include "base/buf.h"
@@ -28,5 +28,7 @@ struct order {
 };
 
 /* Return: an enum status; order_done() in every case. */
-int order_read(struct order *ret, const struct invocation *in, struct err *reterr);
+int order_read(struct order *ret, const struct invocation *in, const char *type, struct err *reterr);
+/* As a JSON object. */
+void order_append_headers(const struct order *o, struct buf *json);
 void order_done(struct order *o);

@@ -17,8 +17,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json_scan.h"
 #include "base/suggest.h"
 #include "base/timefmt.h"
+#include "base/zone.h"
+#include "libjob/cron.h"
 
 #define QUEUE_DEFAULT "default"
 #define QUEUE_DEFAULT_PARTITIONS 8
@@ -215,6 +218,8 @@ static int check_all_twins(const struct load *load)
     if (r == 0)
         r = check_twins(load, "handlers", "type", c->handlers, c->n_handlers, sizeof(*c->handlers));
     if (r == 0)
+        r = check_twins(load, "cron", "name", c->cron, c->n_cron, sizeof(*c->cron));
+    if (r == 0)
         r = check_twins(load, "worker.queues", "name", c->worker.queues, c->worker.n_queues,
                         sizeof(*c->worker.queues));
     if (r == 0)
@@ -305,6 +310,35 @@ static int check_handler(const struct load *load, size_t i)
     return check_queue(load, "handlers", i, "queue", handler->queue);
 }
 
+/* Hosts without a zone database read this file too; only the broker needs one, and then says so. */
+static int check_zone(const struct load *load, const char *key, const char *name)
+{
+    _cleanup_(zone_free_cleanup) struct zone *zone = NULL;
+    struct err why = { 0 };
+    int r = zone_load(&zone, name, &why);
+    if (r == ZONE_UNKNOWN)
+        return option_refuse(load->file, load->reterr, key, "%s", why.text);
+    return r < 0 ? r : 0;
+}
+
+static int check_cron(const struct load *load, size_t i)
+{
+    const struct config_cron *entry = &load->config->cron[i];
+    struct err why = { 0 };
+    struct cron cron;
+    char key[KEY_SIZE];
+    snprintf(key, sizeof(key), "cron[%zu].expression", i);
+    if (cron_parse(&cron, entry->expression, &why))
+        return option_refuse(load->file, load->reterr, key, "%s", why.text);
+    snprintf(key, sizeof(key), "cron[%zu].payload", i);
+    if (entry->payload && json_scan(entry->payload, strlen(entry->payload), NULL) != JSON_STORABLE)
+        return option_refuse(load->file, load->reterr, key,
+                             "expected JSON, without \\u0000 and half surrogate pairs");
+    snprintf(key, sizeof(key), "cron[%zu].zone", i);
+    int r = check_zone(load, key, entry->zone);
+    return r == 0 && entry->queue ? check_queue(load, "cron", i, "queue", entry->queue) : r;
+}
+
 static int check_lists(const struct load *load)
 {
     const struct config_worker *worker = &load->config->worker;
@@ -313,6 +347,8 @@ static int check_lists(const struct load *load)
         r = check_queue(load, "worker.queues", i, "name", worker->queues[i].name);
     for (size_t i = 0; i < load->config->n_handlers && r == 0; i++)
         r = check_handler(load, i);
+    for (size_t i = 0; i < load->config->n_cron && r == 0; i++)
+        r = check_cron(load, i);
     return r;
 }
 
@@ -420,6 +456,12 @@ const struct config_queue *config_find_queue(const struct job_config *config, st
         if (span_equals(name, config->queues[i].name))
             return &config->queues[i];
     return NULL;
+}
+
+const char *config_cron_queue(const struct job_config *config, const struct config_cron *entry)
+{
+    const struct config_handler *handler = config_find_handler(config, span_from_string(entry->type));
+    return entry->queue ? entry->queue : handler ? handler->queue : QUEUE_DEFAULT;
 }
 
 bool config_has_lane(const struct config_queue *queue, enum name_lane lane)

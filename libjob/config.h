@@ -34,6 +34,8 @@ enum config_transport { CONFIG_TRANSPORT_KAFKA };
 enum config_delivery { CONFIG_AT_LEAST_ONCE, CONFIG_AT_MOST_ONCE };
 enum config_record { CONFIG_RECORD_ALL, CONFIG_RECORD_FAILURES };
 enum config_keys { CONFIG_KEYS_NONE, CONFIG_KEYS_ORDERED, CONFIG_KEYS_STRICT };
+enum config_missed { CONFIG_MISSED_SKIP, CONFIG_MISSED_LAST, CONFIG_MISSED_ALL };
+extern const char *const config_missed_names[]; /* by enum config_missed; NULL-terminated */
 enum config_kind { CONFIG_KIND_MODULE, CONFIG_KIND_COMMAND, CONFIG_KIND_HTTP };
 
 struct config_property {
@@ -136,6 +138,7 @@ struct config_broker {
     bool relay;
     bool later;
     int later_partitions;
+    bool cron;
     bool rescue;
     int64_t lease_timeout_us;
     struct config_retention retention;
@@ -143,6 +146,20 @@ struct config_broker {
     int relay_batch;
     bool trim;
     int64_t trim_after_us;
+};
+
+/* One entry of job.cron that the brokers keep there. */
+struct config_cron {
+    char *name, *expression, *zone;
+    char *type;
+    char *queue;   /* NULL: see config_cron_queue() */
+    char *payload; /* JSON; NULL: none */
+    char *key;     /* NULL: none */
+    int missed;    /* enum config_missed */
+    int missed_max;
+    int64_t jitter_us;
+    int max_attempts;   /* 0: as the handler has it */
+    int64_t timeout_us; /* 0: as the handler has it */
 };
 
 struct job_config {
@@ -158,6 +175,8 @@ struct job_config {
     size_t n_handlers;
     struct config_queue *queues; /* "default" is always among them */
     size_t n_queues;
+    struct config_cron *cron;
+    size_t n_cron;
 };
 
 /* The rows, for the reference and for comparing. */
@@ -199,6 +218,8 @@ DEFINE_CLEANUP(struct job_config *, config_free)
 /* The handler that names @type, else the one with the longest matching "prefix.*"; NULL when there is none. */
 const struct config_handler *config_find_handler(const struct job_config *config, struct span type);
 const struct config_queue *config_find_queue(const struct job_config *config, struct span name);
+/* Where an entry's jobs go: its own queue, else that of its type's handler, else "default". Borrowed. */
+const char *config_cron_queue(const struct job_config *config, const struct config_cron *entry);
 bool config_has_lane(const struct config_queue *queue, enum name_lane lane);
 
 /* After so long without a beat a worker stops itself, well before lease_timeout gives its jobs to others. */

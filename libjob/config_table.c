@@ -40,6 +40,16 @@ static const char *check_type(const char *text)
                : "expected a job type, [A-Za-z][A-Za-z0-9_.-]{0,127}, or a prefix of types with \".*\" behind it";
 }
 
+static const char *check_job_type(const char *text)
+{
+    return name_is_type(span_from_string(text)) ? NULL : "expected a job type, [A-Za-z][A-Za-z0-9_.-]{0,127}";
+}
+
+static const char *check_cron_name(const char *text)
+{
+    return name_is_cron(span_from_string(text)) ? NULL : "expected a name, [A-Za-z0-9][A-Za-z0-9_.-]{0,127}";
+}
+
 static const char *check_url(const char *text)
 {
     return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0
@@ -93,6 +103,9 @@ static const char *const records[] = {
 };
 static const char *const key_orders[] = {
     [CONFIG_KEYS_NONE] = "none", [CONFIG_KEYS_ORDERED] = "key", [CONFIG_KEYS_STRICT] = "key_strict", NULL
+};
+const char *const config_missed_names[] = {
+    [CONFIG_MISSED_SKIP] = "skip", [CONFIG_MISSED_LAST] = "last", [CONFIG_MISSED_ALL] = "all", NULL
 };
 static const char *const orders[] = {
     [CONFIG_ORDER_WEIGHTED] = "weighted",
@@ -449,6 +462,12 @@ static const struct option_row broker_rows[] = {
       .max = 1000,
       .preset = "4",
       .help = "Partitions of the topic of these jobs, when it is made: so many brokers can share it" },
+    { .key = "cron",
+      .type = OPTION_BOOL,
+      AT(config_broker, cron),
+      .preset = "true",
+      .help =
+          "Whether this broker enqueues the jobs of cron entries; several may, a tick makes one job all the same" },
     { .key = "rescue",
       .type = OPTION_BOOL,
       AT(config_broker, rescue),
@@ -704,6 +723,94 @@ static const struct option_row queue_rows[] = {
 };
 static const struct option_table queue_table = OPTION_TABLE(struct config_queue, queue_rows);
 
+static const struct option_row cron_rows[] = {
+    { .key = "name",
+      .type = OPTION_STRING,
+      AT(config_cron, name),
+      .check = check_cron_name,
+      .flags = OPTION_REQUIRED,
+      .help = "Name of the entry, `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`" },
+    { .key = "expression",
+      .type = OPTION_STRING,
+      AT(config_cron, expression),
+      .min = 1,
+      .max = 512,
+      .flags = OPTION_REQUIRED,
+      .help =
+          "When it is enqueued: five or six fields like \"30 2 * * MON-FRI\", \"@daily\", \"@every 90s\"; see "
+          "[cron.md](cron.md)" },
+    { .key = "zone",
+      .type = OPTION_STRING,
+      AT(config_cron, zone),
+      .min = 1,
+      .max = 64,
+      .preset = "UTC",
+      .help = "The time zone that the fields are in, a name of the zone database like \"Europe/Berlin\"" },
+    { .key = "type",
+      .type = OPTION_STRING,
+      AT(config_cron, type),
+      .check = check_job_type,
+      .flags = OPTION_REQUIRED,
+      .help = "Type of the job" },
+    { .key = "queue",
+      .type = OPTION_STRING,
+      AT(config_cron, queue),
+      .check = check_queue,
+      .preset_help = "that of the type's handler, else `default`",
+      .help = "The queue that the job goes to" },
+    { .key = "payload",
+      .type = OPTION_STRING,
+      AT(config_cron, payload),
+      .max = 65536,
+      .preset_help = "none",
+      .help = "What the handler gets, JSON as text" },
+    { .key = "key",
+      .type = OPTION_STRING,
+      AT(config_cron, key),
+      .min = 1,
+      .preset_help = "none",
+      .help =
+          "Ordering key: with a handler whose `order` is \"key\", a job waits for the one of the tick before" },
+    { .key = "missed",
+      .type = OPTION_ENUM,
+      AT(config_cron, missed),
+      .names = config_missed_names,
+      .preset = "last",
+      .help =
+          "Which ticks are made up for when no broker was there: skip makes up for none that are more than a minute "
+          "late, last for the last one, all for the last `missed_max`" },
+    { .key = "missed_max",
+      .type = OPTION_INT,
+      AT(config_cron, missed_max),
+      .min = 1,
+      .max = 1000,
+      .preset = "100",
+      .help = "With `missed` \"all\": how many at most; those before are left out" },
+    { .key = "jitter",
+      .type = OPTION_DURATION,
+      AT(config_cron, jitter_us),
+      .min = 0,
+      .max = DAY,
+      .preset = "0",
+      .help =
+          "Each job is due so much later at most, at random, so that many entries of one time do not meet" },
+    { .key = "max_attempts",
+      .type = OPTION_INT,
+      AT(config_cron, max_attempts),
+      .min = 0,
+      .max = 1000,
+      .preset_help = "as the handler has it",
+      .help = "Tries after which the job is dead" },
+    { .key = "timeout",
+      .type = OPTION_DURATION,
+      AT(config_cron, timeout_us),
+      .min = 0,
+      .max = 30 * DAY,
+      .preset_help = "as the handler has it",
+      .help = "How long one try may run" },
+};
+static const struct option_table cron_table = OPTION_TABLE(struct config_cron, cron_rows);
+
 static const struct option_row rows[] = {
     { .key = "transport",
       .type = OPTION_ENUM,
@@ -756,5 +863,12 @@ static const struct option_row rows[] = {
       .table = &queue_table,
       .preset_help = "one queue, `default`",
       .help = "The queues; one named \"default\" exists also when it is not listed" },
+    { .key = "cron",
+      .type = OPTION_GROUPS,
+      LIST_AT(job_config, cron),
+      .table = &cron_table,
+      .flags = OPTION_RELOADABLE,
+      .help =
+          "Jobs that are enqueued by the clock; the brokers keep these entries in job.cron, so all brokers have the same" },
 };
 const struct option_table config_table = OPTION_TABLE(struct job_config, rows);

@@ -48,6 +48,18 @@ bool name_is_type(struct span name)
     return true;
 }
 
+bool name_is_cron(struct span name)
+{
+    if (!name.data || name.size < 1 || name.size > NAME_CRON_MAX)
+        return false;
+    for (size_t i = 0; i < name.size; i++) {
+        char c = name.data[i];
+        if (!is_letter(c) && !is_digit(c) && (i == 0 || (c != '_' && c != '.' && c != '-')))
+            return false;
+    }
+    return true;
+}
+
 bool name_is_prefix(struct span name)
 {
     if (!name.data || name.size < 1 || name.size > NAME_TOPIC_MAX - 1 - NAME_QUEUE_MAX - LANE_MAX)

@@ -10,6 +10,7 @@
 
 #define NAME_QUEUE_MAX 63
 #define NAME_TYPE_MAX 128
+#define NAME_CRON_MAX 128
 #define NAME_TOPIC_MAX 249             /* Kafka's own limit */
 #define NAME_MESSAGE_MAX (1024 * 1024) /* bytes of key, payload and headers together */
 #define NAME_ATTEMPTS_MAX 1000
@@ -47,6 +48,8 @@
 bool name_is_queue(struct span name);
 /* [A-Za-z][A-Za-z0-9_.-]{0,127} */
 bool name_is_type(struct span name);
+/* [A-Za-z0-9][A-Za-z0-9_.-]{0,127}, of a cron entry */
+bool name_is_cron(struct span name);
 /* Kafka's rule for topics, short enough for the longest queue and lane behind it. */
 bool name_is_prefix(struct span name);
 /* "application/json", "…+json", with or without parameters; absent counts as JSON. */

@@ -170,6 +170,7 @@ END_TEST
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 #define SECRET_RULE "expected one to four keys \"whsec_<base64 of 24 to 64 bytes>\" with blanks between them"
 #define HANDLER "handlers = ( { type = \"a\"; path = \"/a.so\"; "
+#define CRON "cron = ( { name = \"c\"; type = \"t\"; "
 #define BACKOFF HANDLER "backoff: { "
 
 START_TEST(broken_configurations_say_why)
@@ -319,6 +320,36 @@ START_TEST(broken_configurations_say_why)
           "2: handlers[0].backoff.factor: expected at least 1 for exponential backoff, found 0.5" },
         { BACKOFF "min = \"1s\"; }; } );",
           "1: handlers[0].backoff.min: unknown key; the nearest known key is \"kind\"" },
+        { CRON "expression = \"* * * *\"; } );",
+          "1: cron[0].expression: character 1: expected 5 fields (minute hour day month weekday) or 6 (second in "
+          "front), found 4" },
+        { CRON "\nexpression = \"0 61 * * *\"; } );",
+          "2: cron[0].expression: character 3: expected an hour from 0 to 23, found \"61\"" },
+        { CRON "expression = \"0 0 30 2 *\"; } );",
+          "1: cron[0].expression: character 5: there is no such day in any year: it would never fire" },
+        { CRON "} );", "1: cron[0].expression: is missing" },
+        { CRON "expression = \"@daily\";\nzone = \"Europe/Berln\"; } );",
+          "2: cron[0].zone: there is no time zone \"Europe/Berln\"; did you mean \"Europe/Berlin\"?" },
+        { CRON "expression = \"@daily\"; payload = \"{\"; } );",
+          "1: cron[0].payload: expected JSON, without \\u0000 and half surrogate pairs" },
+        { CRON "expression = \"@daily\"; payload = \"\"; } );",
+          "1: cron[0].payload: expected JSON, without \\u0000 and half surrogate pairs" },
+        { CRON "expression = \"@daily\"; queue = \"mail\"; } );",
+          "1: cron[0].queue: queue \"mail\" is not declared; the nearest declared queue is \"default\"; to "
+          "declare it, write queues = ( { name = \"mail\"; } )" },
+        { CRON "expression = \"@daily\"; missed = \"never\"; } );",
+          "1: cron[0].missed: expected \"skip\", \"last\" or \"all\", found \"never\"" },
+        { CRON "expression = \"@daily\"; jitter = \"25h\"; } );",
+          "1: cron[0].jitter: expected a duration like \"1m30s\", from 0 to 1d, found \"25h\"" },
+        { CRON "expression = \"@daily\"; missed_max = 1001; } );",
+          "1: cron[0].missed_max: expected an integer from 1 to 1000, found 1001" },
+        { CRON "expression = \"@daily\"; },\n{ name = \"c\"; type = \"t\"; expression = \"@daily\"; } );",
+          "2: cron[1].name: \"c\" is already cron[0]" },
+        { "cron = ( { name = \"a b\"; } );",
+          "1: cron[0].name: expected a name, [A-Za-z0-9][A-Za-z0-9_.-]{0,127}, found \"a b\"" },
+        { "cron = ( { name = \"a\"; expression = \"@daily\"; type = \"t.*\"; } );",
+          "1: cron[0].type: expected a job type, [A-Za-z][A-Za-z0-9_.-]{0,127}, found \"t.*\"" },
+        { "broker: { cron = \"yes\"; };", "1: broker.cron: expected true or false, found \"yes\"" },
         { "handlers: { };", "1: handlers: expected a list of groups: ( { … }, { … } ), found a group" },
         { "kafka: { brokers = \"a\";\nbrokers = \"b\"; };", "2: brokers: is set twice" },
         { "kafka: { brokers = \"a; };", "1: the string that starts here never ends" },
@@ -469,6 +500,43 @@ START_TEST(handler_is_found_exactly_then_by_the_longest_prefix)
 }
 END_TEST
 
+START_TEST(cron_entry_follows_its_handler)
+{
+    make_directory();
+    _cleanup_config_ struct job_config *c = load(
+        "queues = ( { name = \"mail\"; }, { name = \"own\"; } );\n"
+        "handlers = ( { type = \"m.*\"; path = \"/a.so\"; queue = \"mail\"; } );\n"
+        "cron = ( { name = \"a\"; type = \"m.x\"; expression = \"@daily\"; },\n"
+        "{ name = \"b\"; type = \"other\"; expression = \"*/5 * * * *\"; zone = \"Europe/Berlin\"; missed = \"skip\";"
+        " jitter = \"30s\"; },\n"
+        "{ name = \"c\"; type = \"m.x\"; queue = \"own\"; expression = \"@every 90s\"; payload = \"{}\"; } );");
+    ck_assert_uint_eq(c->n_cron, 3);
+    ck_assert_str_eq(config_cron_queue(c, &c->cron[0]), "mail");
+    ck_assert_str_eq(config_cron_queue(c, &c->cron[1]), "default");
+    ck_assert_str_eq(config_cron_queue(c, &c->cron[2]), "own");
+    ck_assert_str_eq(c->cron[0].zone, "UTC");
+    ck_assert_int_eq(c->cron[0].missed, CONFIG_MISSED_LAST);
+    ck_assert_int_eq(c->cron[0].missed_max, 100);
+    ck_assert_ptr_null(c->cron[0].payload);
+    ck_assert_int_eq(c->cron[1].missed, CONFIG_MISSED_SKIP);
+    ck_assert_int_eq(c->cron[1].jitter_us, 30 * USEC_PER_SEC);
+    ck_assert(c->broker.cron);
+    remove_directory();
+}
+END_TEST
+
+/* Workers and jobctl read the same file where no zone database is. */
+START_TEST(zone_is_believed_where_no_database_is)
+{
+    make_directory();
+    setenv("TZDIR", "/nowhere", 1);
+    _cleanup_config_ struct job_config *c = load(
+        "cron = ( { name = \"a\"; type = \"t\"; expression = \"@daily\"; zone = \"Europe/Berlin\"; } );");
+    ck_assert_str_eq(c->cron[0].zone, "Europe/Berlin");
+    remove_directory();
+}
+END_TEST
+
 START_TEST(example_configuration_loads)
 {
     struct job_config *config = NULL;
@@ -503,4 +571,5 @@ SUITE_MAIN("config", command_starts_at_the_directory_of_the_configuration, empty
            handler_defaults_are_the_documented_ones, everything_can_be_set, defaults_follow_other_options,
            broken_configurations_say_why, rules_of_the_servers_name_the_place, passwords_are_never_printed,
            environment_names_the_file_and_the_two_addresses, only_the_default_file_may_be_absent,
+           cron_entry_follows_its_handler, zone_is_believed_where_no_database_is,
            handler_is_found_exactly_then_by_the_longest_prefix, example_configuration_loads)

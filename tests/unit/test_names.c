@@ -55,6 +55,18 @@ START_TEST(prefix_leaves_room_for_the_longest_queue_and_lane)
 }
 END_TEST
 
+START_TEST(cron_names_begin_with_a_letter_or_digit)
+{
+    static const char *const good[] = { "a", "0", "Nightly-report_2.b" };
+    static const char *const bad[] = { "", "-a", ".a", "_a", "a b", "@daily", "a/b", "a\xc3\xa4" };
+    check_all(name_is_cron, good, ARRAY_SIZE(good), true);
+    check_all(name_is_cron, bad, ARRAY_SIZE(bad), false);
+    ck_assert(name_is_cron(span_from_string(long_name(128))));
+    ck_assert(!name_is_cron(span_from_string(long_name(129))));
+    ck_assert(!name_is_cron((struct span){ 0 }));
+}
+END_TEST
+
 START_TEST(json_is_known_by_its_content_type)
 {
     static const char *const json[] = { "application/json",
@@ -130,6 +142,7 @@ START_TEST(queue_is_found_in_its_topics)
 }
 END_TEST
 
-SUITE_MAIN("names", queue_names_are_lower_case_and_short, type_names_start_with_a_letter,
-           prefix_leaves_room_for_the_longest_queue_and_lane, json_is_known_by_its_content_type,
-           topic_is_prefix_and_queue, lane_stands_behind_the_queue, queue_is_found_in_its_topics)
+SUITE_MAIN("names", cron_names_begin_with_a_letter_or_digit, queue_names_are_lower_case_and_short,
+           type_names_start_with_a_letter, prefix_leaves_room_for_the_longest_queue_and_lane,
+           json_is_known_by_its_content_type, topic_is_prefix_and_queue, lane_stands_behind_the_queue,
+           queue_is_found_in_its_topics)
