@@ -256,7 +256,7 @@ static int judge_outbox(struct invocation *in, int r, struct err *reterr)
 {
     const char *sqlstate = r == STORE_REFUSED ? db_refusal(in->db)->sqlstate : "";
     int status = invocation_judge_store(in, r, reterr);
-    return strncmp(sqlstate, "22", 2) == 0 || strcmp(sqlstate, "54000") == 0 ? STATUS_USAGE : status;
+    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "JB1", 3) == 0 ? STATUS_USAGE : status;
 }
 
 static int enqueue_later(struct invocation *in, const struct order *o, struct ids *kept, struct err *reterr)

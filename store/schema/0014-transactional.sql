@@ -51,12 +51,12 @@ BEGIN
     ELSIF coalesce(octet_length(payload), 0) + coalesce(octet_length(key), 0) + octet_length(headers::text) > 1048576 - 1024 THEN
         RAISE EXCEPTION 'payload has % bytes, key % and headers %: together more than 1 MiB less 1024', coalesce(octet_length(payload), 0),
             coalesce(octet_length(key), 0), octet_length(headers::text) USING ERRCODE = 'JB102';
-    ELSIF NOT isfinite(due) OR due > moment + interval '315576000 s' THEN
-        RAISE EXCEPTION 'run_at % is no moment of the next 10 years', due USING ERRCODE = 'JB107';
+    ELSIF NOT isfinite(due) OR due > moment + interval '1000 years' THEN
+        RAISE EXCEPTION 'run_at % is no moment of the next 1000 years', due USING ERRCODE = 'JB107';
     ELSIF late <= greatest(due, moment) THEN
         RAISE EXCEPTION 'expires % has passed already, or is not after run_at %: the job could never start', late, due
             USING ERRCODE = 'JB107';
-    ELSIF late > moment + interval '101 years' THEN
+    ELSIF late > moment + interval '100 years' THEN
         RAISE EXCEPTION 'expires % is more than 100 years away; leave it out', late USING ERRCODE = 'JB107';
     ELSIF priority NOT IN ('high', 'low') THEN
         RAISE EXCEPTION 'priority % is neither high nor low', left(quote_literal(priority), 80) USING ERRCODE = 'JB107';

@@ -857,7 +857,8 @@ END_TEST
 START_TEST(doctor_finds_a_relay_that_stands)
 {
     setup();
-    site_sql(site, "SELECT job.enqueue('mail', 't', run_at => now() - interval '1 minute')");
+    site_sql(site,
+             "SELECT job.enqueue('mail', 't'); UPDATE job.pending SET run_at = now() - interval '1 minute'");
     json_t *json = examine(1);
     ck_assert_ptr_nonnull(strstr(member(find_problem(json, "relay", "1 jobs"), "cure"), "jobbrokerd"));
     json_decref(json);
