@@ -265,7 +265,6 @@ static int enqueue_later(struct invocation *in, const struct order *o, struct id
     _cleanup_buf_ struct buf headers = { 0 };
     struct uuid id;
     memcpy(id.bytes, o->id.bytes, sizeof(id.bytes));
-    char topic[NAME_TOPIC_MAX + 1];
     order_append_headers(o, &headers);
     struct outbox_job job = {
         .queue = o->queue,
@@ -281,9 +280,9 @@ static int enqueue_later(struct invocation *in, const struct order *o, struct id
         .headers = headers.data,
         .id = o->has_id ? &id : NULL,
         .reply = o->wait,
-        .topic = o->priority
-                     ? name_topic_of_lane(in->config->prefix, o->queue, encode_lane(o->priority), topic)
-                     : NULL,
+        .priority = arguments_get(&in->arguments, "priority"),
+        .unique_key = o->unique_key,
+        .unique_for_ms = o->unique_for_ms,
     };
     int r = invocation_connect(in, reterr);
     if (r)

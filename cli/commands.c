@@ -74,6 +74,11 @@ static const struct command_option enqueue_options[] = {
       .help = "For each try, otherwise as the handler says" },
     { "expires", .kind = VALUE_DURATION, .argument = "DURATION",
       .help = "Do not start it later than so long from now; then it ends as expired" },
+    { "unique", .kind = VALUE_TEXT, .argument = "KEY",
+      .help =
+          "Of the jobs of its queue and type with this key only one runs; the others end as its duplicates" },
+    { "unique-for", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "With --unique: for so long from now; otherwise until that job has ended" },
     { "priority", .kind = VALUE_WORD, .argument = "high|low", .words = words_priority,
       .help = "Before or after the other jobs of its queue, which must have lanes" },
     { "tag", .repeat = true, .kind = VALUE_TEXT, .argument = "TAG",

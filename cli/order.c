@@ -8,6 +8,7 @@
 #include "base/json_scan.h"
 #include "cli/payload.h"
 #include "cli/wait.h"
+#include "libjob/names.h"
 #include "libjob/json_text.h"
 
 #define QUEUE_DEFAULT "default"
@@ -68,7 +69,7 @@ static int read_moment(struct order *o, const struct arguments *a, struct err *r
 {
     int64_t delay_us = arguments_get_duration(a, "in");
     o->run_at_us = arguments_has(a, "at") ? arguments_get_time(a, "at") : 0;
-    o->later = delay_us >= 0 || o->run_at_us;
+    o->later = delay_us >= 0 || o->run_at_us || o->unique_key;
     o->delay_us = delay_us > 0 ? delay_us : 0;
     if (delay_us >= 0 && o->run_at_us)
         return err_set(reterr, STATUS_USAGE, "--in and --at exclude each other");
@@ -78,8 +79,21 @@ static int read_moment(struct order *o, const struct arguments *a, struct err *r
     if (o->later && o->has_payload && json_scan(o->payload.data, o->payload.size, NULL) == JSON_VALID)
         return err_set(
             reterr, STATUS_USAGE,
-            "--payload: with --in or --at it may not have \\u0000 or half a surrogate pair, which PostgreSQL cannot keep");
+            "--payload: with --in, --at or --unique it may not have \\u0000 or half a surrogate pair, which PostgreSQL cannot keep");
     return STATUS_DONE;
+}
+
+static int read_unique(struct order *o, const struct arguments *a, struct err *reterr)
+{
+    o->unique_key = arguments_get(a, "unique");
+    if (o->unique_key && (!*o->unique_key || strlen(o->unique_key) > NAME_UNIQUE_MAX))
+        return err_set(reterr, STATUS_USAGE, "--unique: empty, or longer than %d bytes", NAME_UNIQUE_MAX);
+    if (!o->unique_key && arguments_has(a, "unique-for"))
+        return err_set(reterr, STATUS_USAGE, "--unique-for has a meaning with --unique only");
+    int r = read_limit(a, "unique-for", &o->unique_for_ms, reterr);
+    if (r == STATUS_DONE && o->unique_for_ms > NAME_DELAY_MAX_MS)
+        return err_set(reterr, STATUS_USAGE, "--unique-for: at most 10 years");
+    return r;
 }
 
 static int read_id(struct order *o, const struct arguments *a, struct err *reterr)
@@ -141,6 +155,8 @@ int order_read(struct order *ret, const struct invocation *in, const char *type,
         r = read_limit(a, "timeout", &ret->timeout_ms, reterr);
     if (r == STATUS_DONE)
         r = read_limit(a, "expires", &ret->expires_ms, reterr);
+    if (r == STATUS_DONE)
+        r = read_unique(ret, a, reterr);
     if (r == STATUS_DONE)
         r = read_moment(ret, a, reterr);
     if (r == STATUS_DONE)

@@ -19,6 +19,8 @@ struct order {
     int max_attempts;
     int priority; /* enum job_priority */
     int64_t timeout_ms, expires_ms;
+    const char *unique_key;
+    int64_t unique_for_ms;
     bool later;        /* through PostgreSQL */
     int64_t delay_us;  /* --in */
     int64_t run_at_us; /* --at; 0: --in */

@@ -14,9 +14,9 @@ static struct db_param number(int64_t value, char text[24])
     return db_text(value ? text : NULL);
 }
 
-static int insert(struct db *db, const struct outbox_job *job, int n, struct rows **ret, struct err *reterr)
+int outbox_enqueue(struct db *db, const struct outbox_job *job, int n, struct rows **ret, struct err *reterr)
 {
-    char run_at[RFC3339_SIZE], delay[24], attempts[24], timeout[24], count[24], expires[24];
+    char run_at[RFC3339_SIZE], delay[24], attempts[24], timeout[24], count[24], expires[24], unique_for[24];
     struct db_param params[] = {
         db_text(job->queue),
         db_text(job->type),
@@ -31,6 +31,10 @@ static int insert(struct db *db, const struct outbox_job *job, int n, struct row
         job->id ? db_uuid(job->id) : db_null(),
         number(n, count),
         number(job->expires_ms, expires),
+        db_text(job->unique_key),
+        number(job->unique_for_ms, unique_for),
+        db_text(job->priority),
+        db_text(job->reply ? "true" : NULL),
     };
     return db_query(
         db,
@@ -38,43 +42,8 @@ static int insert(struct db *db, const struct outbox_job *job, int n, struct row
         " run_at => coalesce($5::timestamptz, clock_timestamp() + $6::bigint * interval '1 microsecond'),"
         " max_attempts => $7::integer, timeout => $8::bigint * interval '1 millisecond',"
         " tags => string_to_array($9::text, ','), headers => $10::jsonb, id => $11::uuid,"
-        " expires => clock_timestamp() + $13::bigint * interval '1 millisecond') AS id"
+        " expires => clock_timestamp() + $13::bigint * interval '1 millisecond', unique_key => $14,"
+        " unique_for => $15::bigint * interval '1 millisecond', priority => $16, reply => $17::boolean) AS id"
         " FROM generate_series(1, $12::integer)",
         params, ARRAY_SIZE(params), ret, reterr);
-}
-
-/* What the SQL function has no parameter for, because applications that enqueue in SQL do not wait. */
-static int complete(struct db *db, const struct outbox_job *job, const struct rows *ids, struct err *reterr)
-{
-    _cleanup_(array_done) struct array array = { 0 };
-    array_init(&array, PG_UUID_ARRAY);
-    for (size_t i = 0; i < rows_count(ids); i++) {
-        struct uuid id;
-        rows_uuid(ids, i, 0, &id);
-        array_append_uuid(&array, &id);
-    }
-    struct db_param params[] = { array_param(&array), db_text(job->reply ? "1" : NULL), db_text(job->topic) };
-    return db_query(
-        db,
-        "UPDATE job.pending SET topic = $3, headers = headers || jsonb_strip_nulls(jsonb_build_object('ce_reply', $2::text))"
-        " WHERE id = ANY ($1)",
-        params, 3, NULL, reterr);
-}
-
-int outbox_enqueue(struct db *db, const struct outbox_job *job, int n, struct rows **ret, struct err *reterr)
-{
-    _cleanup_(rows_free_cleanup) struct rows *ids = NULL;
-    int r = db_begin(db, reterr);
-    if (r == 0)
-        r = insert(db, job, n, &ids, reterr);
-    if (r == 0 && (job->reply || job->topic))
-        r = complete(db, job, ids, reterr);
-    if (r == 0)
-        r = db_commit(db, reterr);
-    if (r) {
-        db_rollback(db);
-        return r;
-    }
-    *ret = steal(ids);
-    return 0;
 }

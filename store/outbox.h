@@ -21,7 +21,9 @@ struct outbox_job {
     const char *headers; /* a JSON object of strings */
     const struct uuid *id;
     bool reply;
-    const char *topic; /* the lane's; NULL: the queue's own */
+    const char *priority;   /* "high", "low" */
+    const char *unique_key; /* of the jobs of its queue and type that have it only one runs */
+    int64_t unique_for_ms;  /* 0: until that has ended */
 };
 
 /* Enqueues @n equal jobs in one transaction. Column: id uuid. Return: as db_query(). */

@@ -89,7 +89,8 @@ START_TEST(a_restarted_postgresql_loses_and_rescues_nothing)
     enqueue(s, 10);
     site_await(s, 15, "SELECT NOT EXISTS (SELECT FROM job.pending)");
     ck_assert_uint_eq(count_at_least_once(s, 20), 20);
-    ck_assert_uint_eq(site_count_log(broker, "waits: PostgreSQL"), 2);
+    ck_assert_uint_eq(site_count_log(broker, "relay waits: PostgreSQL"), 1);
+    ck_assert_uint_eq(site_count_log(broker, "clock waits: PostgreSQL"), 1);
     site_stop(broker);
     site_free(s);
     site_servers_free(postgres);

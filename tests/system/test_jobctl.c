@@ -345,6 +345,18 @@ START_TEST(later_jobs_wait_in_postgresql_and_need_no_kafka)
     expect(0, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID); /* repeating it is safe */
     ck_assert_str_eq(printed_id(0), UNKNOWN_ID);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE id = '%s'", UNKNOWN_ID), 1);
+    expect(0, "enqueue welcome_email --unique u --unique-for 1h --in 1h");
+    expect(0, "enqueue welcome_email --unique u --unique-for 1h");
+    ck_assert_int_eq(
+        site_ask(
+            site,
+            "SELECT count(*) FROM job.result r JOIN job.unique u ON r.result ->> 'duplicate_of' = u.id::text"
+            " WHERE r.id = '%s' AND r.state = 'duplicate' AND u.key = 'u'",
+            printed_id(0)),
+        1);
+    expect(2, "enqueue welcome_email --unique ''");
+    expect(2, "enqueue welcome_email --unique-for 1h");
+    says("--unique-for has a meaning with --unique only");
     teardown();
 }
 END_TEST
