@@ -20,14 +20,9 @@ static int measure(struct site *s, struct round *ret)
 {
     if (site_enqueue(s, "selftest.echo", "selftest", NULL, PAYLOAD_SIZE, s->options->jobs) != 0)
         return 1;
-    int worker = site_start(s, "worker/jobworkerd");
-    int64_t first = worker < 0 ? -1 : site_await(s, 1, SITE_COUNT_RECORDED);
-    struct usage before = usage_read(s, worker);
-    int64_t last = first < 0 ? -1 : site_await(s, s->options->jobs, SITE_COUNT_RECORDED);
-    struct usage after = usage_read(s, worker);
-    if (last < 0)
+    int worker;
+    if (usage_measure_worker(s, &worker, &ret->per_job) != 0)
         return 1;
-    ret->per_job = usage_divide(&before, &after, last - first);
     ret->peak_mib = (double)process_peak_kib(s->daemons[worker]) / 1024;
     return 0;
 }

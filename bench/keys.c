@@ -22,15 +22,7 @@ static int measure(struct site *s, int keys, struct round *ret)
 {
     if (site_enqueue_keyed(s, "selftest.echo", "selftest", PAYLOAD_SIZE, keys, s->options->jobs) != 0)
         return 1;
-    int worker = site_start(s, "worker/jobworkerd");
-    int64_t first = worker < 0 ? -1 : site_await(s, 1, SITE_COUNT_RECORDED);
-    struct usage before = usage_read(s, worker);
-    int64_t last = first < 0 ? -1 : site_await(s, s->options->jobs, SITE_COUNT_RECORDED);
-    struct usage after = usage_read(s, worker);
-    if (last < 0)
-        return 1;
-    ret->per_job = usage_divide(&before, &after, last - first);
-    return 0;
+    return usage_measure_worker(s, &(int){ 0 }, &ret->per_job);
 }
 
 static int run_round(const struct bench_options *o, const char *order, int keys, struct round *ret)

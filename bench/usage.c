@@ -30,3 +30,16 @@ struct usage_per_job usage_divide(const struct usage *before, const struct usage
         .all_us = (double)all_us / n,
     };
 }
+
+int usage_measure_worker(struct site *s, int *ret_worker, struct usage_per_job *ret)
+{
+    int worker = *ret_worker = site_start(s, "worker/jobworkerd");
+    int64_t first = worker < 0 ? -1 : site_await(s, 1, SITE_COUNT_RECORDED);
+    struct usage before = usage_read(s, worker);
+    int64_t last = first < 0 ? -1 : site_await(s, s->options->jobs, SITE_COUNT_RECORDED);
+    struct usage after = usage_read(s, worker);
+    if (last < 0)
+        return 1;
+    *ret = usage_divide(&before, &after, last - first);
+    return 0;
+}

@@ -20,6 +20,12 @@ struct usage_per_job {
 struct usage usage_read(const struct site *s, int worker);
 struct usage_per_job usage_divide(const struct usage *before, const struct usage *after, int64_t n_jobs);
 
+/*
+ * Starts a worker for options->jobs jobs that wait in queue "selftest", and counts from the first recorded one to the last. @ret_worker: of
+ * site_start(). Return: 0; 1, said on stderr.
+ */
+int usage_measure_worker(struct site *s, int *ret_worker, struct usage_per_job *ret);
+
 /* Rows of a table of figures, for a struct usage_per_job in a round. */
 #define USAGE_FIGURES(round, member)                                                                         \
     { "executed and recorded, jobs/s", offsetof(round, member.jobs_per_s) },                                 \

@@ -28,15 +28,20 @@ void duty_done(struct duty *d)
     d->db = db_free(d->db);
 }
 
+struct producer_property *duty_list_properties(const struct config_kafka *kafka)
+{
+    struct producer_property *properties = calloc(kafka->n_properties + 1, sizeof(*properties));
+    for (size_t i = 0; properties && i < kafka->n_properties; i++)
+        properties[i] = (struct producer_property){ kafka->properties[i].name, kafka->properties[i].value };
+    return properties;
+}
+
 int duty_new_admin(const struct duty *d, int64_t timeout_us, struct admin **ret, struct err *reterr)
 {
     const struct config_kafka *kafka = &d->config->kafka;
-    _cleanup_free_ struct producer_property *properties =
-        calloc(kafka->n_properties + 1, sizeof(*properties));
+    _cleanup_free_ struct producer_property *properties = duty_list_properties(kafka);
     if (!properties)
         return err_set(reterr, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < kafka->n_properties; i++)
-        properties[i] = (struct producer_property){ kafka->properties[i].name, kafka->properties[i].value };
     const struct admin_config options = {
         .brokers = kafka->brokers,
         .client_id = "jobbrokerd",

@@ -43,6 +43,9 @@ bool duty_pause(struct duty *d, int64_t us);
 void duty_retry(struct duty *d);
 void duty_succeeded(struct duty *d);
 
+/* kafka.properties as stream/ takes them, to be freed; they point into @kafka. NULL without memory. */
+struct producer_property *duty_list_properties(const struct config_kafka *kafka);
+
 /* To ask Kafka about topics. Return: 0, then admin_free() @ret; negative errno with @reterr. */
 int duty_new_admin(const struct duty *d, int64_t timeout_us, struct admin **ret, struct err *reterr);
 

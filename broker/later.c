@@ -526,12 +526,9 @@ static int join(struct later *l, struct err *reterr)
     const struct config_kafka *kafka = &l->duty.config->kafka;
     char topic[NAME_TOPIC_MAX + 1];
     const char *topics[] = { name_topic(l->duty.config->prefix, NAME_LATER, topic) };
-    _cleanup_free_ struct producer_property *properties =
-        calloc(kafka->n_properties + 1, sizeof(*properties));
+    _cleanup_free_ struct producer_property *properties = duty_list_properties(kafka);
     if (!properties)
         return err_set(reterr, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < kafka->n_properties; i++)
-        properties[i] = (struct producer_property){ kafka->properties[i].name, kafka->properties[i].value };
     const struct consumer_config config = {
         .brokers = kafka->brokers,
         .client_id = "jobbrokerd",

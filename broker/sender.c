@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/duty.h"
 #include "libjob/envelope.h"
 #include "libjob/names.h"
 #include "stream/producer.h"
@@ -44,12 +45,9 @@ static int start_producer(struct sender *s, void (*report)(const struct producer
                           struct err *reterr)
 {
     const struct config_kafka *kafka = &s->config->kafka;
-    _cleanup_free_ struct producer_property *properties =
-        calloc(kafka->n_properties + 1, sizeof(*properties));
+    _cleanup_free_ struct producer_property *properties = duty_list_properties(kafka);
     if (!properties)
         return err_set(reterr, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < kafka->n_properties; i++)
-        properties[i] = (struct producer_property){ kafka->properties[i].name, kafka->properties[i].value };
     const struct producer_config config = {
         .brokers = kafka->brokers,
         .client_id = "jobbrokerd",
