@@ -481,10 +481,10 @@ START_TEST(lost_connections_repeat_nothing)
     pid_t pid = site_pid(worker);
     trace_enqueue(site, "selftest.sleep", N, "{\"ms\": 1, \"trace\": \"%s\"}");
     size_t cuts = 0;
-    while (site_ask(site, "SELECT count(*) < %d FROM job.result", N)) {
+    for (int64_t n; (n = site_ask(site, "SELECT count(*) FROM job.result")) < N;) {
         cuts += (size_t)site_ask(site, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
                                        "application_name = 'jobworkerd' AND datname = current_database()");
-        site_ask(site, "SELECT pg_sleep(0.05) IS NULL");
+        site_await(site, 20, "SELECT count(*) > %lld FROM job.result", (long long)n);
     }
     ck_assert_uint_gt(cuts, 3);
     check_all_recorded_once(site, N);
