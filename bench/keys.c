@@ -22,7 +22,8 @@ static int measure(struct site *s, int keys, struct round *ret)
 {
     if (site_enqueue_keyed(s, "selftest.echo", "selftest", PAYLOAD_SIZE, keys, s->options->jobs) != 0)
         return 1;
-    return usage_measure_worker(s, &(int){ 0 }, &ret->per_job);
+    int worker;
+    return usage_measure_worker(s, &worker, &ret->per_job);
 }
 
 static int run_round(const struct bench_options *o, const char *order, int keys, struct round *ret)

@@ -70,7 +70,9 @@ struct later {
     int64_t look_us;        /* monotonic: when the logs are looked at again */
     struct item *items;     /* BATCH_MESSAGES */
     struct later_row *rows; /* BATCH_MESSAGES */
-    size_t n_items, bytes;
+    size_t n_items,
+        n_stored; /* of the batch; what is stored goes with the rest: rows point into their items */
+    size_t bytes;
 };
 
 /* --- Partitions ---------------------------------------------------------------------------------------------------------- */
@@ -101,6 +103,12 @@ static int make_parts(struct later *l, const struct consumer_event *event)
         p->limit = BATCH_MESSAGES;
     }
     return 0;
+}
+
+static void join_anew(struct later *l, const char *why)
+{
+    log_error("later: %s; joining the group anew", why);
+    l->broken = true;
 }
 
 /* --- Taking over --------------------------------------------------------------------------------------------------------- */
@@ -231,8 +239,7 @@ static void take_over(struct later *l)
     l->generation++;
     failed = l->assigned ? answer_assignment(l, &err) : read_again(l, &err);
     if (failed) {
-        log_warning("later: %s; again", err.text);
-        duty_retry(&l->duty);
+        join_anew(l, err.text);
         return;
     }
     l->taken = true;
@@ -258,7 +265,7 @@ static void on_assign(struct later *l, const struct consumer_event *event)
     l->away_said = false;
     l->assigned = true;
     if (make_parts(l, event) < 0)
-        log_error("later: out of memory");
+        join_anew(l, "out of memory");
 }
 
 static void on_revoke(struct later *l)
@@ -304,8 +311,7 @@ static void take_event(struct later *l, const struct consumer_event *event)
         l->away_said = true;
         break;
     case CONSUMER_FATAL:
-        log_error("later: %s; joining the group anew", event->error);
-        l->broken = true;
+        join_anew(l, event->error);
         break;
     }
 }
@@ -320,14 +326,13 @@ static void take_events(struct later *l)
 
 /* --- One batch ----------------------------------------------------------------------------------------------------------- */
 
-static void forget_items(struct later *l, size_t n)
+static void forget_items(struct later *l)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < l->n_items; i++) {
         admission_done(&l->items[i].admission);
         message_free(l->items[i].message);
     }
-    memmove(l->items, l->items + n, (l->n_items - n) * sizeof(*l->items));
-    l->n_items -= n;
+    l->n_items = l->n_stored = l->bytes = 0;
 }
 
 static bool has_room(const struct later *l, const struct message *m)
@@ -340,8 +345,6 @@ static bool has_room(const struct later *l, const struct message *m)
 static int add_item(struct later *l, struct message *m)
 {
     struct item *item = &l->items[l->n_items];
-    if (l->n_items == 0)
-        l->bytes = 0;
     item->message = m;
     l->bytes += m->key.size + m->value.size;
     l->n_items++;
@@ -386,15 +389,16 @@ static bool is_passing(const struct store_refusal *refusal)
 static int narrow_down(struct later *l, struct part *p, size_t n, struct err *reterr)
 {
     const struct store_refusal *refusal = db_refusal(l->duty.db);
-    struct admission *a = &l->items[0].admission;
+    const struct item *first = &l->items[l->n_stored];
+    struct admission *a = &l->items[l->n_stored].admission;
     if (is_passing(refusal) || (n == 1 && a->fault.text[0]))
         return err_set(reterr, STORE_REFUSED, "%s[%" PRId32 "] from offset %" PRId64 " on: %s", p->topic,
-                       p->cursor.partition, l->items[0].message->offset, refusal->text);
+                       p->cursor.partition, first->message->offset, refusal->text);
     if (n == 1) {
         char why[128];
         snprintf(why, sizeof(why), "PostgreSQL refuses it: %s", refusal->sqlstate);
         log_warning("later: %s[%" PRId32 "] offset %" PRId64 " is a dead letter: %s: %s", p->topic,
-                    p->cursor.partition, l->items[0].message->offset, why, refusal->text);
+                    p->cursor.partition, first->message->offset, why, refusal->text);
         admission_refuse(a, why);
     }
     p->limit = (n + 1) / 2;
@@ -409,10 +413,11 @@ static bool is_fenced(const struct later *l, int failed)
 /* Return: 0: what is not stored yet stays in the batch; else as db_query(). */
 static int store_some(struct later *l, struct part *p, struct err *reterr)
 {
-    size_t n = l->n_items < p->limit ? l->n_items : p->limit;
-    const struct message *last = l->items[n - 1].message;
+    const struct item *items = &l->items[l->n_stored];
+    size_t left = l->n_items - l->n_stored, n = left < p->limit ? left : p->limit;
+    const struct message *last = items[n - 1].message;
     for (size_t i = 0; i < n; i++)
-        l->rows[i] = l->items[i].admission.row;
+        l->rows[i] = items[i].admission.row;
     if (last->timestamp_ms >= 0) {
         p->cursor.checked_offset = last->offset;
         p->cursor.checked_ms = last->timestamp_ms;
@@ -423,10 +428,10 @@ static int store_some(struct later *l, struct part *p, struct err *reterr)
     if (r)
         return r;
     for (size_t i = 0; i < n; i++)
-        if (l->items[i].admission.fault.text[0])
+        if (items[i].admission.fault.text[0])
             log_warning("later: %s[%" PRId32 "] offset %" PRId64 " is malformed: %s", p->topic,
-                        p->cursor.partition, l->items[i].message->offset, l->items[i].admission.fault.text);
-    forget_items(l, n);
+                        p->cursor.partition, items[i].message->offset, items[i].admission.fault.text);
+    l->n_stored += n;
     p->limit = BATCH_MESSAGES;
     duty_succeeded(&l->duty);
     return 0;
@@ -437,10 +442,11 @@ static int pump_part(struct later *l, struct part *p, bool *ret_any, struct err 
 {
     int r = fill_batch(l, p);
     if (r < 0)
-        return err_set(reterr, r, "out of memory");
+        err_set(reterr, r, "out of memory");
     *ret_any |= l->n_items > 0;
-    while (l->n_items && r == 0)
+    while (l->n_stored < l->n_items && r == 0)
         r = store_some(l, p, reterr);
+    forget_items(l);
     return r;
 }
 
@@ -459,7 +465,6 @@ static bool pump(struct later *l)
         log_warning("later: another broker has taken over; taking over anew");
     else
         duty_lost(&l->duty, r, &err);
-    forget_items(l, l->n_items);
     start_afresh(l);
     duty_retry(&l->duty);
     return true;

@@ -269,11 +269,12 @@ bool ready_is_paused(const struct ready_lane *lane)
 
 bool ready_is_quiet(const struct ready *r, size_t queue)
 {
-    const struct ready_queue *q = &r->queues[queue];
+    if (!r->queues[queue].paused || r->queues[queue].n_running)
+        return false;
     for (enum name_lane lane = 0; lane < LANE_COUNT; lane++)
         if (r->lanes[queue * LANE_COUNT + lane].n_held)
             return false;
-    return q->paused && q->n_running == 0;
+    return true;
 }
 
 /* --- Jobs and their handlers' limits --------------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ struct wish {
     int64_t skew_ms;   /* of the clock of whoever enqueues */
     int64_t unique_ms; /* how long its key is held */
     const char *run_at, *debounce;
+    int place; /* its partition plus one */
 };
 
 static size_t put(struct message_header *headers, size_t n, const char *name, const char *value)
@@ -69,9 +70,10 @@ static char *wish(const struct wish *w, char *id)
     n = put(headers, n, "ce_uniquettlms", w->unique_ms ? ttl : NULL);
     n = put(headers, n, "ce_debounce", w->debounce);
     trace_put_path(w->payload ? w->payload : "{\"trace\": \"%s\"}", text, sizeof(text));
-    site_produce(site, "later",
-                 &(struct message){
-                     .partition = -1, .value = span_from_string(text), .headers = headers, .n_headers = n });
+    site_produce(
+        site, "later",
+        &(struct message){
+            .partition = w->place - 1, .value = span_from_string(text), .headers = headers, .n_headers = n });
     return id;
 }
 
@@ -304,25 +306,34 @@ START_TEST(row_that_postgresql_refuses_costs_only_itself)
     enum { N = 40 };
     char bad[UUID_TEXT_SIZE] = "";
     start();
-    struct site_daemon *first = site_start_broker(site);
+    struct site_daemon *broker = site_start_broker(site);
     site_await(site, 20, "SELECT count(*) = 4 FROM job.cursor"); /* so there is the topic */
-    site_stop(first);
+    site_stop(broker);
     site_sql(
         site,
         "CREATE FUNCTION job.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         " IF convert_from(NEW.payload, 'UTF8') LIKE '%%poison%%' THEN RAISE EXCEPTION 'never' USING ERRCODE = '22000'; END IF;"
         " RETURN NEW; END $$;"
         "CREATE TRIGGER refuse BEFORE INSERT ON job.pending FOR EACH ROW EXECUTE FUNCTION job.refuse()");
+    /* One batch; behind the bad one every fourth has a lane, and every fourth is malformed. */
     for (int i = 0; i < N; i++)
-        wish(&(struct wish){ .payload = i == 23 ? "{\"poison\": 1}" : NULL,
+        wish(&(struct wish){ .payload = i == 5 ? "{\"poison\": 1}" : NULL,
                              .unique_key = i % 2 ? NULL : "x",
-                             .delay_ms = 1 },
-             i == 23 ? bad : NULL);
-    site_start_broker(site);
+                             .priority = i > 5 && i % 4 == 1 ? "high" : NULL,
+                             .run_at = i > 5 && i % 4 == 3 ? "tomorrow" : NULL,
+                             .place = 1 },
+             i == 5 ? bad : NULL);
+    broker = site_start_broker(site);
     site_start_worker(site);
     site_await(site, 30, "SELECT error = 'PostgreSQL refuses it: 22000' FROM job.dead WHERE id = '%s'", bad);
     await_ends(N);
-    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 1);
+    ck_assert_int_eq(
+        site_ask(site, "SELECT count(*) FROM job.dead WHERE error = 'ce_runat: not an RFC 3339 time'"), 9);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 10);
+    ck_assert_int_eq(
+        site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'succeeded' AND topic LIKE '%%.high'"),
+        8);
+    ck_assert_uint_eq(site_count_log(broker, "trying again"), 0);
     site_free(site);
 }
 END_TEST
