@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "broker/duty.h"
 #include "broker/sender.h"
+#include "broker/settle.h"
+#include "broker/shares.h"
+#include "broker/survey.h"
 #include "broker/topics.h"
 #include "store/relay.h"
 #include "stream/admin.h"
@@ -21,8 +24,11 @@
 #define CONTENDED_US (20 * USEC_PER_MSEC) /* rows are due, but another relay has them */
 #define LOW_MARGIN_US (5 * USEC_PER_SEC)  /* transactions that commit rows with an earlier run_at */
 #define SWEEP_SHARE 20                    /* sweeps take at most a twentieth of the time */
-#define POSTPONE_US (30 * USEC_PER_SEC)
+#define FIND_US                                                                                              \
+    (50 * USEC_PER_MSEC)     /* between two looks for queues that are not known, while there is steady work */
+#define VAIN_US USEC_PER_SEC /* without a flag, when those who wake us only feed queues that are held back */
 #define STEADY_LOOKS 2
+#define VAIN_LOOKS 3
 
 struct relay {
     struct duty duty;
@@ -32,26 +38,32 @@ struct relay {
     bool kafka_is_there;   /* as far as we know */
     bool topics_are_done;  /* since Kafka was away last */
     bool said_unconfirmed; /* that Kafka does not acknowledge */
-    int64_t low_us;        /* PostgreSQL's clock: where a look begins */
-    int64_t next_sweep_us; /* monotonic, as the rest */
-    int64_t swept_at_us;   /* when the last sweep ended */
+    struct shares shares;
+    struct relay_turn *turns; /* of the last look */
+    size_t n_turns;
+    int64_t expired_low_us; /* PostgreSQL's clock: jobs that expired before it are not looked for */
+    int64_t next_sweep_us;  /* monotonic, as the rest */
+    int64_t next_find_us;
+    int64_t swept_at_us; /* when the last sweep ended */
     int64_t sweep_cost_us;
+    bool must_look;           /* something may be due */
     int64_t flagged_until_us; /* enqueuers notify until then, and FLAG_MARGIN_US more; 0: they do not */
-    unsigned n_early_looks;   /* since the flag was set up */
-    unsigned n_full_looks;    /* in a row that found something */
-    struct uuid *ids;         /* relay_batch elements */
+    int64_t unflagged_until_us;
+    unsigned n_early_looks; /* since the flag was set up */
+    unsigned n_full_looks;  /* in a row that found something */
+    unsigned n_vain_looks;  /* in a row that were asked for and found nothing */
 };
 
 /* --- Being able to work --- */
 
 static void start_afresh(struct relay *r)
 {
-    r->low_us = INT64_MIN;
-    r->next_sweep_us = 0;
+    r->expired_low_us = INT64_MIN;
+    r->next_sweep_us = r->next_find_us = 0;
     r->sweep_cost_us = 0;
-    r->flagged_until_us = 0;
-    r->n_early_looks = 0;
-    r->n_full_looks = 0;
+    r->must_look = true;
+    r->flagged_until_us = r->unflagged_until_us = 0;
+    r->n_early_looks = r->n_full_looks = r->n_vain_looks = 0;
 }
 
 static void lost(struct relay *r, int failed, const struct err *err)
@@ -93,6 +105,7 @@ static bool connect_kafka(struct relay *r)
         return false;
     }
     sender_forget_topics(r->sender);
+    r->must_look = true;
     duty_enter(&r->duty, DUTY_READY, NULL);
     r->kafka_is_there = true;
     return true;
@@ -100,52 +113,15 @@ static bool connect_kafka(struct relay *r)
 
 /* --- One batch --- */
 
-static size_t list_ids(struct relay *r, const struct rows *rows, enum sender_fate fate)
+/* Kafka is asked whether it is there before rows are locked again. */
+static void note_unconfirmed(struct relay *r, const struct relay_batch *batch, const char *why)
 {
     size_t n = 0;
-    for (size_t i = 0; i < rows_count(rows); i++)
-        if (sender_get_fate(r->sender, i) == fate)
-            rows_uuid(rows, i, 0, &r->ids[n++]);
-    return n;
-}
-
-/* One that PostgreSQL does not let us bury either waits, so that the head of the line is free. */
-static int bury_row(struct relay *r, const struct rows *rows, size_t i, struct err *reterr)
-{
-    struct err why = { 0 };
-    struct relay_row row;
-    char id[UUID_TEXT_SIZE];
-    relay_get(rows, i, &row);
-    int failed = relay_bury(r->duty.db, &row.id, sender_get_error(r->sender, i), &why);
-    if (failed == 0) {
-        log_warning("relay: job %s is malformed: %s", uuid_format(&row.id, id),
-                    sender_get_error(r->sender, i));
-        return 0;
-    }
-    if (failed != STORE_REFUSED)
-        return err_set(reterr, failed, "%s", why.text);
-    log_error("relay: job %s is malformed and cannot be buried: %s", uuid_format(&row.id, id), why.text);
-    return relay_postpone(r->duty.db, &row.id, 1, POSTPONE_US, reterr);
-}
-
-static int settle(struct relay *r, const struct rows *rows, struct err *reterr)
-{
-    int failed = relay_delete(r->duty.db, r->ids, list_ids(r, rows, SENDER_DELIVERED), reterr);
-    if (failed == 0)
-        failed = relay_postpone(r->duty.db, r->ids, list_ids(r, rows, SENDER_REFUSED), POSTPONE_US, reterr);
-    for (size_t i = 0; i < rows_count(rows) && failed == 0; i++)
-        if (sender_get_fate(r->sender, i) == SENDER_HOPELESS)
-            failed = bury_row(r, rows, i, reterr);
-    return failed ? failed : relay_commit(r->duty.db, reterr);
-}
-
-/* Kafka is asked whether it is there before rows are locked again. */
-static void note_unconfirmed(struct relay *r, const struct rows *rows, const char *why)
-{
-    size_t n = list_ids(r, rows, SENDER_UNKNOWN);
+    for (size_t i = 0; i < relay_batch_count(batch); i++)
+        n += sender_get_fate(r->sender, i) == SENDER_UNKNOWN;
     if (!r->said_unconfirmed)
         log_warning("relay: Kafka did not acknowledge %zu of %zu jobs: %s; they are sent again", n,
-                    rows_count(rows), why);
+                    relay_batch_count(batch), why);
     r->said_unconfirmed = true;
     r->kafka_is_there = false;
     duty_retry(&r->duty);
@@ -159,31 +135,50 @@ static void note_confirmed(struct relay *r)
     duty_succeeded(&r->duty);
 }
 
-static void raise_low(struct relay *r, const struct rows *rows)
+static int note_row(struct relay *r, const struct relay_row *row, size_t i)
 {
-    struct relay_row last;
-    relay_get(rows, rows_count(rows) - 1, &last);
-    if (last.run_at_us > INT64_MIN + LOW_MARGIN_US && last.run_at_us - LOW_MARGIN_US > r->low_us)
-        r->low_us = last.run_at_us - LOW_MARGIN_US;
+    enum sender_fate fate = sender_get_fate(r->sender, i);
+    struct sender_place place = sender_get_place(r->sender, i);
+    shares_note_row(&r->shares, row,
+                    fate == SENDER_DELIVERED ? SHARE_SENT
+                    : fate == SENDER_REFUSED ? SHARE_REFUSED
+                                             : SHARE_OTHER);
+    return fate == SENDER_DELIVERED ? backlog_note_sent(&r->shares.all[row->share]->backlog, place.lane,
+                                                        place.partition, place.offset)
+                                    : 0;
+}
+
+static int note_rows(struct relay *r, const struct relay_batch *batch, struct err *reterr)
+{
+    int failed = 0;
+    for (size_t i = 0; i < relay_batch_count(batch) && failed == 0; i++) {
+        struct relay_row row;
+        relay_batch_get(batch, i, &row);
+        failed = note_row(r, &row, i);
+        if (row.run_at_us > INT64_MIN + LOW_MARGIN_US && row.run_at_us - LOW_MARGIN_US > r->expired_low_us)
+            r->expired_low_us = row.run_at_us - LOW_MARGIN_US;
+    }
+    return failed ? err_set(reterr, failed, "out of memory") : 0;
 }
 
 /* Sends what was taken and ends the transaction. */
-static int move(struct relay *r, const struct rows *rows, struct err *reterr)
+static int move(struct relay *r, const struct relay_batch *batch, struct err *reterr)
 {
     struct err why = { 0 };
-    int sent = sender_send(r->sender, rows, SEND_TIMEOUT_US, &why);
+    int sent = sender_send(r->sender, batch, SEND_TIMEOUT_US, &why);
     if (sent < 0)
         return err_set(reterr, sent, "%s", why.text);
-    int failed = settle(r, rows, reterr);
+    int failed = settle_batch(r->duty.db, r->sender, batch, reterr);
     if (failed)
         return failed;
     if (sent == SENDER_INCOMPLETE) {
-        note_unconfirmed(r, rows, why.text);
+        note_unconfirmed(r, batch, why.text);
         return 0;
     }
-    raise_low(r, rows);
+    failed = note_rows(r, batch, reterr);
+    shares_end_batch(&r->shares, LOW_MARGIN_US, clock_mono_us());
     note_confirmed(r);
-    return 0;
+    return failed;
 }
 
 /* --- Looking --- */
@@ -203,23 +198,47 @@ static void order_sweep(struct relay *r)
         r->next_sweep_us = at_us;
 }
 
+/* The turns of a look need to know which queues there are, and which are to be held back. */
+static int find_queues(struct relay *r, bool all, struct err *reterr)
+{
+    bool opened;
+    int64_t began_us = clock_mono_us();
+    if (all || began_us >= r->next_find_us) {
+        int failed = survey_queues(&r->shares, r->duty.db, reterr);
+        if (failed)
+            return failed;
+        int64_t now_us = clock_mono_us(), pause_us = SWEEP_SHARE * (now_us - began_us);
+        r->next_find_us = now_us + (pause_us > FIND_US ? pause_us : FIND_US);
+    }
+    struct relay_turn *turns = reallocarray(r->turns, r->shares.n + 1, sizeof(*turns));
+    if (!turns)
+        return err_set(reterr, -ENOMEM, "out of memory");
+    r->turns = turns;
+    return survey_backlogs(&r->shares, r->duty.db, r->duty.config->prefix, &opened, reterr);
+}
+
 /* One look, and what it found is moved. Return: 0 and whether there was something; as db_query(), negative errno. */
 static int look(struct relay *r, bool *ret_found, struct err *reterr)
 {
-    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    _cleanup_(relay_batch_free_cleanup) struct relay_batch *batch = NULL;
     int64_t n_expired;
     int64_t began_us = clock_mono_us();
     bool sweep = began_us >= r->next_sweep_us;
-    int failed = relay_take(r->duty.db, r->duty.config->broker.relay_batch, sweep ? INT64_MIN : r->low_us,
-                            &rows, &n_expired, reterr);
+    int batch_max = r->duty.config->broker.relay_batch;
+    int failed = find_queues(r, sweep, reterr);
+    if (failed)
+        return failed;
+    r->n_turns = shares_plan(&r->shares, batch_max, sweep, began_us, r->turns);
+    failed = relay_take(r->duty.db, r->turns, r->n_turns, batch_max, sweep ? INT64_MIN : r->expired_low_us,
+                        &batch, &n_expired, reterr);
     if (failed)
         return failed;
     if (sweep)
         note_sweep(r, began_us);
-    *ret_found = rows_count(rows) || n_expired;
-    if (rows_count(rows) == 0)
+    *ret_found = relay_batch_count(batch) || n_expired;
+    if (relay_batch_count(batch) == 0)
         return relay_commit(r->duty.db, reterr);
-    failed = move(r, rows, reterr);
+    failed = move(r, batch, reterr);
     if (failed)
         db_rollback(r->duty.db);
     return failed;
@@ -228,51 +247,99 @@ static int look(struct relay *r, bool *ret_found, struct err *reterr)
 /* --- Sleeping --- */
 
 /* Whoever had read the flag before it was up, and had not committed yet, notifies nobody: so it is looked for soon, and once more. */
-static int64_t next_early_look(struct relay *r, int64_t otherwise_us)
+static int64_t next_early_look(struct relay *r)
 {
     static const int64_t pauses_us[] = { 3 * USEC_PER_MSEC, 12 * USEC_PER_MSEC, 50 * USEC_PER_MSEC };
-    return r->n_early_looks < ARRAY_SIZE(pauses_us) ? pauses_us[r->n_early_looks++] : otherwise_us;
+    return r->n_early_looks < ARRAY_SIZE(pauses_us) ? pauses_us[r->n_early_looks++] : INT64_MAX;
 }
 
-/* Sets the flag when it has run out. Return: 0 and how long to sleep at most; as db_query(). */
-static int set_flag(struct relay *r, int64_t *ret_sleep_us, struct err *reterr)
+/* Sets the flag, which also tells what is next. Return: 0; as db_query(). */
+static int set_flag(struct relay *r, int64_t *ret_due_us, struct err *reterr)
 {
     bool was_up;
     int64_t now_us = clock_mono_us();
-    if (now_us < r->flagged_until_us) {
-        *ret_sleep_us = next_early_look(r, r->flagged_until_us - now_us);
-        return 0;
-    }
-    int failed = relay_sleep(r->duty.db, SLEEP_US + FLAG_MARGIN_US, &was_up, reterr);
+    _cleanup_free_ const char **held = calloc(r->shares.n + 1, sizeof(*held));
+    if (!held)
+        return err_set(reterr, -ENOMEM, "out of memory");
+    size_t n_held = shares_list_held(&r->shares, held);
+    int failed =
+        relay_sleep(r->duty.db, SLEEP_US + FLAG_MARGIN_US, held, n_held, &was_up, ret_due_us, reterr);
     if (failed)
         return failed;
     r->flagged_until_us = now_us + SLEEP_US;
     if (!was_up)
         r->n_early_looks = 0;
-    *ret_sleep_us = next_early_look(r, SLEEP_US);
-    order_sweep(r);
     return 0;
 }
 
-static int sleep_until_due(struct relay *r, struct err *reterr)
+/* How long to wait for a row to be due: 0 when one is that we have not looked for. */
+static int find_due(struct relay *r, bool has_looked, int64_t *ret_due_us, struct err *reterr)
 {
-    int64_t sleep_us, due_us;
-    int failed = set_flag(r, &sleep_us, reterr);
-    if (failed == 0)
-        failed = relay_wait_us(r->duty.db, r->low_us, &due_us, reterr);
-    if (failed)
+    int failed = clock_mono_us() < r->flagged_until_us
+                     ? relay_wait_us(r->duty.db, r->turns, r->n_turns, r->expired_low_us, ret_due_us, reterr)
+                     : set_flag(r, ret_due_us, reterr);
+    if (failed || *ret_due_us > 0)
         return failed;
-    if (due_us == 0)
-        due_us = CONTENDED_US;
-    switch (db_wait(r->duty.db, r->duty.stop_fd, due_us < sleep_us ? due_us : sleep_us, NULL, 0)) {
+    order_sweep(r);
+    if (has_looked)
+        *ret_due_us = CONTENDED_US;
+    return 0;
+}
+
+static int64_t earlier(int64_t a_us, int64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
+}
+
+/* Until a time, or somebody wakes us. */
+static int wait_until(struct relay *r, int64_t until_us, struct err *reterr)
+{
+    int64_t wait_us = until_us - clock_mono_us();
+    switch (db_wait(r->duty.db, r->duty.stop_fd, wait_us > 0 ? wait_us : 0, NULL, 0)) {
     case DB_AWAY:
         return err_set(reterr, STORE_AWAY, "the connection to PostgreSQL was lost");
     case DB_NOTIFIED:
+        r->must_look = true;
+        r->n_vain_looks++;
+        r->next_find_us = 0;
         order_sweep(r);
         return 0;
     default:
         return 0;
     }
+}
+
+/* Those who feed queues that are held back would wake us with every commit, for nothing: for a while we look by ourselves. */
+static int stop_being_woken(struct relay *r, struct err *reterr)
+{
+    r->n_vain_looks = 0;
+    r->flagged_until_us = 0;
+    r->unflagged_until_us = clock_mono_us() + VAIN_US;
+    return relay_wake(r->duty.db, reterr);
+}
+
+static int rest(struct relay *r, bool has_looked, struct err *reterr)
+{
+    int64_t due_us = 0, now_us = clock_mono_us(), held_us = shares_next_us(&r->shares);
+    if (held_us < INT64_MAX && r->n_vain_looks >= VAIN_LOOKS && r->flagged_until_us)
+        return stop_being_woken(r, reterr);
+    if (now_us < r->unflagged_until_us) {
+        r->must_look = true;
+        return wait_until(r, now_us + CONTENDED_US, reterr);
+    }
+    int failed = find_due(r, has_looked, &due_us, reterr);
+    if (failed)
+        return failed;
+    now_us = clock_mono_us();
+    int64_t look_us = earlier(due_us < INT64_MAX - now_us ? now_us + due_us : INT64_MAX, held_us);
+    int64_t early_us = next_early_look(r);
+    if (early_us < INT64_MAX)
+        look_us = earlier(look_us, now_us + early_us);
+    failed = due_us > 0 ? wait_until(r, earlier(look_us, r->flagged_until_us), reterr) : 0;
+    r->must_look |= clock_mono_us() >= look_us;
+    if (early_us < INT64_MAX)
+        r->next_find_us = 0;
+    return failed;
 }
 
 /* Steady work: enqueuers need not notify any more. */
@@ -296,15 +363,19 @@ static void hear_of_late_rows(struct relay *r)
 static int turn(struct relay *r, struct err *reterr)
 {
     bool found = false;
-    int failed = look(r, &found, reterr);
+    bool looks = r->must_look;
+    r->must_look = false;
+    int failed = looks ? look(r, &found, reterr) : 0;
     if (failed)
         return failed;
-    if (found) {
-        hear_of_late_rows(r);
-        return take_flag_down(r, reterr);
+    if (!found) {
+        r->n_full_looks = 0;
+        return rest(r, looks, reterr);
     }
-    r->n_full_looks = 0;
-    return sleep_until_due(r, reterr);
+    r->must_look = true;
+    r->n_vain_looks = 0;
+    hear_of_late_rows(r);
+    return take_flag_down(r, reterr);
 }
 
 static void work(struct relay *r)
@@ -328,10 +399,9 @@ static int open_kafka(struct relay *r, struct err *reterr)
 static int init(struct relay *r, const struct job_config *config, int stop_fd, struct err *reterr)
 {
     int failed = duty_init(&r->duty, "relay", config, stop_fd, IDLE_TIMEOUT_US);
+    r->shares.backlog_max = config->broker.relay_backlog;
     if (failed == 0)
         failed = topics_init(&r->topics, config);
-    if (failed == 0 && !(r->ids = calloc((size_t)config->broker.relay_batch, sizeof(*r->ids))))
-        failed = -ENOMEM;
     return failed ? err_set(reterr, failed, "%s", strerror(-failed)) : open_kafka(r, reterr);
 }
 
@@ -340,8 +410,9 @@ static void done(struct relay *r)
     sender_free(r->sender);
     admin_free(r->admin);
     topics_done(&r->topics);
+    shares_done(&r->shares);
     duty_done(&r->duty);
-    free(r->ids);
+    free(r->turns);
 }
 
 int relay_run(const struct job_config *config, int stop_fd)

@@ -21,6 +21,7 @@
 
 struct verdict {
     enum sender_fate fate;
+    struct sender_place place;
     char *error; /* HOPELESS */
 };
 
@@ -86,6 +87,8 @@ static void take_report(const struct producer_report *report, void *userdata)
     switch (report->outcome) {
     case PRODUCER_DELIVERED:
         verdict->fate = SENDER_DELIVERED;
+        verdict->place.partition = report->message->partition;
+        verdict->place.offset = report->message->offset;
         return;
     case PRODUCER_REFUSED:
         verdict->fate = SENDER_REFUSED;
@@ -283,13 +286,6 @@ static enum name_lane choose_lane(const char *prefix, const struct relay_row *ro
     return known ? name_lane_of_topic(prefix, row->topic) : LANE_NORMAL;
 }
 
-/* @topic has room for a name. */
-static const char *choose_topic(const struct sender *s, const struct relay_row *row, char *topic)
-{
-    const char *prefix = s->config->prefix;
-    return name_topic_of_lane(prefix, row->queue, choose_lane(prefix, row), topic);
-}
-
 static int send_row(struct sender *s, const struct relay_row *row, size_t index, int64_t deadline_us,
                     struct err *reterr)
 {
@@ -298,7 +294,10 @@ static int send_row(struct sender *s, const struct relay_row *row, size_t index,
     char topic[NAME_TOPIC_MAX + 1];
     if (check_row(row, &why))
         return give_up(&s->verdicts[index], why.text);
-    int r = find_topic(s, choose_topic(s, row, topic), &there, reterr);
+    enum name_lane lane = choose_lane(s->config->prefix, row);
+    s->verdicts[index].place.lane = lane;
+    name_topic_of_lane(s->config->prefix, row->queue, lane, topic);
+    int r = find_topic(s, topic, &there, reterr);
     if (r)
         return r;
     if (there)
@@ -312,12 +311,13 @@ static int send_row(struct sender *s, const struct relay_row *row, size_t index,
 
 /* --- The batch --- */
 
-static int send_rows(struct sender *s, const struct rows *rows, int64_t deadline_us, struct err *reterr)
+static int send_rows(struct sender *s, const struct relay_batch *batch, int64_t deadline_us,
+                     struct err *reterr)
 {
     int r = 0;
     for (size_t i = 0; i < s->n_verdicts && r == 0; i++) {
         struct relay_row row;
-        relay_get(rows, i, &row);
+        relay_batch_get(batch, i, &row);
         r = send_row(s, &row, i, deadline_us, reterr);
         if (i % 64 == 0)
             producer_poll(s->producer, 0);
@@ -342,17 +342,17 @@ static bool is_complete(const struct sender *s)
     return true;
 }
 
-int sender_send(struct sender *s, const struct rows *rows, int64_t timeout_us, struct err *reterr)
+int sender_send(struct sender *s, const struct relay_batch *batch, int64_t timeout_us, struct err *reterr)
 {
     s->began_us = clock_mono_us();
     int64_t deadline_us = s->began_us + timeout_us;
     forget_verdicts(s);
-    s->verdicts = calloc(rows_count(rows) + 1, sizeof(*s->verdicts));
+    s->verdicts = calloc(relay_batch_count(batch) + 1, sizeof(*s->verdicts));
     if (!s->verdicts)
         return err_set(reterr, -ENOMEM, "out of memory");
-    s->n_verdicts = rows_count(rows);
+    s->n_verdicts = relay_batch_count(batch);
     *s->trouble = 0;
-    int sent = send_rows(s, rows, deadline_us, reterr);
+    int sent = send_rows(s, batch, deadline_us, reterr);
     int renewed = await_reports(s, deadline_us, sent ? NULL : reterr);
     if (sent || renewed)
         return sent ? sent : renewed;
@@ -363,6 +363,11 @@ int sender_send(struct sender *s, const struct rows *rows, int64_t timeout_us, s
 enum sender_fate sender_get_fate(const struct sender *s, size_t row)
 {
     return s->verdicts[row].fate;
+}
+
+struct sender_place sender_get_place(const struct sender *s, size_t row)
+{
+    return s->verdicts[row].place;
 }
 
 const char *sender_get_error(const struct sender *s, size_t row)

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "libjob/config.h"
+#include "libjob/names.h"
 #include "store/relay.h"
 #include "stream/admin.h"
 
@@ -43,8 +44,15 @@ DEFINE_CLEANUP(struct sender *, sender_free)
 void sender_forget_topics(struct sender *s);
 
 /* Sends all rows and waits for their reports, at most @timeout_us. Return: 0; SENDER_INCOMPLETE; negative errno (nothing is known then). */
-int sender_send(struct sender *s, const struct rows *rows, int64_t timeout_us, struct err *reterr);
+int sender_send(struct sender *s, const struct relay_batch *batch, int64_t timeout_us, struct err *reterr);
 
 /* Of the last call's rows. */
 enum sender_fate sender_get_fate(const struct sender *s, size_t row);
+/* Of one that was DELIVERED: where it lies. */
+struct sender_place {
+    enum name_lane lane;
+    int32_t partition;
+    int64_t offset;
+};
+struct sender_place sender_get_place(const struct sender *s, size_t row);
 const char *sender_get_error(const struct sender *s, size_t row);

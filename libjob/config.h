@@ -144,6 +144,7 @@ struct config_broker {
     struct config_retention retention;
     int partitions_ahead; /* days */
     int relay_batch;
+    int relay_backlog; /* of a queue; 0: without limit */
     bool trim;
     int64_t trim_after_us;
 };

@@ -501,6 +501,15 @@ static const struct option_row broker_rows[] = {
       .max = 10000,
       .preset = "1000",
       .help = "Jobs that the relay moves in one transaction at most" },
+    { .key = "relay_backlog",
+      .type = OPTION_INT,
+      AT(config_broker, relay_backlog),
+      .min = 0,
+      .max = 1000000000,
+      .preset = "100000",
+      .help =
+          "Jobs of one queue that may wait in Kafka before the relay keeps further ones in PostgreSQL, where they can still be "
+          "cancelled and expire; 0: no limit" },
     { .key = "trim",
       .type = OPTION_BOOL,
       AT(config_broker, trim),

@@ -15,11 +15,14 @@
 #define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC)
 #define DEFAULT_IDLE_TIMEOUT_US (5 * USEC_PER_SEC)
 #define MAX_PARAMS 40
+#define MAX_PREPARED 16
 
 struct db {
     char *url, *name;
     int64_t idle_timeout_us;
-    PGconn *pg; /* NULL: not connected */
+    PGconn *pg;                         /* NULL: not connected */
+    const char *prepared[MAX_PREPARED]; /* statements of this connection; the place is the name */
+    int n_prepared;
     struct store_refusal refusal;
 };
 
@@ -52,6 +55,7 @@ void db_disconnect(struct db *db)
 {
     PQfinish(db->pg);
     db->pg = NULL;
+    db->n_prepared = 0;
 }
 
 bool db_is_connected(const struct db *db)
@@ -143,38 +147,32 @@ static int judge(struct db *db, PGresult *result, struct err *reterr)
                    db->refusal.sqlstate);
 }
 
-static int send_query(struct db *db, const char *sql, const struct db_param *params, int n_params,
-                      PGresult **ret, struct err *reterr)
-{
+/* The parameters as libpq takes them. */
+struct values {
+    int n;
     Oid types[MAX_PARAMS];
     const char *values[MAX_PARAMS];
     int sizes[MAX_PARAMS], formats[MAX_PARAMS];
+};
 
-    if (n_params > MAX_PARAMS)
-        return err_set(reterr, -E2BIG, "%d parameters, at most %d", n_params, MAX_PARAMS);
-    for (int i = 0; i < n_params; i++) {
-        types[i] = params[i].oid;
-        values[i] = params[i].data;
-        sizes[i] = (int)params[i].size;
-        formats[i] = params[i].binary;
+static int set_values(struct values *v, const struct db_param *params, int n, struct err *reterr)
+{
+    if (n > MAX_PARAMS)
+        return err_set(reterr, -E2BIG, "%d parameters, at most %d", n, MAX_PARAMS);
+    for (int i = 0; i < n; i++) {
+        v->types[i] = params[i].oid;
+        v->values[i] = params[i].data;
+        v->sizes[i] = (int)params[i].size;
+        v->formats[i] = params[i].binary;
     }
-    int r = in_transaction(db) ? 0 : db_connect(db, reterr);
-    if (r)
-        return r;
-    PGresult *result = PQexecParams(db->pg, sql, n_params, types, values, sizes, formats, 1);
-    if (!result)
-        return -ENOMEM;
-    r = judge(db, result, reterr);
-    if (r == 0)
-        *ret = result;
-    return r;
+    v->n = n;
+    return 0;
 }
 
-int db_query(struct db *db, const char *sql, const struct db_param *params, int n_params, struct rows **ret,
-             struct err *reterr)
+/* Takes over @result. Return: as db_query(). */
+static int give_rows(struct db *db, PGresult *result, struct rows **ret, struct err *reterr)
 {
-    PGresult *result = NULL;
-    int r = send_query(db, sql, params, n_params, &result, reterr);
+    int r = result ? judge(db, result, reterr) : -ENOMEM;
     if (r)
         return r;
     if (!ret) {
@@ -186,6 +184,52 @@ int db_query(struct db *db, const char *sql, const struct db_param *params, int 
         return -ENOMEM;
     *ret = rows;
     return 0;
+}
+
+int db_query(struct db *db, const char *sql, const struct db_param *params, int n_params, struct rows **ret,
+             struct err *reterr)
+{
+    struct values v;
+    int r = set_values(&v, params, n_params, reterr);
+    if (r == 0 && !in_transaction(db))
+        r = db_connect(db, reterr);
+    if (r)
+        return r;
+    PGresult *result = PQexecParams(db->pg, sql, v.n, v.types, v.values, v.sizes, v.formats, 1);
+    return give_rows(db, result, ret, reterr);
+}
+
+/* Return: 0 and the statement's name; as db_query(). */
+static int prepare(struct db *db, const char *sql, const struct values *v, char *name, size_t name_size,
+                   struct err *reterr)
+{
+    int i = 0;
+    while (i < db->n_prepared && db->prepared[i] != sql)
+        i++;
+    if (i == MAX_PREPARED)
+        return err_set(reterr, -E2BIG, "%d prepared statements at most", MAX_PREPARED);
+    snprintf(name, name_size, "s%d", i);
+    if (i < db->n_prepared)
+        return 0;
+    int r = give_rows(db, PQprepare(db->pg, name, sql, v->n, v->types), NULL, reterr);
+    if (r == 0)
+        db->prepared[db->n_prepared++] = sql;
+    return r;
+}
+
+int db_query_often(struct db *db, const char *sql, const struct db_param *params, int n_params,
+                   struct rows **ret, struct err *reterr)
+{
+    struct values v;
+    char name[16];
+    int r = set_values(&v, params, n_params, reterr);
+    if (r == 0 && !in_transaction(db))
+        r = db_connect(db, reterr);
+    if (r == 0)
+        r = prepare(db, sql, &v, name, sizeof(name), reterr);
+    if (r)
+        return r;
+    return give_rows(db, PQexecPrepared(db->pg, name, v.n, v.values, v.sizes, v.formats, 1), ret, reterr);
 }
 
 int db_execute(struct db *db, const char *sql, struct err *reterr)

@@ -87,6 +87,10 @@ const char *rows_column_name(const struct rows *rows, int column);
 int db_query(struct db *db, const char *sql, const struct db_param *params, int n_params, struct rows **ret,
              struct err *reterr);
 
+/* The same for a statement that is run again and again: planned once per connection. @sql: the same static string each time. */
+int db_query_often(struct db *db, const char *sql, const struct db_param *params, int n_params,
+                   struct rows **ret, struct err *reterr);
+
 /* Several statements without parameters or rows, e.g. a migration. Return: as db_query(). */
 int db_execute(struct db *db, const char *sql, struct err *reterr);
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asking PostgreSQL which queues have rows that wait, and how far workers are with what we have sent to their topics. */
+#pragma once
+
+#include "base/err.h"
+#include "broker/shares.h"
+#include "store/db.h"
+
+/* Which queues have rows. Return: as db_query(). */
+int survey_queues(struct shares *shares, struct db *db, struct err *reterr);
+
+/* Of those for which it matters now. @ret_opened: one that was held back is no longer. Return: as db_query(). */
+int survey_backlogs(struct shares *shares, struct db *db, const char *prefix, bool *ret_opened,
+                    struct err *reterr);
