@@ -19,6 +19,7 @@
 #include "cli/present.h"
 #include "libjob/names.h"
 #include "store/cron.h"
+#include "store/dead.h"
 #include "store/health.h"
 #include "store/migrate.h"
 #include "store/queues.h"
@@ -151,8 +152,36 @@ static void check_dead(struct doctor *d, const struct rows *rows)
     }
     if (incidents > 0) {
         snprintf(found, sizeof(found), "%" PRId64 " rows in job.incident", incidents);
-        warning(d, "incidents", found, "Something happened to a topic that nobody should have done.",
-                "read job.incident: each row names its topic, partition and offsets");
+        warning(d, "incidents", found,
+                "Something happened to a topic that nobody should have done, or deaths could not be told.",
+                "read job.incident: each row names its topic, partition and offsets, or its jobs");
+    }
+}
+
+/* Does the queue that PostgreSQL tells deaths to agree with the handlers of this configuration? */
+static void check_dead_hook(struct doctor *d)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    const char *wanted = config_dead_hook(d->in->config);
+    char found[256];
+    if (dead_find_hook(d->in->db, &rows, NULL))
+        return;
+    const char *queue = rows_is_null(rows, 0, 0) ? NULL : rows_text(rows, 0, 0);
+    if (queue && wanted && strcmp(queue, wanted) == 0) {
+        well(d, "dead hook", "deaths are told to the queue %s", queue);
+    } else if (wanted) {
+        snprintf(found, sizeof(found),
+                 "deaths are told to %.80s, and the handler of job.dead has the queue %.80s",
+                 queue ? queue : "nobody", wanted);
+        warning(d, "dead hook", found, "The handler does not hear of the jobs that die.",
+                "start or reload a worker with this configuration");
+    } else if (queue) {
+        snprintf(found, sizeof(found),
+                 "deaths are told to the queue %.80s, and no handler here is for job.dead", queue);
+        warning(
+            d, "dead hook", found,
+            "Each dead job makes one more, of type job.dead, which dies unless another worker knows the type.",
+            "jobctl dead hook --off; or configure a handler with type = \"job.dead\"");
     }
 }
 
@@ -218,6 +247,7 @@ static void check_store(struct doctor *d)
     check_cron(d);
     check_workers(d);
     check_dead(d, rows);
+    check_dead_hook(d);
 }
 
 /* --- Kafka --- */

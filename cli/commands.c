@@ -138,6 +138,11 @@ static const struct command_option dead_purge_options[] = {
     { 0 },
 };
 
+static const struct command_option dead_hook_options[] = {
+    { "off", .kind = VALUE_NONE, .help = "From now on nobody hears of them" },
+    { 0 },
+};
+
 static const struct command_option topic_apply_options[] = {
     { "grow", .kind = VALUE_NONE, .help = "Also add partitions to topics that have fewer than declared" },
     OPTION_DRY_RUN,
@@ -311,6 +316,17 @@ const struct command commands[] = {
       .summary = "Throw dead letters away",
       .details = "The job's result stays as the record of what became of it; payload and headers are gone.",
       .examples = EXAMPLES("jobctl dead purge --all --reason malformed --yes", "without asking") },
+    { .path = "dead hook",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = dead_hook_options,
+      .run = command_dead_hook,
+      .summary = "Show which queue gets a job for each job that dies, or let none",
+      .details =
+          "A worker whose configuration names a handler for the type job.dead says where when it starts or reloads; that stays when the\n"
+          "worker goes. --off is for when the handler is gone. docs/dead-letters.md says what the handler gets.",
+      .examples = EXAMPLES("jobctl dead hook", "where deaths are told, and whether a worker is there",
+                           "jobctl dead hook --off", "after the handler was taken away") },
     { .path = "queue list",
       .arguments = "",
       .max_arguments = 0,

@@ -15,6 +15,7 @@ int command_dead_list(struct invocation *in, struct err *reterr);
 int command_dead_show(struct invocation *in, struct err *reterr);
 int command_dead_replay(struct invocation *in, struct err *reterr);
 int command_dead_purge(struct invocation *in, struct err *reterr);
+int command_dead_hook(struct invocation *in, struct err *reterr);
 
 int command_queue_list(struct invocation *in, struct err *reterr);
 int command_queue_keys(struct invocation *in, struct err *reterr);

@@ -464,6 +464,14 @@ const char *config_cron_queue(const struct job_config *config, const struct conf
     return entry->queue ? entry->queue : handler ? handler->queue : QUEUE_DEFAULT;
 }
 
+const char *config_dead_hook(const struct job_config *config)
+{
+    for (size_t i = 0; i < config->n_handlers; i++)
+        if (strcmp(config->handlers[i].type, NAME_TYPE_DEATH) == 0)
+            return config->handlers[i].queue;
+    return NULL;
+}
+
 bool config_has_lane(const struct config_queue *queue, enum name_lane lane)
 {
     return queue->lanes || lane == LANE_NORMAL;

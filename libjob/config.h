@@ -221,6 +221,8 @@ const struct config_handler *config_find_handler(const struct job_config *config
 const struct config_queue *config_find_queue(const struct job_config *config, struct span name);
 /* Where an entry's jobs go: its own queue, else that of its type's handler, else "default". Borrowed. */
 const char *config_cron_queue(const struct job_config *config, const struct config_cron *entry);
+/* Where jobs go that tell of a death: the queue of the handler that names their type, as no prefix does; NULL: there is none. Borrowed. */
+const char *config_dead_hook(const struct job_config *config);
 bool config_has_lane(const struct config_queue *queue, enum name_lane lane);
 
 /* After so long without a beat a worker stops itself, well before lease_timeout gives its jobs to others. */

@@ -19,6 +19,7 @@
 #define NAME_DELAY_MAX_MS INT64_C(315576000000) /* 10 years */
 #define NAME_UNIQUE_MAX 512                     /* bytes of a unique key */
 #define NAME_LATER "later"                      /* the topic of what the broker has to look at first */
+#define NAME_TYPE_DEATH "job.dead"              /* type of the jobs that tell of a death */
 
 #define HEADER_SPECVERSION "ce_specversion"
 #define HEADER_ID "ce_id"

@@ -34,6 +34,14 @@ int dead_list_ids(struct db *db, const struct dead_filter *filter, bool replayab
 /* How many, and how many of them are malformed. Columns: total, malformed bigint. Return: as db_query(). */
 int dead_count(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr);
 
+/*
+ * Who hears of deaths. One row: queue text (NULL: nobody), workers bigint (live ones that take jobs of it), waiting bigint (deaths that
+ * are on their way to Kafka, or back to it). Return: as db_query().
+ */
+int dead_find_hook(struct db *db, struct rows **ret, struct err *reterr);
+/* From now on nobody does. One row: queue text, the one that did (NULL: nobody). Return: as db_query(). */
+int dead_remove_hook(struct db *db, struct rows **ret, struct err *reterr);
+
 /* Both return the ids that it happened to. Column: id uuid. Return: as db_query(). */
 int dead_replay(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
 /* The job's row in job.result stays, as the record of what became of it. */

@@ -28,6 +28,7 @@ enum record_statement {
     STATEMENT_NOTE_LOST,
     STATEMENT_NOTE_RECREATED,
     STATEMENT_REGISTER,
+    STATEMENT_DEAD_HOOK,
     STATEMENT_UNREGISTER,
     STATEMENT_CANCELS,
     STATEMENT_PAUSES,
@@ -99,6 +100,7 @@ const struct session_statement record_statements[] = {
     [STATEMENT_NOTE_RECREATED] = { "SELECT job.note_recreated($1, $2::integer, $3::bigint, $4::bigint, $5)" },
     [STATEMENT_REGISTER] = { "INSERT INTO job.worker (id, host, pid, queues) VALUES ($1, $2, $3, $4) "
                              "ON CONFLICT (id) DO UPDATE SET beat_at = clock_timestamp() RETURNING beat_at" },
+    [STATEMENT_DEAD_HOOK] = { "SELECT job.set_dead_hook($1, $2), $1::text" },
     [STATEMENT_CANCELS] = { "SELECT c.id FROM job.cancel c ORDER BY c.id LIMIT 100000" },
     [STATEMENT_PAUSES] = { "SELECT q.name FROM job.queue q WHERE q.paused_at IS NOT NULL" },
     [STATEMENT_UNREGISTER] = { "DELETE FROM job.worker w WHERE w.id = $1 AND NOT EXISTS "
@@ -733,6 +735,14 @@ void record_register(struct session *s, const char *worker, const char *host, in
     session_add(s, STATEMENT_REGISTER, params, 4);
     session_submit(s, reply, userdata);
     array_done(&names);
+}
+
+void record_set_dead_hook(struct session *s, const char *queue, const char *worker, session_reply_fn reply,
+                          void *userdata)
+{
+    const struct db_param params[] = { db_text(queue), db_text(worker) };
+    session_add(s, STATEMENT_DEAD_HOOK, params, ARRAY_SIZE(params));
+    session_submit(s, reply, userdata);
 }
 
 void record_list_wishes(struct session *s, session_reply_fn reply, void *userdata)

@@ -176,6 +176,9 @@ void record_note_log(struct session *s, const struct record_log_note *note, sess
 /* Registers the worker; rows: clock. @queues: names. */
 void record_register(struct session *s, const char *worker, const char *host, int pid,
                      const struct span *queues, size_t n_queues, session_reply_fn reply, void *userdata);
+/* From now on each job that dies is told to the handler of job.dead in @queue; rows: the queue before that (NULL: none), @queue. */
+void record_set_dead_hook(struct session *s, const char *queue, const char *worker, session_reply_fn reply,
+                          void *userdata);
 /* What people want: the jobs that somebody has cancelled; rows: id. And the queues that somebody has paused; second rows: name. */
 void record_list_wishes(struct session *s, session_reply_fn reply, void *userdata);
 /* Takes the worker's row away (nothing happens while it holds leases). */

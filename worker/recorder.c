@@ -401,6 +401,8 @@ static void send_next(struct recorder *r)
         return;
     if (!r->registered && !r->unregistering)
         send_register(r);
+    else if (r->registered && recorder_send_hook(r))
+        return;
     else if (!r->wishes_known)
         send_wishes(r);
     else if (r->take_over)

@@ -86,6 +86,8 @@ void recorder_add_finished(struct recorder *r, struct job *job);
 void recorder_add_claim(struct recorder *r, struct job *job);
 /* @job runs, and goes on running: its offset is done once its lease is written. What has one, or may have none, is left alone. */
 void recorder_add_handover(struct recorder *r, struct job *job);
+/* The configuration has changed. */
+void recorder_reload(struct recorder *r);
 /* Tells the owner anew which jobs are cancelled and which queues are paused. Until then nothing should start, for it could be wrong. */
 void recorder_read_wishes(struct recorder *r);
 bool recorder_knows_wishes(const struct recorder *r);

@@ -11,6 +11,7 @@
 enum request_kind {
     REQUEST_NONE,
     REQUEST_REGISTER,
+    REQUEST_HOOK,
     REQUEST_WISHES,
     REQUEST_TAKE_OVER,
     REQUEST_LOOK,
@@ -29,6 +30,7 @@ struct recorder {
     char host[64];
     char worker_id[96];
     bool registered, unregistering, unregistered;
+    bool hook_told;       /* PostgreSQL knows the queue that hears of deaths, or this worker has none */
     bool wishes_known;    /* they are, or are being, read over this connection, which hears of new ones */
     bool wishes_doubtful; /* the owner may know some that do not count any more */
 
@@ -103,6 +105,11 @@ void recorder_take_all_heads(struct recorder *r, const struct rows *heads);
 int64_t recorder_look_at_us(const struct recorder *r);
 bool recorder_wants_look(const struct recorder *r);
 void recorder_send_look(struct recorder *r);
+
+/* --- recorder_hook.c --- */
+
+/* Return: false when there is nothing to say. */
+bool recorder_send_hook(struct recorder *r);
 
 /* --- recorder_settle.c: one batch, from its sending to its fate --- */
 

@@ -592,6 +592,7 @@ static void config_changed(struct job_config *old, void *userdata)
             job_free(job_of(link)); /* still in the log */
     }
     handover_reload(w->handover);
+    recorder_reload(w->recorder);
     pool_start_minimum(w->pool);
     if (!whole)
         consumer_fatal("out of memory", w);

@@ -526,6 +526,20 @@ START_TEST(cron_entry_follows_its_handler)
 END_TEST
 
 /* Workers and jobctl read the same file where no zone database is. */
+START_TEST(deaths_are_told_to_the_handler_that_names_their_type)
+{
+    make_directory();
+    _cleanup_config_ struct job_config *c =
+        load("queues = ( { name = \"ops\"; } ); handlers = ( { type = \"job.*\"; path = \"/a.so\"; },"
+             " { type = \"job.dead\"; path = \"/a.so\"; queue = \"ops\"; } );");
+    ck_assert_str_eq(config_dead_hook(c), "ops");
+    _cleanup_config_ struct job_config *others = load(
+        "handlers = ( { type = \"job.*\"; path = \"/a.so\"; }, { type = \"job.deadly\"; path = \"/a.so\"; } );");
+    ck_assert_ptr_null(config_dead_hook(others));
+    remove_directory();
+}
+END_TEST
+
 START_TEST(zone_is_believed_where_no_database_is)
 {
     make_directory();
@@ -571,5 +585,6 @@ SUITE_MAIN("config", command_starts_at_the_directory_of_the_configuration, empty
            handler_defaults_are_the_documented_ones, everything_can_be_set, defaults_follow_other_options,
            broken_configurations_say_why, rules_of_the_servers_name_the_place, passwords_are_never_printed,
            environment_names_the_file_and_the_two_addresses, only_the_default_file_may_be_absent,
-           cron_entry_follows_its_handler, zone_is_believed_where_no_database_is,
-           handler_is_found_exactly_then_by_the_longest_prefix, example_configuration_loads)
+           cron_entry_follows_its_handler, deaths_are_told_to_the_handler_that_names_their_type,
+           zone_is_believed_where_no_database_is, handler_is_found_exactly_then_by_the_longest_prefix,
+           example_configuration_loads)
