@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "libjob/include/job.h"
 #include "tests/support/harness.h"
+#include "tests/support/http_service.h"
 
 /* --- Tools --------------------------------------------------------------------------------------------------------------- */
 
@@ -171,6 +172,41 @@ START_TEST(without_a_rate_nothing_is_held)
 }
 END_TEST
 
+/* Hundreds may be under way when the valve becomes narrow. */
+START_TEST(requests_under_way_are_paid_for_and_a_reload_ends_it)
+{
+    const int rate = 50, http_max = 500;
+    char handler[512], command[1200];
+    snprintf(
+        handler, sizeof(handler),
+        "{ type = \"fragile\"; kind = \"http\"; url = \"http://127.0.0.1:%d/status/503\"; queue = \"fragile\"; "
+        "allow = ( \"127.0.0.1\" ); max_attempts = 1000; backoff: { kind = \"constant\"; base = \"1s\"; }; }",
+        http_service_start());
+    site = site_new(&(struct site_options){
+        .queues = "{ name = \"fragile\"; partitions = 4; }",
+        .worker = "queues = ( { name = \"fragile\"; } ); executors_max = 2; http_max = 500; retry_rate = 50;",
+        .handlers = handler });
+    site_start_broker(site);
+    worker = site_start_worker(site);
+    int64_t since_us = clock_mono_us();
+    enqueue("fragile", "fragile", 8000, 0);
+    await_narrow("{\"fragile\": 50}");
+    site_await(site, 40, "SELECT count(*) >= %d FROM job.attempt", rate * BURST_S + rate);
+    int64_t after = site_ask(site, "SELECT count(*) FROM job.attempt");
+    site_await(site, 40, "SELECT count(*) >= %lld FROM job.attempt", (long long)after + 3 * rate);
+    int64_t tries = count_tries();
+    double most = rate * (BURST_S + seconds_since(since_us)) + http_max + AT_ONCE;
+    ck_assert_msg((double)tries <= most, "%lld tries, at most %.0f", (long long)tries, most);
+    snprintf(command, sizeof(command), "sed -i 's/retry_rate = 50/retry_rate = 0/' %s",
+             site_config_path(site));
+    ck_assert_int_eq(system(command), 0);
+    site_kill(worker, SIGHUP);
+    await_narrow("{}");
+    site_await(site, 40, "SELECT count(*) >= %lld FROM job.attempt", (long long)tries + 8000);
+    site_free(site);
+}
+END_TEST
+
 SUITE_MAIN("storms", flood_of_retries_is_held_to_its_rate_while_other_queues_run,
            drain_and_stop_end_although_nothing_may_start, jobs_expire_although_their_queue_is_held,
-           without_a_rate_nothing_is_held)
+           requests_under_way_are_paid_for_and_a_reload_ends_it, without_a_rate_nothing_is_held)
