@@ -41,6 +41,9 @@ static const struct scenario {
     { "memory", bench_memory, "a million jobs wait" },
     { "enqueue_tx", bench_enqueue_tx, "jobs in the application's own transactions beside bare INSERTs" },
     { "wake", bench_wake, "from the commit that enqueues a job to its start" },
+    { "relay", bench_relay, "due rows of job.pending into Kafka" },
+    { "lateness", bench_lateness, "from the time of a scheduled job to its start, beside a million others" },
+    { "unique", bench_unique, "jobs with unique keys, by SQL and by the topic job.later" },
     { "long_job", bench_long_job, "jobs that run for an hour, while they do" },
 };
 

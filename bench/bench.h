@@ -39,3 +39,9 @@ int bench_long_job(const struct bench_options *options, FILE *out);
 int bench_enqueue_tx(const struct bench_options *options, FILE *out);
 /* How long it takes from the commit that enqueues a job until its handler runs. */
 int bench_wake(const struct bench_options *options, FILE *out);
+/* Due rows of job.pending, and how fast brokers move them to Kafka. No worker runs. */
+int bench_relay(const struct bench_options *options, FILE *out);
+/* From the time of a scheduled job until its handler runs, while many wait for a later one. */
+int bench_lateness(const struct bench_options *options, FILE *out);
+/* Jobs with unique keys: in transactions of 16 clients, and through the topic of the later ones. */
+int bench_unique(const struct bench_options *options, FILE *out);

@@ -56,21 +56,32 @@ static int make_database(struct site *s)
     return 0;
 }
 
-static int make_topics(struct site *s, const struct site_layout *layout)
+static int make_topic(const struct site *s, struct admin *admin, const char *queue)
 {
-    static const char *const queues[] = { "selftest", "long" };
     struct err err = { 0 };
     char topic[128];
+    snprintf(topic, sizeof(topic), "%s.%s", s->prefix, queue);
+    return admin_create_topic(admin, topic, s->options->partitions, -1, &err) == 0 ? 0 : fail(topic, &err);
+}
+
+static int make_topics(const struct site *s, const struct site_layout *layout)
+{
+    struct err err = { 0 };
+    char queue[16];
     _cleanup_(admin_free_cleanup) struct admin *admin = NULL;
     const struct admin_config config = { .brokers = s->options->kafka, .client_id = "bench" };
     if (admin_new(&admin, &config, &err) != 0)
         return fail("topics", &err);
-    for (int i = 0; i < (layout->long_jobs ? 2 : 1); i++) {
-        snprintf(topic, sizeof(topic), "%s.%s", s->prefix, queues[i]);
-        if (admin_create_topic(admin, topic, s->options->partitions, -1, &err) != 0)
-            return fail(topic, &err);
+    int r = make_topic(s, admin, "selftest");
+    if (r == 0)
+        r = make_topic(s, admin, "later");
+    if (r == 0 && layout->long_jobs)
+        r = make_topic(s, admin, "long");
+    for (int i = 1; i <= layout->more_queues && r == 0; i++) {
+        snprintf(queue, sizeof(queue), "q%d", i);
+        r = make_topic(s, admin, queue);
     }
-    return 0;
+    return r;
 }
 
 static void put_config(const struct site *s, const struct site_layout *layout, FILE *file)
@@ -82,10 +93,13 @@ static void put_config(const struct site *s, const struct site_layout *layout, F
             s->prefix, o->kafka, s->url);
     fprintf(file, "worker: { executors_min = %d; executors_max = %d; %s };\n", executors_min, executors,
             layout->worker ? layout->worker : "");
+    fprintf(file, "broker: { %s };\n", layout->broker ? layout->broker : "");
     fprintf(file, "queues = ( { name = \"selftest\"; partitions = %d; }", o->partitions);
     if (layout->long_jobs)
         fprintf(file, ", { name = \"long\"; partitions = %d; concurrency = %d; }", o->partitions,
                 layout->long_jobs);
+    for (int i = 1; i <= layout->more_queues; i++)
+        fprintf(file, ", { name = \"q%d\"; partitions = %d; }", i, o->partitions);
     fprintf(file,
             " );\nhandlers = ( { type = \"selftest.*\"; path = \"%s/jobs/selftest/selftest.so\"; "
             "queue = \"selftest\"; timeout = \"2h\"; %s } );\n",

@@ -2,7 +2,7 @@
 /*
  * One round's own installation on the servers of ./dev bench: database, topics, configuration file, daemons.
  *
- * Queue "selftest" takes what returns at once. Queue "long", if there is one, takes jobs of type "selftest.sleep", and has executors of
+ * Queue "selftest" takes what returns at once. The topic "later" is there, too. Queue "long", if there is one, takes jobs of type "selftest.sleep", and has executors of
  * its own, because it is limited to as many jobs as the worker has executors beyond those for "selftest".
  */
 #pragma once
@@ -14,10 +14,13 @@
 #include "store/db.h"
 
 #define SITE_MAX_DAEMONS 4
+#define SITE_MAX_QUEUES 64
 
 struct site_layout {
     int long_jobs;       /* that queue "long" runs at once; 0: there is no such queue */
     int executors_min;   /* 0: as many as there may be */
+    int more_queues;     /* "q1", "q2" …, which no handler is for */
+    const char *broker;  /* members of broker: { … }; NULL: none */
     const char *worker;  /* further members of worker: { … }; NULL: none */
     const char *handler; /* further members of the handler; NULL: none */
 };

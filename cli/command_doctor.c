@@ -205,6 +205,27 @@ static void check_workers(struct doctor *d)
     }
 }
 
+/* Queues of which too many tries fail. */
+static void check_storms(struct doctor *d)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    char check[96], found[400];
+    if (queues_list_narrow(d->in->db, &rows, NULL))
+        return;
+    for (size_t i = 0; i < rows_count(rows); i++) {
+        snprintf(check, sizeof(check), "tries of %.64s", rows_text(rows, i, 0));
+        snprintf(found, sizeof(found),
+                 "too many fail on worker %.100s, where they are held to %.20s a second; %" PRId64
+                 " jobs wait for another try",
+                 rows_text(rows, i, 1), rows_text(rows, i, 2), rows_bigint(rows, i, 3));
+        warning(
+            d, check, found, "What these jobs need is away, or refuses them: the queue is nearly at a stand.",
+            "look at the errors in job.attempt, mend what they name; the queue goes on by itself then (docs/storms.md)");
+    }
+    if (rows_count(rows) == 0)
+        well(d, "tries", "no queue is held back because too many fail");
+}
+
 static void check_cron(struct doctor *d)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
@@ -246,6 +267,7 @@ static void check_store(struct doctor *d)
     check_relay(d, rows);
     check_cron(d);
     check_workers(d);
+    check_storms(d);
     check_dead(d, rows);
     check_dead_hook(d);
 }

@@ -132,6 +132,7 @@ struct config_worker {
     int64_t heartbeat_interval_us;
     int64_t beat_us;
     int64_t unknown_type_grace_us;
+    int retry_rate; /* failed tries per second and queue, beyond which nothing new of it starts; 0: any */
 };
 
 struct config_broker {

@@ -394,6 +394,15 @@ static const struct option_row worker_rows[] = {
       .flags = OPTION_RELOADABLE,
       .help =
           "How long a job whose type has no handler is kept for a worker that has one, before it is dead" },
+    { .key = "retry_rate",
+      .type = OPTION_INT,
+      AT(config_worker, retry_rate),
+      .max = 1000000,
+      .preset = "1000",
+      .flags = OPTION_RELOADABLE,
+      .help =
+          "Tries of one queue that may fail per second on this worker, 10 s of it at once; if more do, so few of the "
+          "queue are started that it holds, see [storms.md](storms.md). 0 is no limit" },
 };
 static const struct option_table worker_table = OPTION_TABLE(struct config_worker, worker_rows);
 

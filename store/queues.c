@@ -93,3 +93,12 @@ int queues_count_workers(struct db *db, const char *queue, struct rows **ret, st
     return db_query(db, "SELECT count(*) FROM job.worker WHERE $1::text = ANY (queues) AND " LIVE, params, 1,
                     ret, reterr);
 }
+
+int queues_list_narrow(struct db *db, struct rows **ret, struct err *reterr)
+{
+    return db_query(db,
+                    "SELECT n.key, w.id, n.value, (SELECT count(*) FROM job.pending p"
+                    " WHERE p.queue = n.key AND p.reason = 'retry')"
+                    " FROM job.worker w, jsonb_each_text(w.narrow) AS n WHERE " LIVE " ORDER BY n.key, w.id",
+                    NULL, 0, ret, reterr);
+}

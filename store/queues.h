@@ -34,5 +34,11 @@ int queues_set_paused(struct db *db, const char *queue, bool paused, bool *ret_c
 int queues_count_busy(struct db *db, const char *queue, int64_t *ret_leases, int64_t *ret_workers,
                       struct err *reterr);
 
+/*
+ * Live workers in which too many tries of a queue fail. Columns: queue text; worker text; rate text (failed tries per second to which it
+ * holds them); jobs bigint: of the queue that wait in job.pending for another try. Return: as db_query().
+ */
+int queues_list_narrow(struct db *db, struct rows **ret, struct err *reterr);
+
 /* Live workers that take jobs of @queue. Column: workers bigint. Return: as db_query(). */
 int queues_count_workers(struct db *db, const char *queue, struct rows **ret, struct err *reterr);

@@ -81,7 +81,7 @@ const struct session_statement record_statements[] = {
                              "FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS w (id, token, progress) "
                              "WHERE l.id = w.id AND l.token = w.token" },
     [STATEMENT_NOTIFY] = { "SELECT pg_notify('job_result', id::text) FROM unnest($1::uuid[]) AS w (id)" },
-    [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp(), quiet = string_to_array($2, ',') "
+    [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp(), quiet = string_to_array($2, ','), narrow = $3::jsonb "
                          "WHERE id = $1 RETURNING beat_at" },
     [STATEMENT_COMMIT] = { "COMMIT" },
     [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count, suspect, "
@@ -605,10 +605,11 @@ static void finish(const struct session_reply *in, void *userdata)
 }
 
 void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq,
-                 int64_t parked_grace_us, const char *quiet, record_reply_fn reply, void *userdata)
+                 int64_t parked_grace_us, const char *quiet, const char *narrow, record_reply_fn reply,
+                 void *userdata)
 {
     struct db_param param;
-    const struct db_param beat[] = { db_text(worker), db_text(quiet) };
+    const struct db_param beat[] = { db_text(worker), db_text(quiet), db_text(narrow) };
     int n = 0;
     b->reply = reply;
     b->userdata = userdata;

@@ -114,9 +114,11 @@ extern const int record_n_statements;
 /*
  * Session must be READY. @b may be reset when the reply has come.
  * @quiet: paused queues of which nothing runs in this worker, with commas between them
+ * @narrow: as job.worker.narrow, JSON
  */
 void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq,
-                 int64_t parked_grace_us, const char *quiet, record_reply_fn reply, void *userdata);
+                 int64_t parked_grace_us, const char *quiet, const char *narrow, record_reply_fn reply,
+                 void *userdata);
 
 /* --- Around the batches; the reply is the session's own ---------------------------------------------------------------- */
 

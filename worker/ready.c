@@ -26,6 +26,7 @@ struct ready_limit {
 struct ready_queue {
     const char *name;
     size_t max_running, n_running; /* max 0: no limit */
+    size_t allowance;              /* at most so many, too, for now */
     bool paused;
     uint64_t stride, pass;
 };
@@ -132,6 +133,11 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Shares what there may be of all lanes out among those that there are. */
 static void make_room(struct ready *r, size_t max_held)
 {
@@ -160,6 +166,7 @@ static void make_queues(struct ready *r)
     for (size_t i = 0; i < r->n_queues; i++) {
         const char *name = r->config->worker.queues[i].name;
         r->queues[i].name = name;
+        r->queues[i].allowance = SIZE_MAX;
         r->n_lanes +=
             config_find_queue(r->config, span_from_string(name))->lanes ? (size_t)LANE_COUNT - 1 : 0;
     }
@@ -245,14 +252,29 @@ bool ready_lane_has_room(const struct ready_lane *lane)
 {
     const struct ready *r = lane->ready;
     return !lane->queue->paused && lane->n_jobs < r->max_jobs && lane->size_bytes < r->max_bytes &&
-           lane->n_held < r->max_held;
+           lane->n_held < smaller(r->max_held, lane->queue->allowance);
 }
 
-/* --- Pausing ------------------------------------------------------------------------------------------------------------- */
+/* --- Queues -------------------------------------------------------------------------------------------------------------- */
 
 const char *ready_queue_name(const struct ready *r, size_t queue)
 {
     return queue < r->n_queues ? r->queues[queue].name : NULL;
+}
+
+size_t ready_queue_of(const struct ready *r, const struct ready_lane *lane)
+{
+    return (size_t)(lane->queue - r->queues);
+}
+
+size_t ready_n_running(const struct ready *r, size_t queue)
+{
+    return r->queues[queue].n_running;
+}
+
+void ready_set_allowance(struct ready *r, size_t queue, size_t max)
+{
+    r->queues[queue].allowance = max;
 }
 
 bool ready_set_paused(struct ready *r, size_t queue, bool paused)
@@ -428,7 +450,7 @@ static struct job *first_of_queue(const struct ready *r, size_t queue)
 {
     const struct ready_queue *q = &r->queues[queue];
     struct job *best = NULL;
-    if (q->paused || (q->max_running && q->n_running >= q->max_running))
+    if (q->paused || q->n_running >= q->allowance || (q->max_running && q->n_running >= q->max_running))
         return NULL;
     for (enum name_lane lane = 0; lane < LANE_COUNT; lane++) {
         const struct ready_lane *l = &r->lanes[queue * LANE_COUNT + lane];
@@ -474,7 +496,7 @@ void ready_open(struct ready *r)
 
 static void charge_lanes(struct ready *r, const struct ready_lane *started)
 {
-    struct ready_lane *lanes = &r->lanes[(started->queue - r->queues) * LANE_COUNT];
+    struct ready_lane *lanes = &r->lanes[ready_queue_of(r, started) * LANE_COUNT];
     for (enum name_lane lane = 0; lane < LANE_COUNT; lane++) {
         bool waits = &lanes[lane] != started && first_of_lane(r, &lanes[lane]);
         lanes[lane].patience = waits ? lanes[lane].patience + 1 : 0;

@@ -54,11 +54,15 @@ int ready_reload(struct ready *r, size_t max_held, struct list *ret_jobs);
 
 /* NULL: no topic of this worker's queues. */
 struct ready_lane *ready_find_lane(struct ready *r, const char *topic);
-/* For one more, which a paused lane has never. */
+/* For one more, which a paused lane has never, nor one of a queue that is allowed nothing. */
 bool ready_lane_has_room(const struct ready_lane *lane);
 
 /* The worker's queues, in the order of its configuration. NULL: there are no more. */
 const char *ready_queue_name(const struct ready *r, size_t queue);
+size_t ready_queue_of(const struct ready *r, const struct ready_lane *lane);
+size_t ready_n_running(const struct ready *r, size_t queue);
+/* No more of its jobs than @max run at once from now on, nor are as many claimed in one lane; those that do go on. SIZE_MAX: no bound. */
+void ready_set_allowance(struct ready *r, size_t queue, size_t max);
 /* Nothing of it starts while it is paused. Return: whether that is new. */
 bool ready_set_paused(struct ready *r, size_t queue, bool paused);
 bool ready_is_paused(const struct ready_lane *lane);

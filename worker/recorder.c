@@ -220,14 +220,25 @@ bool recorder_knows_wishes(const struct recorder *r)
     return !r->wishes_doubtful;
 }
 
-void recorder_set_quiet(struct recorder *r, const char *queues)
+/* @none: what is told while there is no text. */
+static void set_text(struct recorder *r, char **at, const char *none, const char *text)
 {
-    char *copy = strcmp(r->quiet ? r->quiet : "", queues) == 0 ? NULL : strdup(queues);
+    char *copy = strcmp(*at ? *at : none, text) == 0 ? NULL : strdup(text);
     if (!copy)
         return;
-    free(r->quiet);
-    r->quiet = copy;
+    free(*at);
+    *at = copy;
     r->beat_at_us = 0;
+}
+
+void recorder_set_quiet(struct recorder *r, const char *queues)
+{
+    set_text(r, &r->quiet, "", queues);
+}
+
+void recorder_set_narrow(struct recorder *r, const char *queues)
+{
+    set_text(r, &r->narrow, "{}", queues);
 }
 
 /* --- Take-over ----------------------------------------------------------------------------------------------------------- */
@@ -622,6 +633,7 @@ struct recorder *recorder_free(struct recorder *r)
     sd_event_source_disable_unref(r->deadline_timer);
     recorder_progress_done(r);
     free(r->quiet);
+    free(r->narrow);
     backlog_done(&r->finished);
     backlog_done(&r->claims);
     batch_done(&r->batch);

@@ -93,6 +93,8 @@ void recorder_read_wishes(struct recorder *r);
 bool recorder_knows_wishes(const struct recorder *r);
 /* Tells others that of these paused queues nothing runs here any more: names with commas between them. A change is written at once. */
 void recorder_set_quiet(struct recorder *r, const char *queues);
+/* The same: of these queues too many tries fail. @queues: a JSON object, see job.worker.narrow. */
+void recorder_set_narrow(struct recorder *r, const char *queues);
 /* How far @job is, which runs. Written with the next batch once the job holds a lease; the newest counts. Each call may cause a batch. */
 void recorder_set_progress(struct recorder *r, struct job *job, struct span progress);
 bool recorder_is_away(const struct recorder *r);

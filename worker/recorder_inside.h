@@ -49,7 +49,7 @@ struct recorder {
     bool gap_noted;
     int64_t gap_at_us;
     int64_t beat_at_us;        /* when the next beat of its own is due */
-    char *quiet;               /* owned: what the next beat tells; NULL: nothing */
+    char *quiet, *narrow;      /* owned: what the next beat tells; NULL: nothing */
     size_t n_leases;           /* jobs that hold a lease, in this process */
     int64_t beat_sent_us;      /* when the request under way, which is a beat too, was sent */
     int64_t lease_deadline_us; /* when the leases may be lost; 0: no beat has been answered since they were */

@@ -63,7 +63,8 @@ void settle_send_batch(struct recorder *r)
     r->request = REQUEST_BATCH;
     r->beat_sent_us = clock_mono_us();
     record_send(r->batch.rows, recorder_session(r), r->worker_id, r->batch.seq,
-                r->config->worker.unknown_type_grace_us, r->quiet ? r->quiet : "", on_recorded, r);
+                r->config->worker.unknown_type_grace_us, r->quiet ? r->quiet : "",
+                r->narrow ? r->narrow : "{}", on_recorded, r);
 }
 
 static void close_offset(struct job *job)

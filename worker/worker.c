@@ -28,6 +28,7 @@
 #include "worker/ready.h"
 #include "worker/recorder.h"
 #include "worker/reload.h"
+#include "worker/storm.h"
 
 #define CLOSE_TIMEOUT_US (10 * USEC_PER_SEC)
 
@@ -47,6 +48,7 @@ struct worker {
     struct pool *pool;
     struct recorder *recorder;
     struct handover *handover;
+    struct storm *storm;
     struct life *life;
     struct reload *reload;
     struct cancels cancels;
@@ -69,6 +71,7 @@ static void finish_job(struct job *job, void *userdata)
 {
     struct worker *w = userdata;
     ready_uncount(job);
+    storm_note(w->storm, job);
     if (job->key && !job_holds_key(job))
         keys_leave(job);
     if (job->outcome == OUTCOME_SUCCEEDED || job->outcome == OUTCOME_CANCELLED)
@@ -319,6 +322,14 @@ static void take_wishes(const struct rows *cancelled, const struct rows *paused,
     take_cancels(w, cancelled);
 }
 
+static void tell_narrow(struct worker *w)
+{
+    _cleanup_buf_ struct buf queues = { 0 };
+    storm_list(w->storm, &queues);
+    if (!queues.failed)
+        recorder_set_narrow(w->recorder, queues.data);
+}
+
 /* When everything of a paused queue has been recorded. */
 static void tell_quiet(struct worker *w)
 {
@@ -475,11 +486,13 @@ static int on_post(sd_event_source *source, void *userdata)
     go_on_starting(w);
     if (w->phase == PHASE_RUNNING && w->intake) {
         reload_pump(w->reload);
+        storm_look(w->storm);
         do
             intake_pump(w->intake);
         while (dispatch(w)); /* what has started makes room for what comes behind it */
         handover_watch(w->handover);
         tell_quiet(w);
+        tell_narrow(w);
     } else if (w->phase > PHASE_RUNNING) {
         go_on_stopping(w);
     }
@@ -679,6 +692,8 @@ static int make_parts(struct worker *w, const struct program_common *common, int
     if (r >= 0)
         r = handover_new(&w->handover, w->event, w->config, w->pool, w->recorder);
     if (r >= 0)
+        r = storm_new(&w->storm, w->event, w->config, w->ready, w->pool);
+    if (r >= 0)
         r = reload_new(&w->reload, common, w->config, w->pool, w->life,
                        &(struct reload_owner){ .changed = config_changed, .userdata = w });
     if (r >= 0)
@@ -705,6 +720,7 @@ static int on_dump_signal(sd_event_source *source, const struct signalfd_siginfo
     (void)info;
     log_info("state: %s", phase_names[w->phase]);
     pool_dump(w->pool);
+    storm_dump(w->storm);
     recorder_dump(w->recorder);
     if (w->intake)
         intake_dump(w->intake);
@@ -768,6 +784,7 @@ static void take_down(struct worker *w)
     cancels_done(&w->cancels);
     handover_free(w->handover);
     pool_free(w->pool);
+    storm_free(w->storm);
     children_end(&(int64_t){ 0 }); /* the zygote, and what it may not have got to */
     cgroup_free(w->cgroup);
     recorder_free(w->recorder);

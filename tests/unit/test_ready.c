@@ -498,12 +498,60 @@ START_TEST(foreign_topic_has_no_lane)
 }
 END_TEST
 
-SUITE_MAIN("ready", starts_are_shared_out_by_weight, queue_that_had_no_jobs_does_not_catch_up,
-           queue_alone_gets_everything, strict_order_takes_the_first_queue_that_has_a_job,
-           lanes_do_not_change_the_share_of_their_queue, high_goes_before_normal_before_low,
-           each_lane_with_jobs_gets_its_twentieth, lane_is_patient_only_while_it_has_a_job,
-           looking_without_starting_changes_nothing, job_beyond_its_handlers_limit_is_passed_by_others,
-           handlers_are_limited_each_for_itself, running_jobs_count_against_the_new_limit_of_their_handler,
+START_TEST(queue_starts_no_more_than_it_is_allowed_and_others_go_on)
+{
+    start();
+    size_t a = ready_queue_of(ready, ready_find_lane(ready, "job.a"));
+    ck_assert_str_eq(ready_queue_name(ready, a), "a");
+    add("job.a", PLAIN), add("job.a.high", PLAIN), add("job.a", PLAIN);
+    ready_set_allowance(ready, a, 2);
+    struct job *first = begin(), *second = begin();
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_nonnull(second);
+    ck_assert_uint_eq(ready_n_running(ready, a), 2);
+    ck_assert_ptr_null(ready_peek(ready));
+    struct job *other = add("job.b", PLAIN);
+    ck_assert_ptr_eq(begin(), other);
+    ready_uncount(first);
+    ck_assert_ptr_nonnull(ready_peek(ready));
+    ready_set_allowance(ready, a, 0);
+    ck_assert_ptr_null(ready_peek(ready));
+    ready_set_allowance(ready, a, SIZE_MAX);
+    ready_uncount(second), ready_uncount(other);
+    discard(first), discard(second), discard(other);
+    drop_all();
+}
+END_TEST
+
+START_TEST(no_more_of_a_queue_is_claimed_than_it_is_allowed)
+{
+    start();
+    struct ready_lane *lane = ready_find_lane(ready, "job.a");
+    size_t a = ready_queue_of(ready, lane);
+    ready_set_allowance(ready, a, 1);
+    ck_assert(ready_lane_has_room(lane));
+    struct job *job = make("job.a", PLAIN);
+    ready_hold(job);
+    ck_assert(!ready_lane_has_room(lane));
+    ready_set_allowance(ready, a, 2);
+    ck_assert(ready_lane_has_room(lane));
+    ready_set_allowance(ready, a, 0);
+    ck_assert(!ready_lane_has_room(lane));
+    ck_assert(ready_lane_has_room(ready_find_lane(ready, "job.b")));
+    ready_uncount(job);
+    discard(job);
+    finish();
+}
+END_TEST
+
+SUITE_MAIN("ready", queue_starts_no_more_than_it_is_allowed_and_others_go_on,
+           no_more_of_a_queue_is_claimed_than_it_is_allowed, starts_are_shared_out_by_weight,
+           queue_that_had_no_jobs_does_not_catch_up, queue_alone_gets_everything,
+           strict_order_takes_the_first_queue_that_has_a_job, lanes_do_not_change_the_share_of_their_queue,
+           high_goes_before_normal_before_low, each_lane_with_jobs_gets_its_twentieth,
+           lane_is_patient_only_while_it_has_a_job, looking_without_starting_changes_nothing,
+           job_beyond_its_handlers_limit_is_passed_by_others, handlers_are_limited_each_for_itself,
+           running_jobs_count_against_the_new_limit_of_their_handler,
            jobs_keep_their_places_when_limits_come_and_go, queues_get_their_new_weights_and_limits,
            queue_at_its_limit_is_passed_by_others, job_that_comes_back_unstarted_counts_no_longer,
            jobs_that_come_back_keep_their_places, full_lane_leaves_the_others_their_room,
