@@ -20,7 +20,8 @@
 
 static const char broker_options[] = "cron = false; "
                                      "trim = false; "
-                                     "later = false;";
+                                     "later = false; "
+                                     "relay_backlog = 0;";
 
 static const struct shape {
     const char *name;

@@ -70,5 +70,6 @@ START_TEST(a_topic_that_was_made_again_counts_anew)
 }
 END_TEST
 
-SUITE_MAIN("backlog", what_we_sent_waits, what_lies_in_front_of_it_counts_too, what_others_put_behind_it_does_not,
-           cursors_of_other_places_are_nothing_to_us, a_topic_that_was_made_again_counts_anew)
+SUITE_MAIN("backlog", what_we_sent_waits, what_lies_in_front_of_it_counts_too,
+           what_others_put_behind_it_does_not, cursors_of_other_places_are_nothing_to_us,
+           a_topic_that_was_made_again_counts_anew)

@@ -107,6 +107,6 @@ START_TEST(bytes_bound_the_batch)
 }
 END_TEST
 
-SUITE_MAIN("fair", nothing_gives_nothing, one_line_keeps_its_order, every_line_keeps_its_order, small_rows_share_by_number,
-           large_rows_leave_room_for_others, the_first_goes_however_large,
+SUITE_MAIN("fair", nothing_gives_nothing, one_line_keeps_its_order, every_line_keeps_its_order,
+           small_rows_share_by_number, large_rows_leave_room_for_others, the_first_goes_however_large,
            the_first_line_goes_first_between_equals, bytes_bound_the_batch)

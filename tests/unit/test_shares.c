@@ -41,7 +41,8 @@ static void note(const char *queue, int32_t n, bool refused, int64_t offset)
         const struct relay_row row = { .share = turn->share, .n_found = n, .run_at_us = 100 * S + i };
         shares_note_row(&shares, &row, refused ? SHARE_REFUSED : SHARE_SENT);
         if (!refused)
-            ck_assert_int_eq(backlog_note_sent(&shares_find(&shares, queue)->backlog, LANE_NORMAL, 0, offset + i), 0);
+            ck_assert_int_eq(
+                backlog_note_sent(&shares_find(&shares, queue)->backlog, LANE_NORMAL, 0, offset + i), 0);
     }
 }
 
@@ -224,7 +225,8 @@ START_TEST(what_waits_in_kafka_is_remembered)
 }
 END_TEST
 
-SUITE_MAIN("shares", queues_are_found_by_name, one_queue_may_take_the_whole_batch, a_hungry_queue_takes_what_others_leave,
-           queues_take_turns_at_being_first, each_queue_has_a_mark_of_its_own,
-           a_full_queue_is_held_back_until_a_tenth_is_done, looks_that_change_nothing_become_rare,
-           without_a_limit_nothing_is_held_back, a_queue_that_kafka_refuses_waits, what_waits_in_kafka_is_remembered)
+SUITE_MAIN("shares", queues_are_found_by_name, one_queue_may_take_the_whole_batch,
+           a_hungry_queue_takes_what_others_leave, queues_take_turns_at_being_first,
+           each_queue_has_a_mark_of_its_own, a_full_queue_is_held_back_until_a_tenth_is_done,
+           looks_that_change_nothing_become_rare, without_a_limit_nothing_is_held_back,
+           a_queue_that_kafka_refuses_waits, what_waits_in_kafka_is_remembered)
