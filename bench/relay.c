@@ -108,7 +108,7 @@ static int await_records(const struct site *s, struct admin *admin, const struct
                     n, least);
             return 1;
         }
-        usleep(LOOK_US);
+        usleep((useconds_t)(LOOK_US * shape->n_queues)); /* asking costs Kafka a connection per topic */
     }
     *ret = read_usage(s);
     ret->n = n;

@@ -14,6 +14,8 @@
 
 #define PURGE_AGAIN_US (100 * USEC_PER_MSEC)
 #define POLL_EVENTS_MAX 64
+#define FLUSH_SHORT_STEPS 50
+#define FLUSH_STEP_MS 20
 
 /* One life of librdkafka's producer; a fatal error ends it and producer_renew() starts the next. */
 struct handle {
@@ -382,12 +384,18 @@ size_t producer_in_flight(struct producer *p)
     return atomic_load_explicit(&p->n_in_flight, memory_order_relaxed);
 }
 
+/*
+ * As long as a thread is in rd_kafka_flush(), nothing lingers. It does not serve events itself, so it is left again and again: at first
+ * soon, because an answer usually comes within a millisecond or two.
+ */
 int producer_flush(struct producer *p, int64_t timeout_us)
 {
     int64_t deadline_us = clock_mono_us() + timeout_us;
-    while (producer_in_flight(p) > 0) {
+    for (unsigned n = 0; producer_in_flight(p) > 0; n++) {
         int64_t left_us = deadline_us - clock_mono_us();
-        if (producer_poll(p, left_us > 0 ? left_us : 0) == 0 && left_us <= 0)
+        if (left_us > 0)
+            rd_kafka_flush(p->handle->rk, n < FLUSH_SHORT_STEPS ? 1 : FLUSH_STEP_MS);
+        if (producer_poll(p, 0) == 0 && left_us <= 0)
             return 1;
     }
     return 0;

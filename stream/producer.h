@@ -37,6 +37,7 @@ struct producer_config {
     const char *client_id;
     int64_t message_timeout_us; /* after this a message without answer is reported UNKNOWN */
     int64_t linger_us;          /* how long a batch waits for company */
+    size_t batch_messages;      /* so many wait for no others; 0: as librdkafka has it */
     size_t buffer_messages;     /* bounds of what waits for an answer */
     size_t buffer_bytes;        /* of keys, values and headers */
     bool silent; /* log nothing: in an application's process, standard error is the application's */
@@ -94,7 +95,7 @@ void producer_wake(struct producer *p);
 /* How many messages still wait for their report. */
 size_t producer_in_flight(struct producer *p);
 
-/* Polls until nothing is under way, or the time is over. Return: 0; 1 when the time was over. */
+/* Sends at once what waits for company, and polls until nothing is under way or the time is over. Return: 0; 1 when the time was over. */
 int producer_flush(struct producer *p, int64_t timeout_us);
 
 /* Gives up everything under way: the reports (UNKNOWN) have run when this returns. */

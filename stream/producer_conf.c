@@ -71,6 +71,8 @@ static int set_configured(rd_kafka_conf_t *conf, const struct producer_config *c
         r = set_number(conf, "message.timeout.ms", config->message_timeout_us / USEC_PER_MSEC, reterr);
     if (r == 0)
         r = set_number(conf, "linger.ms", config->linger_us / USEC_PER_MSEC, reterr);
+    if (r == 0 && config->batch_messages)
+        r = set_number(conf, "batch.num.messages", (int64_t)config->batch_messages, reterr);
     if (r == 0)
         r = set_number(conf, "queue.buffering.max.messages", (int64_t)config->buffer_messages, reterr);
     return r;
