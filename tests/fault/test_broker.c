@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libjob/include/job.h"
 #include "tests/support/harness.h"
 #include "tests/support/suite.h"
 #include "tests/support/trace.h"
@@ -111,4 +112,103 @@ START_TEST(broker_killed_between_produce_and_delete_runs_each_job_once)
 }
 END_TEST
 
-SUITE_MAIN("fault_broker", broker_killed_between_produce_and_delete_runs_each_job_once)
+/* --- Away for five minutes ---------------------------------------------------------------------------------------------------- */
+
+enum { N_EACH = 20 };
+
+/* Through the topic of what comes later. */
+static void enqueue_later(struct site *site, int64_t delay_ms)
+{
+    char payload[4200];
+    struct job_client *client;
+    const struct job_client_options options = { .brokers = site_kafka(site), .prefix = site_prefix(site) };
+    const struct job_spec spec = {
+        .type = "selftest.echo", .queue = "selftest", .payload = payload, .delay_ms = delay_ms
+    };
+    trace_put_path("{\"trace\": \"%s\"}", payload, sizeof(payload));
+    ck_assert_int_eq(job_client_open(&client, &options), 0);
+    for (int i = 0; i < N_EACH; i++)
+        ck_assert_int_eq(job_enqueue(client, &spec, NULL), 0);
+    ck_assert_int_eq(job_flush(client, 60000), 0);
+    ck_assert_int_eq(job_client_close(client, 1000), 0);
+}
+
+static void enqueue_in_sql(struct site *site, int64_t delay_s)
+{
+    site_sql(site,
+             "SELECT job.enqueue('selftest', 'selftest.echo', '{\"trace\": \"%s\"}',"
+             " run_at => clock_timestamp() + interval '%jd s') FROM generate_series(1, %d)",
+             trace_path(), (intmax_t)delay_s, N_EACH);
+}
+
+/*
+ * By PostgreSQL's clock jobs are due and entries tick: everything that it is compared with is put back by five minutes. Ticks of
+ * the entries were due 210 s and 90 s ago, the next is in 30 s.
+ */
+static void move_clock(struct site *site)
+{
+    site_sql(site, "UPDATE job.pending SET run_at = run_at - interval '5 minutes'");
+    site_sql(site, "UPDATE job.cron SET since = clock_timestamp() - interval '300 s',"
+                   " anchor = clock_timestamp() - interval '330 s', next_at = '-infinity'");
+    site_sql(
+        site,
+        "CREATE TABLE public.due AS SELECT id, run_at, run_at > clock_timestamp() AS ahead FROM job.pending");
+}
+
+static int64_t count_ticks_done(struct site *site, const char *name)
+{
+    struct site_records *r = site_read_queue(site, "selftest");
+    int64_t n = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        const char *found = site_header(&r->records[i], "cron-name");
+        n += found && strcmp(found, name) == 0;
+    }
+    site_records_free(r);
+    return n;
+}
+
+START_TEST(broker_that_was_away_for_five_minutes_is_late_with_nothing_else)
+{
+    struct site *site = start();
+    struct site_daemon *broker = site_start_broker(site);
+    site_start_worker(site);
+    site_sql(
+        site,
+        "INSERT INTO job.cron (name, expression, queue, type, missed, payload) SELECT m, '@every 120s', 'selftest',"
+        " 'selftest.echo', m, '{\"trace\": \"%s\"}' FROM unnest('{skip,last,all}'::text[]) m",
+        trace_path());
+    enqueue_later(site, 120000);
+    enqueue_later(site, 315000);
+    site_await(site, 30, "SELECT count(*) = %d FROM job.pending", 2 * N_EACH);
+    site_destroy(broker);
+    enqueue_in_sql(site, 150); /* while it is away */
+    enqueue_in_sql(site, 315);
+    move_clock(site);
+    enqueue_later(site, 1); /* on the topic when it comes back */
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result"), 0);
+    site_start_broker(site);
+    site_sql(site, "CREATE TABLE public.back AS SELECT clock_timestamp() AS at");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE run_at > clock_timestamp()"),
+                     2 * N_EACH);
+    size_t n = 5 * N_EACH + 3; /* one tick by the policy last, two by all */
+    site_await(site, 25, "SELECT count(*) = %zu FROM job.result", n);
+    site_sql(site, "UPDATE job.cron SET enabled = false");
+    await_all_read(site);
+    check_each_ran_once(site, n);
+    ck_assert_int_eq(count_ticks_done(site, "skip"), 0);
+    ck_assert_int_eq(count_ticks_done(site, "last"), 1);
+    ck_assert_int_eq(count_ticks_done(site, "all"), 2);
+    ck_assert_int_eq(site_ask(site,
+                              "SELECT count(*) FROM job.result r JOIN public.due d USING (id), public.back b"
+                              " WHERE NOT d.ahead AND r.started_at < b.at + interval '5 s'"),
+                     2 * N_EACH);
+    ck_assert_int_eq(site_ask(site,
+                              "SELECT count(*) FROM job.result r JOIN public.due d USING (id) WHERE d.ahead"
+                              " AND r.started_at BETWEEN d.run_at AND d.run_at + interval '2 s'"),
+                     2 * N_EACH);
+    site_free(site);
+}
+END_TEST
+
+SUITE_MAIN("fault_broker", broker_killed_between_produce_and_delete_runs_each_job_once,
+           broker_that_was_away_for_five_minutes_is_late_with_nothing_else)
