@@ -163,6 +163,24 @@ START_TEST(default_partitions_are_emptied)
 }
 END_TEST
 
+/* What is not summarised would be read whole by each step, in a table that grows. */
+START_TEST(index_by_time_is_summarised_as_its_table_grows)
+{
+    start("");
+    make_day(3);
+    ck_assert_int_eq(
+        site_ask(site,
+                 "SELECT count(*) FROM pg_class WHERE relkind = 'i' AND relname LIKE '%%_finished_at_idx'"
+                 " AND NOT 'autosummarize=on' = ANY (reloptions)"),
+        0);
+    ck_assert_int_ge(
+        site_ask(site,
+                 "SELECT count(*) FROM pg_class WHERE relkind = 'i' AND relname LIKE '%%_finished_at_idx'"),
+        4);
+    site_free(site);
+}
+END_TEST
+
 /* --- Beside others ---------------------------------------------------------------------------------------------------------- */
 
 /* Writes a row at a time until the broker has nothing more to do. Return: the longest time that one took, in seconds. */
@@ -195,4 +213,4 @@ END_TEST
 SUITE_MAIN("retention", days_go_when_nothing_in_them_is_kept_any_longer,
            dead_letter_outlives_the_day_of_its_result, each_state_has_its_time,
            queue_may_have_a_time_of_its_own, key_of_a_deleted_result_is_free, default_partitions_are_emptied,
-           cleaning_does_not_keep_writers_waiting)
+           index_by_time_is_summarised_as_its_table_grows, cleaning_does_not_keep_writers_waiting)
