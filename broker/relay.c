@@ -201,20 +201,19 @@ static void order_sweep(struct relay *r)
 /* The turns of a look need to know which queues there are, and which are to be held back. */
 static int find_queues(struct relay *r, bool all, struct err *reterr)
 {
-    bool opened;
     int64_t began_us = clock_mono_us();
-    if (all || began_us >= r->next_find_us) {
-        int failed = survey_queues(&r->shares, r->duty.db, reterr);
-        if (failed)
-            return failed;
-        int64_t now_us = clock_mono_us(), pause_us = SWEEP_SHARE * (now_us - began_us);
-        r->next_find_us = now_us + (pause_us > FIND_US ? pause_us : FIND_US);
-    }
+    if (!all && began_us < r->next_find_us)
+        return survey_backlogs(&r->shares, r->duty.db, r->duty.config->prefix, reterr);
+    int failed = survey_queues(&r->shares, r->duty.db, reterr);
+    if (failed)
+        return failed;
+    int64_t now_us = clock_mono_us(), pause_us = SWEEP_SHARE * (now_us - began_us);
+    r->next_find_us = now_us + (pause_us > FIND_US ? pause_us : FIND_US);
     struct relay_turn *turns = reallocarray(r->turns, r->shares.n + 1, sizeof(*turns));
     if (!turns)
         return err_set(reterr, -ENOMEM, "out of memory");
     r->turns = turns;
-    return survey_backlogs(&r->shares, r->duty.db, r->duty.config->prefix, &opened, reterr);
+    return survey_backlogs(&r->shares, r->duty.db, r->duty.config->prefix, reterr);
 }
 
 /* One look, and what it found is moved. Return: 0 and whether there was something; as db_query(), negative errno. */

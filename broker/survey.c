@@ -36,21 +36,16 @@ static int read_cursors(struct share *share, struct db *db, const char *prefix, 
     return r;
 }
 
-int survey_backlogs(struct shares *shares, struct db *db, const char *prefix, bool *ret_opened,
-                    struct err *reterr)
+int survey_backlogs(struct shares *shares, struct db *db, const char *prefix, struct err *reterr)
 {
     int r = 0;
-    *ret_opened = false;
     for (size_t i = 0; i < shares->n && r == 0; i++) {
         struct share *share = shares->all[i];
-        bool was_full = share->is_full;
         if (!shares_wants_look(shares, share, clock_mono_us()))
             continue;
         r = read_cursors(share, db, prefix, reterr);
-        if (r)
-            break;
-        shares_note_look(shares, share, clock_mono_us());
-        *ret_opened |= was_full && !share->is_full;
+        if (r == 0)
+            shares_note_look(shares, share, clock_mono_us());
     }
     return r;
 }

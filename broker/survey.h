@@ -9,6 +9,5 @@
 /* Which queues have rows. Return: as db_query(). */
 int survey_queues(struct shares *shares, struct db *db, struct err *reterr);
 
-/* Of those for which it matters now. @ret_opened: one that was held back is no longer. Return: as db_query(). */
-int survey_backlogs(struct shares *shares, struct db *db, const char *prefix, bool *ret_opened,
-                    struct err *reterr);
+/* Of those for which it matters now. Return: as db_query(). */
+int survey_backlogs(struct shares *shares, struct db *db, const char *prefix, struct err *reterr);

@@ -26,7 +26,7 @@ struct ready_limit {
 struct ready_queue {
     const char *name;
     size_t max_running, n_running; /* max 0: no limit */
-    size_t allowance;              /* at most so many, too, for now */
+    size_t allowance; /* no more run at once, nor are held, while its tries fail; SIZE_MAX: any number */
     bool paused;
     uint64_t stride, pass;
 };
