@@ -10,7 +10,7 @@
 
 /* Between two rounds of all rules: a tenth of the shortest time, within these. */
 #define PAUSE_MIN_US USEC_PER_SEC
-#define PAUSE_MAX_US (60 * USEC_PER_SEC)
+#define PAUSE_MAX_US (300 * USEC_PER_SEC)
 
 static const char *const states[CONFIG_N_ENDED] = {
     [CONFIG_SUCCEEDED] = "succeeded", [CONFIG_DEAD] = "dead",           [CONFIG_CANCELLED] = "cancelled",

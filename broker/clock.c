@@ -16,13 +16,15 @@
 #define PARTITIONS_US (INT64_C(3600) * USEC_PER_SEC)
 #define PARTITIONS_AGAIN_US (60 * USEC_PER_SEC)
 #define FORGET_US (INT64_C(600) * USEC_PER_SEC)
+#define REST_US (60 * USEC_PER_SEC)
 #define CLEAN_PAUSE_US (10 * USEC_PER_MSEC) /* between two steps, for others */
 
 struct clock {
     struct duty duty;
     struct observe *observe;
     struct clean clean;
-    bool cleans; /* there is more to clean at once */
+    bool cleans;      /* there is more to clean at once */
+    unsigned n_rests; /* looks in a row that found nobody to be watched */
     int64_t next_partitions_us, next_forget_us;
 };
 
@@ -115,6 +117,41 @@ static int rescue(struct clock *c, struct err *reterr)
     return r;
 }
 
+/* --- Rest --- */
+
+/*
+ * While nobody is to be watched, the next lease wakes us. One that was taken by a transaction that had begun before we said so does
+ * not: that is found by looking again soon, twice.
+ */
+static int64_t rest_us(const struct clock *c)
+{
+    int64_t us = c->n_rests == 1 ? USEC_PER_SEC : c->n_rests == 2 ? 10 * USEC_PER_SEC : REST_US;
+    int64_t clean_us = c->clean.next_us - clock_mono_us();
+    return clean_us < 0 ? 0 : clean_us < us ? clean_us : us;
+}
+
+/* After a look. Says it when we begin to rest, and when we begin to watch. Return: as db_query(). */
+static int settle(struct clock *c, struct err *reterr)
+{
+    bool was_resting = c->n_rests > 0;
+    c->n_rests = observe_is_calm(c->observe) ? c->n_rests + 1 : 0;
+    if (was_resting == (c->n_rests > 0))
+        return 0;
+    return was_resting ? rescue_wake(c->duty.db, reterr) : rescue_rest(c->duty.db, reterr);
+}
+
+/* Until the next look. Only a rest is ended by news. */
+static int pause_after_look(struct clock *c, struct err *reterr)
+{
+    if (c->cleans || c->n_rests == 0) {
+        duty_pause(&c->duty, c->cleans ? CLEAN_PAUSE_US : observe_interval_us(c->observe));
+        return 0;
+    }
+    if (db_wait(c->duty.db, c->duty.stop_fd, rest_us(c), NULL, 0) == DB_AWAY)
+        return err_set(reterr, STORE_AWAY, "the connection to PostgreSQL was lost");
+    return 0;
+}
+
 /* --- The thread --- */
 
 static int tick(struct clock *c, struct err *reterr)
@@ -138,6 +175,25 @@ static void fail(struct clock *c, int r, const struct err *err)
     duty_retry(&c->duty);
 }
 
+static int begin(struct clock *c, struct err *reterr)
+{
+    observe_reset(c->observe);
+    c->n_rests = 0;
+    return rescue_listen(c->duty.db, reterr);
+}
+
+static int turn(struct clock *c, struct err *reterr)
+{
+    int r = tick(c, reterr);
+    if (r == 0)
+        r = settle(c, reterr);
+    if (r)
+        return r;
+    duty_enter(&c->duty, DUTY_READY, NULL);
+    duty_succeeded(&c->duty);
+    return pause_after_look(c, reterr);
+}
+
 static void work(struct clock *c)
 {
     while (!duty_is_stopping(&c->duty)) {
@@ -147,16 +203,11 @@ static void work(struct clock *c)
             fail(c, 0, &err);
             continue;
         }
-        if (is_new)
-            observe_reset(c->observe);
-        int r = tick(c, &err);
-        if (r) {
+        int r = is_new ? begin(c, &err) : 0;
+        if (r == 0)
+            r = turn(c, &err);
+        if (r)
             fail(c, r, &err);
-            continue;
-        }
-        duty_enter(&c->duty, DUTY_READY, NULL);
-        duty_succeeded(&c->duty);
-        duty_pause(&c->duty, c->cleans ? CLEAN_PAUSE_US : observe_interval_us(c->observe));
     }
 }
 

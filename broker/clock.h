@@ -4,6 +4,9 @@
  *
  * Whether a worker is lost is judged by broker/observe.h; job.rescue() checks the beat once more under lock. If we die
  * anywhere, the next broker observes afresh and does the same.
+ *
+ * While no worker holds a lease and none is silent, beats are looked at once a minute. job.lookout says that brokers rest; who
+ * takes a lease then sends NOTIFY job_lease. If a broker dies while it says so, leases notify for nothing until another one watches.
  */
 #pragma once
 

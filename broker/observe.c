@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 
+#define SILENT_US (15 * USEC_PER_SEC) /* more than the beat of a worker without a lease */
 #define INTERVAL_MAX_US (1 * USEC_PER_SEC)
 
 struct watched {
@@ -19,7 +20,9 @@ struct watched {
 
 struct observe {
     int64_t timeout_us, gap_us;
-    int64_t last_asked_us; /* -1: nothing was asked since the start or a reset */
+    bool has_leases;
+    int64_t watch_until_us; /* somebody without a lease was silent */
+    int64_t last_asked_us;  /* -1: nothing was asked since the start or a reset */
     struct watched *workers;
     size_t n;
 };
@@ -93,9 +96,27 @@ static int judge(const struct observe *o, const struct observe_beat *beat, int64
     return ret->beat.worker ? 0 : -ENOMEM;
 }
 
+/* Also across a gap: that proves no loss, but is a reason to watch. */
+static void look_for_silence(struct observe *o, int64_t asked_us, const struct observe_beat *beats, size_t n)
+{
+    o->has_leases = false;
+    for (size_t i = 0; i < n; i++) {
+        const struct watched *known = find(o, beats[i].worker);
+        o->has_leases |= !beats[i].idle;
+        if (known && known->beat.beat_at_us == beats[i].beat_at_us && asked_us - known->since_us >= SILENT_US)
+            o->watch_until_us = asked_us + patience_us(o, &beats[i]) + SILENT_US;
+    }
+}
+
+bool observe_is_calm(const struct observe *o)
+{
+    return !o->has_leases && o->last_asked_us >= o->watch_until_us;
+}
+
 int observe_answer(struct observe *o, int64_t asked_us, int64_t answered_us, const struct observe_beat *beats,
                    size_t n)
 {
+    look_for_silence(o, asked_us, beats, n);
     if (o->last_asked_us >= 0 && answered_us - o->last_asked_us > o->gap_us)
         observe_reset(o);
     struct watched *workers = calloc(n + 1, sizeof(*workers));

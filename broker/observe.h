@@ -53,5 +53,11 @@ void observe_reset(struct observe *o);
 int observe_answer(struct observe *o, int64_t asked_us, int64_t answered_us, const struct observe_beat *beats,
                    size_t n);
 
+/*
+ * As of the last answer nobody need be watched: no worker holds a lease, and none without one has missed a beat lately. Then
+ * questions may be far apart; a worker that is silent between two of them makes this false for as long as it takes to judge it.
+ */
+bool observe_is_calm(const struct observe *o);
+
 /* The @i-th lost worker as of the last answer; NULL behind the last. Valid until the next answer or reset. */
 const struct observe_beat *observe_get_lost(const struct observe *o, size_t i);

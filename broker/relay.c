@@ -20,6 +20,7 @@
 #define SEND_TIMEOUT_US (7 * USEC_PER_SEC)  /* more than message.timeout.ms, less than the idle time-out */
 #define ADMIN_TIMEOUT_US (2 * USEC_PER_SEC)
 #define SLEEP_US (10 * USEC_PER_SEC)
+#define QUIET_US (30 * USEC_PER_SEC)      /* a sleep in which no relay is awake; job.wake_relay() knows it */
 #define FLAG_MARGIN_US (2 * USEC_PER_SEC) /* enqueuers go on notifying while the flag is renewed */
 #define CONTENDED_US (20 * USEC_PER_MSEC) /* rows are due, but another relay has them */
 #define LOW_MARGIN_US (5 * USEC_PER_SEC)  /* transactions that commit rows with an earlier run_at */
@@ -49,6 +50,7 @@ struct relay {
     bool must_look;           /* something may be due */
     int64_t flagged_until_us; /* enqueuers notify until then, and FLAG_MARGIN_US more; 0: they do not */
     int64_t unflagged_until_us;
+    bool is_quiet;          /* since the flag was set before, it was up and nobody woke us */
     unsigned n_early_looks; /* since the flag was set up */
     unsigned n_full_looks;  /* in a row that found something */
     unsigned n_vain_looks;  /* in a row that were asked for and found nothing */
@@ -261,11 +263,13 @@ static int set_flag(struct relay *r, int64_t *ret_due_us, struct err *reterr)
     if (!held)
         return err_set(reterr, -ENOMEM, "out of memory");
     size_t n_held = shares_list_held(&r->shares, held);
+    int64_t sleep_us = r->is_quiet ? QUIET_US : SLEEP_US;
     int failed =
-        relay_sleep(r->duty.db, SLEEP_US + FLAG_MARGIN_US, held, n_held, &was_up, ret_due_us, reterr);
+        relay_sleep(r->duty.db, sleep_us + FLAG_MARGIN_US, held, n_held, &was_up, ret_due_us, reterr);
     if (failed)
         return failed;
-    r->flagged_until_us = now_us + SLEEP_US;
+    r->flagged_until_us = now_us + sleep_us;
+    r->is_quiet = was_up;
     if (!was_up)
         r->n_early_looks = 0;
     return 0;
@@ -290,6 +294,13 @@ static int64_t earlier(int64_t a_us, int64_t b_us)
     return a_us < b_us ? a_us : b_us;
 }
 
+/* There is work: another relay may take the flag down, and die. */
+static void be_alert(struct relay *r)
+{
+    r->is_quiet = false;
+    r->flagged_until_us = earlier(r->flagged_until_us, clock_mono_us() + SLEEP_US);
+}
+
 /* Until a time, or somebody wakes us. */
 static int wait_until(struct relay *r, int64_t until_us, struct err *reterr)
 {
@@ -298,6 +309,7 @@ static int wait_until(struct relay *r, int64_t until_us, struct err *reterr)
     case DB_AWAY:
         return err_set(reterr, STORE_AWAY, "the connection to PostgreSQL was lost");
     case DB_NOTIFIED:
+        be_alert(r);
         r->must_look = true;
         r->n_vain_looks++;
         r->next_find_us = 0;

@@ -12,10 +12,10 @@
  * a little before the last due time that was moved, queue by queue, and a sweep over everything follows when the relay
  * is woken, and every 10 s. A sweep that takes long is made less often.
  *
- * Sleeping: before it sleeps, a relay sets a flag in job.relay, for all relays and good for 10 s, and looks once more 3, 15 and
+ * Sleeping: before it sleeps, a relay sets a flag in job.relay, for all relays and good for 10 s (30 s when all is quiet), and looks once more 3, 15 and
  * 65 ms later, because a transaction that commits at the same time may not have seen it. Whoever commits a due row
  * then sends NOTIFY. The flag is taken down only when there is steady work. When a relay dies awake, others find out
- * after at most 10 s. Setting the flag also tells when the next row of any queue is due: an idle relay asks nothing else.
+ * after at most 10 s, by setting it anew. Setting the flag also tells when the next row of any queue is due: an idle relay asks nothing else.
  */
 #pragma once
 

@@ -17,7 +17,7 @@
 
 #define ADMIN_TIMEOUT_US (5 * USEC_PER_SEC)
 #define PAUSE_MIN_US (250 * USEC_PER_MSEC)
-#define PAUSE_MAX_US (60 * USEC_PER_SEC)
+#define PAUSE_MAX_US (300 * USEC_PER_SEC)
 #define PAUSES 8 /* looks while a record waits to be trimmed */
 #define INSPECT_FIRST_US (5 * USEC_PER_SEC)
 #define INSPECT_US (600 * USEC_PER_SEC)

@@ -604,6 +604,13 @@ static void finish(const struct session_reply *in, void *userdata)
     b->reply(&out, b->userdata);
 }
 
+static bool is_bare_beat(const struct record_batch *b)
+{
+    return !b->fence[0].n && !b->claims[0].n && !b->plain[0].n && !b->results[0].n &&
+           !b->leased_results[0].n && !b->deferrals[0].n && !b->keys[0].n && !b->progress[0].n &&
+           !b->waiters.n;
+}
+
 void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq,
                  int64_t parked_grace_us, const char *quiet, const char *narrow, record_reply_fn reply,
                  void *userdata)
@@ -614,7 +621,9 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
     b->reply = reply;
     b->userdata = userdata;
     b->claim_at = b->keys_at = -1;
-    session_add(s, STATEMENT_BEGIN, NULL, 0), n++;
+    bool is_bare = is_bare_beat(b); /* one statement is a transaction by itself */
+    if (!is_bare)
+        session_add(s, STATEMENT_BEGIN, NULL, 0), n++;
     if (b->fence[0].n)
         send_fence(b, s, new_seq), n++;
     if (b->claims[0].n) {
@@ -641,7 +650,8 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
     }
     session_add(s, STATEMENT_BEAT, beat, ARRAY_SIZE(beat));
     b->beat_at = n;
-    session_add(s, STATEMENT_COMMIT, NULL, 0);
+    if (!is_bare)
+        session_add(s, STATEMENT_COMMIT, NULL, 0);
     session_submit(s, finish, b);
 }
 

@@ -25,6 +25,24 @@ void rescue_get_worker(const struct rows *rows, size_t row, struct rescue_worker
     };
 }
 
+int rescue_listen(struct db *db, struct err *reterr)
+{
+    return db_execute(db, "LISTEN job_lease", reterr);
+}
+
+int rescue_rest(struct db *db, struct err *reterr)
+{
+    return db_query(db, "UPDATE job.lookout SET rests = true WHERE NOT rests", NULL, 0, NULL, reterr);
+}
+
+int rescue_wake(struct db *db, struct err *reterr)
+{
+    return db_query(db,
+                    "WITH woken AS (UPDATE job.lookout SET rests = false WHERE rests RETURNING rests) "
+                    "SELECT pg_notify('job_lease', '') FROM woken",
+                    NULL, 0, NULL, reterr);
+}
+
 int rescue_jobs(struct db *db, const char *worker, int64_t beat_at_us, int *ret_jobs, struct err *reterr)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;

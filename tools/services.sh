@@ -223,7 +223,8 @@ postgres_start_once() { # HOME
   [ ${#home} -le 85 ] || sockets= # the kernel's limit for a socket's name is 107 bytes
   echo "postgresql://postgres@127.0.0.1:$port/postgres" >"$1.url"
   (cd "$home" && process_spawn "$1.pid" "$1.log" "${as_postgres[@]}" "$pg_bin/postgres" -D "$home/data" -p "$port" \
-    -c listen_addresses=127.0.0.1 -c unix_socket_directories="$sockets" -c max_connections=200 -c fsync=on)
+    -c listen_addresses=127.0.0.1 -c unix_socket_directories="$sockets" -c max_connections=200 -c fsync=on \
+    -c max_prepared_transactions=10 -c log_line_prefix='%m [%p] %a@%d ')
 }
 
 postgres_start() {

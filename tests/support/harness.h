@@ -97,6 +97,8 @@ int site_await_exit(struct site_daemon *d, double deadline_s);
 void site_stop(struct site_daemon *d);
 /* SIGKILL, and wait until it is gone. */
 void site_destroy(struct site_daemon *d);
+/* Every process below it, as its main thread's children; zombies, too. Return: how many, at most @max. */
+size_t site_find_descendants(const struct site_daemon *d, pid_t *pids, size_t max);
 /* How often @text occurs in its log. */
 size_t site_count_log(struct site_daemon *d, const char *text);
 void site_await_log(struct site_daemon *d, double deadline_s, const char *text);

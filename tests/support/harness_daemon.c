@@ -272,6 +272,29 @@ void site_stop_all(struct site *s)
     list_init(&s->daemons);
 }
 
+/* --- What is below a daemon --- */
+
+static size_t add_children(pid_t pid, pid_t *pids, size_t n, size_t max)
+{
+    char path[64];
+    int child;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+    FILE *list = fopen(path, "re");
+    while (list && n < max && fscanf(list, "%d", &child) == 1)
+        pids[n++] = child;
+    if (list)
+        fclose(list);
+    return n;
+}
+
+size_t site_find_descendants(const struct site_daemon *d, pid_t *pids, size_t max)
+{
+    size_t n = add_children(site_pid(d), pids, 0, max);
+    for (size_t i = 0; i < n; i++)
+        n = add_children(pids[i], pids, n, max);
+    return n;
+}
+
 /* --- Logs --- */
 
 size_t site_count_log(struct site_daemon *d, const char *text)

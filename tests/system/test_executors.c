@@ -204,34 +204,12 @@ END_TEST
 
 #define PROCESSES_MAX 20000
 
-static size_t add_children(pid_t pid, pid_t *pids, size_t n)
-{
-    char path[64];
-    int child;
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-    FILE *list = fopen(path, "re");
-    while (list && n < PROCESSES_MAX && fscanf(list, "%d", &child) == 1)
-        pids[n++] = child;
-    if (list)
-        fclose(list);
-    return n;
-}
-
-/* Every process below @pid, as its main thread's children; zombies, too. Return: how many. */
-static size_t find_descendants(pid_t pid, pid_t pids[PROCESSES_MAX])
-{
-    size_t n = add_children(pid, pids, 0);
-    for (size_t i = 0; i < n; i++)
-        n = add_children(pids[i], pids, n);
-    return n;
-}
-
 /* The worker has its zygote and at most @n_executors below it, and nothing else. */
 static void await_only_executors(struct site *site, struct site_daemon *worker, size_t n_executors)
 {
     static pid_t pids[PROCESSES_MAX];
     size_t n;
-    for (int tries = 0; (n = find_descendants(site_pid(worker), pids)) > n_executors + 1; tries++) {
+    for (int tries = 0; (n = site_find_descendants(worker, pids, PROCESSES_MAX)) > n_executors + 1; tries++) {
         ck_assert_msg(tries < 250, "there are %zu processes", n);
         site_ask(site, "SELECT pg_sleep(0.02) IS NULL");
     }
@@ -270,7 +248,8 @@ static size_t start_with_daemons(struct site *site, struct site_daemon *worker, 
     trace_enqueue(site, "selftest.fork", 1,
                   "{\"count\": 20, \"daemon\": true, \"ms\": 60000, \"trace\": \"%s\"}");
     trace_await_starts(1);
-    for (int tries = 0; (n = find_descendants(site_pid(worker), pids)) != 2 * N_DAEMONS + 2; tries++) {
+    for (int tries = 0; (n = site_find_descendants(worker, pids, PROCESSES_MAX)) != 2 * N_DAEMONS + 2;
+         tries++) {
         ck_assert_msg(tries < 250, "there are %zu processes", n);
         site_ask(site, "SELECT pg_sleep(0.02) IS NULL");
     }

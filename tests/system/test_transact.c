@@ -218,6 +218,77 @@ START_TEST(job_shares_the_fate_of_a_connection_that_is_cut_at_any_step)
 }
 END_TEST
 
+static struct site_servers *killed_server;
+
+/* The whole server goes away, in a moment; what it has committed is there when it comes back. */
+static void kill_server(PGconn *pg, enum step at, enum step last)
+{
+    if (at != last)
+        return;
+    site_servers_run(killed_server, "kill");
+    if (at < AFTER_COMMIT_SENT)
+        ck_assert_int_eq(job_enqueue_tx(pg, &welcome, NULL), JOB_E_DATABASE_AWAY);
+    PQfinish(pg);
+    site_servers_run(killed_server, "start");
+    site_await(cut_site, 20, "SELECT true");
+    longjmp(*cut_back, 1);
+}
+
+START_TEST(job_shares_the_fate_of_a_server_that_is_killed_at_any_step)
+{
+    jmp_buf back;
+    killed_server = site_servers_start("postgres");
+    cut_site = new_site();
+    cut_back = &back;
+    for (volatile int i = 0; i < N_STEPS; i++) {
+        if (setjmp(back) == 0)
+            transact(connect_to(site_database_url(cut_site)), i, kill_server, (enum step)i);
+        check_both_or_none(cut_site, (enum step)i);
+    }
+    site_free(cut_site);
+    site_servers_free(killed_server);
+}
+END_TEST
+
+/* PREPARE TRANSACTION with the simple or the extended protocol, alone or behind another statement. */
+static void prepare(PGconn *pg, int how, const char *name)
+{
+    char sql[160];
+    snprintf(sql, sizeof(sql), "%s TRANSACTION '%s'", how == 2 ? "SELECT 1; prepare" : "PREPARE", name);
+    PGresult *result = how == 1 ? PQexecParams(pg, sql, 0, NULL, NULL, NULL, NULL, 0) : PQexec(pg, sql);
+    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s: %s", sql, PQerrorMessage(pg));
+    PQclear(result);
+}
+
+START_TEST(job_of_a_prepared_transaction_appears_when_that_is_committed)
+{
+    struct site *s = new_site();
+    PGconn *pg = connect_to(site_database_url(s));
+    struct job_id id;
+    char text[JOB_ID_TEXT_SIZE];
+    char *database = site_ask_text(s, "SELECT current_database()::text"), name[128], sql[160];
+    site_start_broker(s);
+    for (int how = 0; how < 3; how++) {
+        site_await(s, 35, "SELECT asleep AND wake_at > clock_timestamp() FROM job.relay");
+        for (int commit = 0; commit < 2; commit++) {
+            snprintf(name, sizeof(name), "%s %d %d", database, how, commit);
+            run(pg, "BEGIN");
+            ck_assert_int_eq(job_enqueue_tx(pg, &welcome, &id), 0);
+            prepare(pg, how, name);
+            ck_assert(!site_ask(s, "SELECT EXISTS (SELECT FROM job.pending WHERE id = '%s')",
+                                job_id_format(&id, text)));
+            snprintf(sql, sizeof(sql), "%s PREPARED '%s'", commit ? "COMMIT" : "ROLLBACK", name);
+            run(pg, sql);
+        }
+    }
+    site_records_free(site_await_records(s, "mail", 3, 35));
+    site_await(s, 5, "SELECT count(*) = 0 FROM job.pending");
+    free(database);
+    PQfinish(pg);
+    site_free(s);
+}
+END_TEST
+
 /* --- What it takes, and what it refuses ---------------------------------------------------------------------------------- */
 
 START_TEST(everything_of_the_spec_arrives)
@@ -707,7 +778,7 @@ END_TEST
 
 /* --- How soon -------------------------------------------------------------------------------------------------------------- */
 
-/* Its snapshot is older than the relay's going to sleep; a sweep would find the row after 10 s. */
+/* Its snapshot is older than the relay's going to sleep; it would look by itself after 9 s or more. */
 START_TEST(transaction_with_an_old_snapshot_wakes_the_relay)
 {
     static const char *const levels[] = { "REPEATABLE READ", "SERIALIZABLE" };
@@ -721,8 +792,8 @@ START_TEST(transaction_with_an_old_snapshot_wakes_the_relay)
         run(pg, "SELECT count(*) FROM public.orders");
         if (i == 0)
             site_start_broker(s);
-        /* and its early looks are over, too */
-        site_await(s, 10, "SELECT asleep AND wake_at < clock_timestamp() + interval '11.5 s' FROM job.relay");
+        /* and its early looks are over, too; it sets the flag again after 30 s at most */
+        site_await(s, 35, "SELECT asleep AND wake_at < clock_timestamp() + interval '11.5 s' FROM job.relay");
         enqueue(pg, &welcome);
         run(pg, "COMMIT");
         site_records_free(site_await_records(s, "mail", i + 1, 5));
@@ -778,7 +849,9 @@ END_TEST
 SUITE_MAIN("transact", job_is_there_when_the_transaction_has_committed_and_not_before,
            job_goes_with_what_is_rolled_back,
            job_shares_the_fate_of_an_application_that_is_killed_at_any_step,
-           job_shares_the_fate_of_a_connection_that_is_cut_at_any_step, everything_of_the_spec_arrives,
+           job_shares_the_fate_of_a_connection_that_is_cut_at_any_step,
+           job_shares_the_fate_of_a_server_that_is_killed_at_any_step,
+           job_of_a_prepared_transaction_appears_when_that_is_committed, everything_of_the_spec_arrives,
            what_libjob_refuses_leaves_the_transaction_as_it_was,
            connection_that_is_busy_or_failed_is_not_touched, repeating_with_the_same_id_changes_nothing,
            each_wrong_argument_of_the_sql_function_has_its_sqlstate, delay_counts_from_the_enqueueing,

@@ -262,6 +262,40 @@ START_TEST(names_are_copied)
 }
 END_TEST
 
+START_TEST(calm_is_without_leases_and_silence)
+{
+    _cleanup_(observe_free_cleanup) struct observe *o = new_observe(10 * S);
+    struct observe_beat beat = { "w", 1, true };
+    ck_assert_int_eq(observe_answer(o, 100 * S, 100 * S, &beat, 1), 0);
+    ck_assert(observe_is_calm(o));
+    beat = (struct observe_beat){ "w", 2, false };
+    ck_assert_int_eq(observe_answer(o, 160 * S, 160 * S, &beat, 1), 0);
+    ck_assert(!observe_is_calm(o));
+    beat.idle = true;
+    ck_assert_int_eq(observe_answer(o, 161 * S, 161 * S, &beat, 1), 0);
+    ck_assert(observe_is_calm(o));
+}
+END_TEST
+
+START_TEST(silence_between_distant_looks_is_watched_until_it_is_judged)
+{
+    _cleanup_(observe_free_cleanup) struct observe *o = new_observe(10 * S);
+    const struct observe_beat beat = { "w", 1, true };
+    ck_assert_int_eq(observe_answer(o, 100 * S, 100 * S, &beat, 1), 0);
+    ck_assert(observe_is_calm(o));
+    for (int64_t at = 160 * S; at < 160 * S + OBSERVE_IDLE_US; at += S) {
+        ck_assert_int_eq(observe_answer(o, at, at, &beat, 1), 0);
+        ck_assert(!is_lost(o));
+        ck_assert(!observe_is_calm(o));
+    }
+    int64_t end = 160 * S + OBSERVE_IDLE_US;
+    ck_assert_int_eq(observe_answer(o, end, end, &beat, 1), 0);
+    ck_assert(is_lost(o));
+    ck_assert_int_eq(observe_answer(o, end + 90 * S, end + 90 * S, NULL, 0), 0);
+    ck_assert(observe_is_calm(o));
+}
+END_TEST
+
 SUITE_MAIN("observe", silence_through_the_whole_time_out_is_a_loss, idle_worker_may_be_silent_for_longer,
            a_beat_starts_the_silence_again, a_beat_that_went_back_is_a_beat,
            a_lost_worker_that_beats_is_not_lost, a_gap_starts_everything_afresh,
@@ -270,4 +304,5 @@ SUITE_MAIN("observe", silence_through_the_whole_time_out_is_a_loss, idle_worker_
            slow_answers_count_against_us, an_answer_that_takes_longer_than_a_gap_is_a_gap,
            each_worker_is_judged_by_itself, a_worker_that_is_gone_is_forgotten,
            short_time_outs_scale_gap_and_interval, long_time_outs_are_asked_every_second,
-           the_interval_leaves_room_for_slow_answers, names_are_copied)
+           the_interval_leaves_room_for_slow_answers, names_are_copied, calm_is_without_leases_and_silence,
+           silence_between_distant_looks_is_watched_until_it_is_judged)
