@@ -77,20 +77,12 @@ int dead_count(struct db *db, const struct dead_filter *filter, struct rows **re
 
 int dead_replay(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)
 {
-    return query_ids(
-        db,
-        "WITH done AS MATERIALIZED (SELECT job.replay($1) AS id)"
-        " SELECT d.id FROM done d, (SELECT job.note_action('replay', array_agg(id)) FROM done) AS noted",
-        ids, n, ret, reterr);
+    return query_ids(db, "SELECT job.replay($1)", ids, n, ret, reterr);
 }
 
 int dead_purge(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)
 {
-    return query_ids(
-        db,
-        "WITH done AS (DELETE FROM job.dead WHERE id = ANY ($1) RETURNING id)"
-        " SELECT d.id FROM done d, (SELECT job.note_action('purge', array_agg(id)) FROM done) AS noted",
-        ids, n, ret, reterr);
+    return query_ids(db, "DELETE FROM job.dead WHERE id = ANY ($1) RETURNING id", ids, n, ret, reterr);
 }
 
 int dead_find_hook(struct db *db, struct rows **ret, struct err *reterr)

@@ -90,11 +90,7 @@ int jobs_list_known(struct db *db, const struct uuid *ids, size_t n, struct rows
 
 int jobs_cancel(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)
 {
-    return query_ids(db,
-                     "WITH done AS MATERIALIZED (SELECT job, action FROM job.cancel_jobs($1))"
-                     " SELECT d.job, d.action FROM done d,"
-                     " (SELECT job.note_action('cancel', array_agg(job)) FROM done) AS noted",
-                     ids, n, ret, reterr);
+    return query_ids(db, "SELECT job, action FROM job.cancel_jobs($1)", ids, n, ret, reterr);
 }
 
 int jobs_forget(struct db *db, struct err *reterr)

@@ -203,7 +203,52 @@ START_TEST(it_is_known_who_did_what)
 }
 END_TEST
 
+static void check_audit(const char *action, int64_t n, const char *detail)
+{
+    ck_assert_int_eq(site_ask(site,
+                              "SELECT count(*) FROM job.audit WHERE action = '%s' AND actor = 'ada'"
+                              " AND detail @> '%s'",
+                              action, detail),
+                     n);
+}
+
+START_TEST(what_is_done_by_sql_is_known_too)
+{
+    start();
+    site_sql(site, "SET job.actor = 'ada';"
+                   "INSERT INTO job.dead (id, queue, type, reason, delivery, attempt, died_at, headers)"
+                   " SELECT job.new_id(), 'selftest', 'selftest.echo', 'failed', 1, 1, now(), '{}'"
+                   " FROM generate_series(1, 1500)");
+    site_sql(site, "SELECT job.replay(ARRAY(SELECT id FROM job.dead LIMIT 2))");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 2);
+    check_audit("replay", 1, "{\"jobs\": 2}");
+    check_audit("purge", 0, "{}"); /* what is replayed leaves job.dead, and is there */
+    site_sql(site, "SELECT job.cancel_jobs(ARRAY(SELECT id FROM job.pending))");
+    check_audit("cancel", 1, "{\"jobs\": 2}");
+    site_sql(site, "DELETE FROM job.dead WHERE id IN (SELECT id FROM job.dead LIMIT 1100)");
+    check_audit("purge", 1, "{\"jobs\": 1100}");
+    ck_assert_int_eq(
+        site_ask(site, "SELECT jsonb_array_length(detail -> 'ids') FROM job.audit WHERE action = 'purge'"),
+        1000);
+    site_sql(site, "DELETE FROM job.dead WHERE false; SELECT job.replay('{}'); SELECT job.cancel_jobs('{}')");
+    site_sql(site, "TRUNCATE job.dead");
+    check_audit("purge", 1, "{\"jobs\": 398}");
+    site_sql(
+        site,
+        "DO $$ BEGIN EXECUTE format('CREATE ROLE %%I', 'audit_' || current_database()); END $$;"
+        "SELECT job.grant_right('audit_' || current_database(), 'enqueue');"
+        "SELECT job.revoke_right('audit_' || current_database(), 'enqueue');"
+        "DO $$ BEGIN EXECUTE format('REVOKE USAGE ON SCHEMA job FROM %%I', 'audit_' || current_database());"
+        " EXECUTE format('DROP ROLE %%I', 'audit_' || current_database()); END $$");
+    check_audit("grant", 1, "{\"right\": \"enqueue\"}");
+    check_audit("revoke", 1, "{\"right\": \"enqueue\"}");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.audit"), 6);
+    site_free(site);
+}
+END_TEST
+
 SUITE_MAIN("pause", paused_queue_starts_nothing_on_any_worker_and_others_go_on,
            worker_that_starts_later_knows_what_is_paused,
            worker_without_postgresql_hears_of_it_when_it_is_back, drain_ends_when_nothing_of_the_queue_runs,
-           drain_has_a_time_out_and_the_queue_stays_paused, it_is_known_who_did_what)
+           drain_has_a_time_out_and_the_queue_stays_paused, it_is_known_who_did_what,
+           what_is_done_by_sql_is_known_too)
