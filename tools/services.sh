@@ -6,6 +6,7 @@
 #   tools/services.sh start DIR [kafka|postgres]    both unless one is named; ports and data survive a stop
 #   tools/services.sh stop  DIR [kafka|postgres]    nothing of it runs afterwards
 #   tools/services.sh kill  DIR  kafka|postgres     the same with SIGKILL
+#   tools/services.sh set   DIR TOPIC NAME=VALUE    a setting of a topic, by Kafka's own tool
 #
 # While DIR runs, DIR/kafka.address holds host:port, DIR/postgres.url a superuser's URL of the database "postgres",
 # and DIR/kafka.pid and DIR/postgres.pid hold "PID START-TIME". Logs: DIR/kafka/*.log, DIR/postgres.log.
@@ -275,6 +276,11 @@ services_stop() { # DIR [kafka|postgres [SIGNAL]]
   ) 9>"$1/services.lock"
 }
 
+services_set() { # DIR TOPIC NAME=VALUE
+  "${kafka_java[@]}" -Dkafka.log=/dev/null kafka.admin.ConfigCommand --bootstrap-server "$(cat "$1/kafka.address")" \
+    --alter --entity-type topics --entity-name "$2" --add-config "$3"
+}
+
 services_remove() { # DIR: stopped and gone, wherever its data lay
   services_stop "$1" || return
   [ -L "$1/postgres" ] && rm -rf "$(readlink "$1/postgres")"
@@ -286,6 +292,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     start/2 | start/3) services_start "$2" "${3:-}" ;;
     stop/2 | stop/3) services_stop "$2" "${3:-}" ;;
     kill/3) services_stop "$2" "$3" KILL ;;
-    *) sed -n '4,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    set/4) services_set "${@:2}" ;;
+    *) sed -n '4,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 fi

@@ -280,12 +280,14 @@ START_TEST(partitions_that_are_added_are_read_by_the_running_worker)
     struct site *site = start("", NULL);
     struct site_daemon *broker = site_start_broker(site);
     struct site_daemon *worker = site_start_worker(site);
-    produce(site, 0, "selftest.echo", "{}", 3);
-    site_await(site, 30, "SELECT count(*) = 3 FROM job.result");
+    for (int partition = 0; partition < 4; partition++)
+        produce(site, partition, "selftest.sleep", "{\"ms\": 100}", 20);
+    site_await(site, 30, "SELECT count(*) >= 3 FROM job.result");
     ck_assert_int_eq(admin_grow_topic(site_admin(site), topic_of(site), 6, &err), 0);
     produce(site, 5, "selftest.echo", "{}",
             7); /* before any worker knows of it: none of them may be passed over */
-    site_await(site, 40, "SELECT count(*) = 10 FROM job.result");
+    site_await(site, 40, "SELECT count(*) = 87 FROM job.result");
+    ck_assert_int_eq(site_ask(site, "SELECT count(DISTINCT (partition, \"offset\")) FROM job.result"), 87);
     site_await(
         site, 5,
         "SELECT next_offset = 7 AND log_start = 0 FROM job.cursor WHERE partition = 5 AND topic LIKE '%%.selftest'");
@@ -409,6 +411,42 @@ START_TEST(retention_that_is_shortened_under_a_running_worker_loses_what_it_had_
     ck_assert(site_ask(
         site,
         "SELECT count(*) > 0 FROM job.incident WHERE kind = 'lost' AND (detail ->> 'to')::bigint = 24"));
+    ck_assert(site_is_running(worker));
+    site_free(site);
+}
+END_TEST
+
+/* By an administrator who does not know better, with Kafka's own tool. */
+static void set_retention(struct site *site, const char *value)
+{
+    char command[1024];
+    snprintf(command, sizeof(command), "'%s' set '%s' %s retention.ms=%s >&2", getenv("JOB_TEST_SERVICES"),
+             getenv("JOB_TEST_SERVERS"), topic_of(site), value);
+    ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(log_that_kafka_itself_has_cut_under_a_running_worker)
+{
+    struct site *site = start("", WORKER "window = 100; handover_after = \"1h\";");
+    struct site_daemon *worker = site_start_worker(site);
+    produce(site, 0, "selftest.sleep", "{\"ms\": 4000, \"trace\": \"%s\"}", 2);
+    trace_await_starts(2);
+    site_kill(worker, SIGSTOP);
+    produce(site, 0, "selftest.echo", "{}", 30);
+    set_retention(site, "1");
+    await_log_start(site, 0, 32, 30);
+    set_retention(site, "-1");
+    produce(site, 0, "selftest.echo", "{}", 5);
+    site_kill(worker, SIGCONT);
+    site_await(site, 60,
+               "SELECT next_offset = 37 FROM job.cursor WHERE partition = 0 AND topic LIKE '%%.selftest'");
+    ck_assert(site_ask(
+        site,
+        "SELECT count(*) + coalesce((SELECT sum((detail ->> 'jobs')::bigint) FROM job.incident), 0) = 37 "
+        "FROM job.result"));
+    ck_assert(site_ask(
+        site,
+        "SELECT count(*) > 0 FROM job.incident WHERE kind = 'lost' AND (detail ->> 'to')::bigint = 31"));
     ck_assert(site_is_running(worker));
     site_free(site);
 }
@@ -586,6 +624,7 @@ SUITE_MAIN("logs", recreated_topic_stands_until_it_is_reset_and_the_worker_goes_
            dropped_records_are_named_to_the_offset_and_the_worker_goes_on,
            records_that_were_read_or_done_are_not_lost,
            retention_that_is_shortened_under_a_running_worker_loses_what_it_had_not_read,
+           log_that_kafka_itself_has_cut_under_a_running_worker,
            records_go_when_they_have_been_done_for_long_enough,
            trimmed_log_that_is_made_again_is_told_by_its_start,
            nothing_is_trimmed_beyond_a_job_that_is_not_done,
