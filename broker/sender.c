@@ -15,10 +15,7 @@
 #include "stream/producer.h"
 
 #define MESSAGE_TIMEOUT_US (5 * USEC_PER_SEC)
-#define LINGER_US                                                                                            \
-    (50 *                                                                                                    \
-     USEC_PER_MSEC) /* while more rows come: a request costs Kafka as much as a hundred rows. The last ones are flushed */
-#define REQUEST_MESSAGES 250 /* and these go while others are still written */
+#define LINGER_US (50 * USEC_PER_MSEC) /* until flushed: a request costs Kafka as much as a hundred rows */
 #define FULL_WAIT_US (20 * USEC_PER_MSEC)
 #define COMPLAINTS_MAX 256
 
@@ -57,7 +54,9 @@ static int start_producer(struct sender *s, void (*report)(const struct producer
         .client_id = "jobbrokerd",
         .message_timeout_us = MESSAGE_TIMEOUT_US,
         .linger_us = LINGER_US,
-        .batch_messages = REQUEST_MESSAGES,
+        /* Rows without a key go to one partition. An idempotent producer has one request of a partition under way, and librdkafka
+         * spins while another one is ready. */
+        .batch_messages = s->config->broker.relay_batch,
         .buffer_messages = (size_t)s->config->broker.relay_batch + 1,
         .buffer_bytes = RELAY_TAKE_BYTES + RELAY_ROW_BYTES_MAX,
         .silent = true, /* the relay says what matters */
