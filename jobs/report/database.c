@@ -27,8 +27,8 @@ struct database {
 /* SQLSTATEs, by their first letters, that the same statement will give again. */
 static bool is_permanent(const char *state)
 {
-    static const char *const classes[] = { "0A", "21", "22", "23", "25006", "2F",
-                                           "38", "39", "42", "44", "54",    "08P01" };
+    static const char *const classes[] = { "0A", "21", "22", "23", "25001", "25006", "2D",
+                                           "2F", "38", "39", "42", "44",    "54",    "08P01" };
     for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
         if (strncmp(state, classes[i], strlen(classes[i])) == 0)
             return true;

@@ -21,7 +21,7 @@
 #define SHEET_END "</worksheet>"
 #define CHUNK 65536
 
-struct sheet_reader {
+struct part_reader {
     z_stream stream;
     unsigned char in[CHUNK];
     char out[CHUNK + 16];
@@ -39,7 +39,7 @@ static uint32_t get(const unsigned char *at, int size)
 }
 
 /* Looks at @size new bytes behind the kept ones. */
-static void look(struct sheet_reader *reader, size_t size)
+static void look(struct part_reader *reader, size_t size)
 {
     static const char row[] = "<row ";
     char *end = reader->out + reader->kept + size, *at = reader->out;
@@ -47,18 +47,20 @@ static void look(struct sheet_reader *reader, size_t size)
         reader->n_rows++;
         at += sizeof(row) - 1;
     }
-    /* Kept: as much as the start of what is looked for, and for the end the whole; "<row " has been counted in it only if whole. */
+    /* A "<row " that is cut in two is found with the next chunk; what is kept is too short to be counted twice. */
     size_t total = reader->kept + size, keep = total < sizeof(row) - 2 ? total : sizeof(row) - 2;
     memmove(reader->out, end - keep, keep);
     reader->kept = keep;
 }
 
-/* Raw deflate from @offset. Return: whether it is whole. */
-static bool read_sheet(int fd, uint64_t offset, struct sheet_reader *reader)
+/* Raw deflate from @offset. Return: whether it goes to its end, which is @end. */
+static bool read_part(int fd, uint64_t offset, struct part_reader *reader, const char *end)
 {
-    char tail[sizeof(SHEET_END) - 1] = { 0 };
+    char tail[sizeof(SHEET_END)] = { 0 }; /* with a line end, maybe */
+    size_t end_size = strlen(end);
     int r = Z_OK;
     reader->kept = 0;
+    reader->stream = (z_stream){ 0 };
     if (inflateInit2(&reader->stream, -MAX_WBITS) != Z_OK)
         return false;
     while (r == Z_OK) {
@@ -79,7 +81,8 @@ static bool read_sheet(int fd, uint64_t offset, struct sheet_reader *reader)
         look(reader, size);
     }
     inflateEnd(&reader->stream);
-    return r == Z_STREAM_END && memcmp(tail, SHEET_END, sizeof(tail)) == 0;
+    const char *at = tail + sizeof(tail) - end_size - (tail[sizeof(tail) - 1] == '\n');
+    return r == Z_STREAM_END && memcmp(at, end, end_size) == 0;
 }
 
 /* Return: offset of the entry's data; 0. */
@@ -104,25 +107,34 @@ static uint64_t offset_of(const unsigned char *entry)
     return get(extra + 4 + skip, 4) | (uint64_t)get(extra + 8 + skip, 4) << 32;
 }
 
+static const char *check_entry(int fd, const unsigned char *entry, struct part_reader *reader,
+                               unsigned *n_sheets)
+{
+    size_t name_size = get(entry + 28, 2);
+    const unsigned char *name = entry + ENTRY_SIZE;
+    bool is_sheet = name_size > sizeof(SHEETS) - 1 && memcmp(name, SHEETS, sizeof(SHEETS) - 1) == 0;
+    uint64_t data = find_data(fd, offset_of(entry)), n_rows = reader->n_rows;
+    *n_sheets += is_sheet;
+    if (data == 0 || !read_part(fd, data, reader, is_sheet ? SHEET_END : ">"))
+        return is_sheet ? "a sheet is cut off" : "a part of it is cut off";
+    if (!is_sheet)
+        reader->n_rows = n_rows;
+    return NULL;
+}
+
 static const char *check_directory(int fd, const unsigned char *directory, size_t size, unsigned n_sheets,
                                    uint64_t n_rows)
 {
-    struct sheet_reader *reader = calloc(1, sizeof(*reader));
+    struct part_reader *reader = calloc(1, sizeof(*reader));
     const char *wrong = reader ? NULL : "there is no memory to read it back";
     unsigned found = 0;
     for (size_t at = 0, next; !wrong && at + ENTRY_SIZE <= size; at = next) {
         const unsigned char *entry = directory + at;
-        size_t name_size = get(entry + 28, 2);
-        next = at + ENTRY_SIZE + name_size + get(entry + 30, 2) + get(entry + 32, 2);
+        next = at + ENTRY_SIZE + get(entry + 28, 2) + get(entry + 30, 2) + get(entry + 32, 2);
         if (get(entry, 4) != ENTRY_SIGNATURE || next > size)
             wrong = "its list of parts is damaged";
-        else if (name_size > sizeof(SHEETS) - 1 &&
-                 memcmp(entry + ENTRY_SIZE, SHEETS, sizeof(SHEETS) - 1) == 0) {
-            uint64_t data = find_data(fd, offset_of(entry));
-            found++;
-            if (data == 0 || !read_sheet(fd, data, reader))
-                wrong = "a sheet is cut off";
-        }
+        else
+            wrong = check_entry(fd, entry, reader, &found);
     }
     if (!wrong && (found != n_sheets || reader->n_rows != n_rows))
         wrong = "rows are missing";
