@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SUITE_TIMEOUT_S 180
+#define SUITE_TIMEOUT_S 400
 #include "libjob/context.h"
 #include "tests/support/harness.h"
 #include "tests/support/module.h"
@@ -678,35 +678,70 @@ static void stop_job(void *runner, const void *progress, size_t size)
     cancelled = 7;
 }
 
+/* Or what kills it. */
+static void kill_job(void *runner, const void *progress, size_t size)
+{
+    (void)runner, (void)progress, (void)size;
+    raise(SIGKILL);
+}
+
+static int run_told(const char *payload, void (*tell)(void *runner, const void *progress, size_t size),
+                    char *progress, char *error)
+{
+    struct job_context ctx = { .id = "0199c41f-0123-7788-99aa-bbccddeeff00",
+                               .type = "report",
+                               .queue = "q",
+                               .fence = "1.1",
+                               .payload = payload,
+                               .payload_size = strlen(payload),
+                               .attempt = 1,
+                               .delivery = 1,
+                               .cancelled = &cancelled,
+                               .seq = 7,
+                               .cancel_fd = -1,
+                               .tell_progress = tell,
+                               .runner = progress };
+    cancelled = 0;
+    int verdict = job_context_run(&ctx, module_handler(REPORT_MODULE, "report"));
+    snprintf(error, 256, "%.200s%s", ctx.error, ctx.has_result ? " and a result" : "");
+    job_context_done(&ctx);
+    return verdict;
+}
+
+static const char *const much[] = { "{\"query\": \"much\", \"format\": \"csv\"}",
+                                    "{\"query\": \"much\", \"format\": \"xlsx\"}",
+                                    "{\"query\": \"much\", \"format\": \"pdf\"}" };
+
 START_TEST(job_that_is_asked_to_stop_leaves_nothing)
 {
-    static const char *const payloads[] = { "{\"query\": \"much\", \"format\": \"csv\"}",
-                                            "{\"query\": \"much\", \"format\": \"xlsx\"}",
-                                            "{\"query\": \"much\", \"format\": \"pdf\"}" };
-    char progress[256] = "";
+    char progress[256] = "", error[256];
     set_up();
     write_query("much", "SELECT i FROM generate_series(1, 50000) i");
-    for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
-        struct job_context ctx = { .id = "0199c41f-0123-7788-99aa-bbccddeeff00",
-                                   .type = "report",
-                                   .queue = "q",
-                                   .fence = "1.1",
-                                   .payload = payloads[i],
-                                   .payload_size = strlen(payloads[i]),
-                                   .attempt = 1,
-                                   .delivery = 1,
-                                   .cancelled = &cancelled,
-                                   .seq = 7,
-                                   .cancel_fd = -1,
-                                   .tell_progress = stop_job,
-                                   .runner = progress };
-        cancelled = 0;
-        ck_assert_int_eq(job_context_run(&ctx, module_handler(REPORT_MODULE, "report")), JOB_RETRY);
-        ck_assert_ptr_eq(strstr(ctx.error, "asked to stop"), ctx.error);
-        ck_assert_int_eq(ctx.has_result, 0);
+    for (size_t i = 0; i < sizeof(much) / sizeof(much[0]); i++) {
+        ck_assert_int_eq(run_told(much[i], stop_job, progress, error), JOB_RETRY);
+        ck_assert_str_eq(error, "asked to stop while the query ran");
         ck_assert_ptr_eq(strstr(progress, "{\"phase\": \"rows\", \"rows\": "), progress);
         ck_assert_int_eq(count_files("out"), 0);
-        job_context_done(&ctx);
+    }
+    clean_up();
+}
+END_TEST
+
+START_TEST(killed_job_leaves_nothing)
+{
+    char progress[256], error[256];
+    int status;
+    set_up();
+    write_query("much", "SELECT i FROM generate_series(1, 50000) i");
+    for (size_t i = 0; i < sizeof(much) / sizeof(much[0]); i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            run_told(much[i], kill_job, progress, error);
+            _exit(0);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        ck_assert_int_eq(count_files("out"), 0);
     }
     clean_up();
 }
@@ -854,7 +889,7 @@ START_TEST(million_rows_need_little_memory)
         " \"destination\": \"million.csv\"}')");
     site_await(site, 60,
                "SELECT (progress ->> 'rows')::int > 0 FROM job.lease"); /* how far it is can be seen */
-    site_await(site, 120, "SELECT state = 'succeeded' FROM job.result");
+    site_await(site, 300, "SELECT state = 'succeeded' FROM job.result");
     ck_assert_int_eq(site_ask(site, "SELECT (result ->> 'rows')::int FROM job.result"), 1000000);
     int64_t peak_kib = site_ask(site, "SELECT peak_kib FROM job.result");
     char command[600];
@@ -926,6 +961,7 @@ SUITE_MAIN("report", csv_is_read_by_others_as_it_was_meant, formulas_are_guarded
            address_of_the_database_may_be_a_secret_in_a_file, wrong_settings_are_named,
            file_beyond_its_limit_is_an_error_and_no_crash, workbook_is_whole_wherever_a_write_fails,
            full_disk_fails_with_its_cause_and_leaves_nothing, job_that_is_asked_to_stop_leaves_nothing,
-           report_is_uploaded_with_a_signature_that_others_verify, storage_that_refuses_is_worth_another_try,
+           killed_job_leaves_nothing, report_is_uploaded_with_a_signature_that_others_verify,
+           storage_that_refuses_is_worth_another_try,
            storage_is_reached_by_tls_with_a_certificate_that_is_trusted, million_rows_need_little_memory,
            cancelled_job_ends_its_query_and_leaves_nothing, sample_query_reports_what_libjob_has_done)
