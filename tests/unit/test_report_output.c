@@ -46,12 +46,12 @@ static const char *in_folder(const char *name)
 
 static int count_files(const char *name)
 {
-    int n = 0;
-    DIR *dir = opendir(in_folder(name));
-    ck_assert_ptr_nonnull(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
+    struct dirent **entries;
+    int n = scandir(in_folder(name), &entries, NULL, alphasort);
+    ck_assert_int_ge(n, 2);
+    for (int i = 0; i < n; i++)
+        free(entries[i]);
+    free(entries);
     return n - 2;
 }
 
