@@ -27,6 +27,8 @@ PUBLIC = {"job.h", "job_handler.h"}
 SIGNED = re.compile(r"\.(c|h|py|sh|sql|xml)$|(^|/)meson\.build$|^dev$|^\.ci/run$|^systemd/")
 # Where a process may end itself: its root, or the one place that leaves a hung client library behind.
 ROOTS = {"worker/main.c", "worker/run_once.c", "worker/zygote.c", "worker/executor.c", "worker/worker.c", "broker/main.c", "cli/main.c"}
+# The daemons' database is store/'s alone. A report's is somebody else's: one file of that handler speaks to it.
+OTHER_DATABASES = {"jobs/report/database.c"}
 RULES = []
 
 
@@ -125,7 +127,7 @@ def only_stream_includes_librdkafka():
 @rule
 def only_store_includes_libpq():
     for path in c_files(*PRODUCT, "examples"):
-        for line, _, name in includes(path):
+        for line, _, name in includes(path) if path not in OTHER_DATABASES else ():
             if re.match(r"(postgresql/)?(libpq|pg_|postgres)", name) and top(path) != "store":
                 yield f"{path}:{line}: includes {name}"
 
@@ -140,7 +142,7 @@ SQL = re.compile(
 @rule
 def only_store_contains_sql():
     for path in c_files(*PRODUCT, "examples"):
-        for line, text in strings(path) if top(path) != "store" else ():
+        for line, text in strings(path) if top(path) != "store" and path not in OTHER_DATABASES else ():
             if SQL.search(text):
                 yield f"{path}:{line}: \"{text[:60]}\""
 
