@@ -238,7 +238,8 @@ static enum mustache_outcome render_partial(struct renderer *r, const struct mus
         return fail(r, token, MUSTACHE_BAD_TEMPLATE, "is too long for a partial's name");
     snprintf(name, sizeof(name), "%.*s", (int)token->size, token->text);
     r->reterr->text[0] = 0;
-    char *text = r->options->read_partial ? r->options->read_partial(r->options->data, name, r->reterr) : NULL;
+    char *text =
+        r->options->read_partial ? r->options->read_partial(r->options->data, name, r->reterr) : NULL;
     if (!text)
         return r->reterr->text[0] ? MUSTACHE_BAD_TEMPLATE : MUSTACHE_DONE;
     if (!(text = indent_lines(text, token)))

@@ -241,7 +241,9 @@ static bool parse(struct parser *p)
 
 bool mustache_parse(const char *text, struct mustache_program *ret, struct mustache_error *reterr)
 {
-    struct parser p = { .start = text, .at = text, .counted = text, .line = 1, .opens = "{{", .closes = "}}", .reterr = reterr };
+    struct parser p = {
+        .start = text, .at = text, .counted = text, .line = 1, .opens = "{{", .closes = "}}", .reterr = reterr
+    };
     bool done = parse(&p);
     if (done)
         *ret = p.program;

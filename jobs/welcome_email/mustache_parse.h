@@ -17,8 +17,8 @@ enum mustache_kind {
 
 struct mustache_token {
     enum mustache_kind kind;
-    const char *text; /* TEXT: as it is; else the name. Into the template, not terminated */
-    size_t size;      /* bytes */
+    const char *text;   /* TEXT: as it is; else the name. Into the template, not terminated */
+    size_t size;        /* bytes */
     const char *indent; /* PARTIAL that has its line for itself: what stands before it */
     size_t indent_size;
     size_t end;  /* SECTION, INVERTED: index of its END */

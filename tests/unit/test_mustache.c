@@ -24,8 +24,7 @@ static char *render(const char *template, const json_t *data, json_t *partials, 
     };
     char *text = NULL;
     size_t size = 0;
-    enum mustache_outcome outcome =
-        mustache_render(template, &data, 1, &options, &text, &size, &error);
+    enum mustache_outcome outcome = mustache_render(template, &data, 1, &options, &text, &size, &error);
     ck_assert_int_eq(outcome == MUSTACHE_DONE, text != NULL);
     ck_assert(outcome == MUSTACHE_DONE || error.text[0]);
     return text;
@@ -40,8 +39,8 @@ static int run_case(const json_t *test)
                         json_object_get(test, "partials"), MUSTACHE_HTML, false);
     bool same = text && strcmp(text, expected) == 0;
     if (!same)
-        printf("# %s: expected\n#%s, found\n#%s\n", json_string_value(json_object_get(test, "name")), expected,
-               text ? text : error.text);
+        printf("# %s: expected\n#%s, found\n#%s\n", json_string_value(json_object_get(test, "name")),
+               expected, text ? text : error.text);
     free(text);
     return same;
 }
@@ -54,8 +53,7 @@ static void run_cases(const char *file, size_t n_expected)
     json_t *cases = json_load_file(path, 0, &wrong), *test;
     ck_assert_msg(cases != NULL, "%s: %s", path, wrong.text);
     size_t i, n_passed = 0;
-    json_array_foreach(cases, i, test)
-        n_passed += (size_t)run_case(test);
+    json_array_foreach(cases, i, test) n_passed += (size_t)run_case(test);
     ck_assert_uint_eq(json_array_size(cases), n_expected);
     ck_assert_uint_eq(n_passed, n_expected);
     json_decref(cases);
@@ -99,7 +97,8 @@ END_TEST
 
 /* --- Our own ----------------------------------------------------------------------------------------- */
 
-static void check_as(enum mustache_escape escape, const char *template, const char *data, const char *expected)
+static void check_as(enum mustache_escape escape, const char *template, const char *data,
+                     const char *expected)
 {
     json_t *values = json_loads(data, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     ck_assert_ptr_nonnull(values);
@@ -140,9 +139,10 @@ START_TEST(later_versions_of_the_specification_hold)
     check("Hello, {{.}}!", "\"world\"", "Hello, world!");
     check("{{^null}}x{{/null}}", "{\"null\": null}", "x");
     check("{{#null}}x{{/null}}", "{\"null\": null}", "");
-    check("{{#tops}}{{#middles}}{{tname.lower}}{{mname}}.{{/middles}}{{/tops}}",
-          "{\"tops\": [{\"tname\": {\"upper\": \"A\", \"lower\": \"a\"}, \"middles\": [{\"mname\": \"1\"}]}]}",
-          "a1.");
+    check(
+        "{{#tops}}{{#middles}}{{tname.lower}}{{mname}}.{{/middles}}{{/tops}}",
+        "{\"tops\": [{\"tname\": {\"upper\": \"A\", \"lower\": \"a\"}, \"middles\": [{\"mname\": \"1\"}]}]}",
+        "a1.");
     check("{{! comment}} {{!! x}}|{{!}}", "{\"! comment\": 1}", " |");
     check("x{{! multi\nline }}y", "{}", "xy");
 }
@@ -213,7 +213,8 @@ START_TEST(broken_templates_are_refused_with_their_place)
     check_fails("{{=x=}}", "{}", "line 1: \"{{=x=}}\" sets no delimiters");
     check_fails("{{=a b c=}}", "{}", "line 1: \"{{=a b c=}}\" sets no delimiters");
     check_fails("{{= = = =}}", "{}", "line 1: \"{{= = = =}}\" sets no delimiters");
-    check_fails("{{=12345678901234567 x=}}", "{}", "line 1: \"{{=12345678901234567 x=}}\" sets no delimiters");
+    check_fails("{{=12345678901234567 x=}}", "{}",
+                "line 1: \"{{=12345678901234567 x=}}\" sets no delimiters");
     check_fails("{{<parent}}{{/parent}}", "{}",
                 "line 1: \"{{<parent}}{{/parent}}\" is inheritance, which is not supported");
     check_fails("{{{a}}", "{}", "line 1: \"{{{a}}\" is not closed");
@@ -241,8 +242,8 @@ START_TEST(nesting_and_work_and_output_have_their_bounds)
     for (int i = 0; i < 2000; i++)
         json_array_append_new(list, json_string("0123456789"));
     values = json_pack("{s:o}", "l", list);
-    ck_assert_ptr_null(render("{{#l}}{{#l}}{{/l}}{{/l}}{{#l}}{{#l}}{{! }}{{^l}}{{/l}}{{/l}}{{/l}}", values, NULL,
-                              MUSTACHE_PLAIN, false));
+    ck_assert_ptr_null(render("{{#l}}{{#l}}{{/l}}{{/l}}{{#l}}{{#l}}{{! }}{{^l}}{{/l}}{{/l}}{{/l}}", values,
+                              NULL, MUSTACHE_PLAIN, false));
     ck_assert_str_eq(error.text, "line 1: \"l\" is repeated too often");
     ck_assert_ptr_null(render("{{#l}}{{#l}}{{.}}{{/l}}{{/l}}", values, NULL, MUSTACHE_PLAIN, false));
     ck_assert_str_eq(error.text, "line 1: \".\" makes a text of more than 1048576 bytes");
@@ -252,12 +253,14 @@ END_TEST
 
 START_TEST(first_root_that_has_a_name_wins)
 {
-    json_t *variables = json_pack("{s:s}", "name", "inner"), *own = json_pack("{s:s, s:s}", "name", "outer", "to", "x");
+    json_t *variables = json_pack("{s:s}", "name", "inner"),
+           *own = json_pack("{s:s, s:s}", "name", "outer", "to", "x");
     const json_t *const roots[] = { variables, own };
     const struct mustache_options options = { .escape = MUSTACHE_PLAIN };
     char *text = NULL;
     size_t size;
-    ck_assert_int_eq(mustache_render("{{name}} {{to}}", roots, 2, &options, &text, &size, &error), MUSTACHE_DONE);
+    ck_assert_int_eq(mustache_render("{{name}} {{to}}", roots, 2, &options, &text, &size, &error),
+                     MUSTACHE_DONE);
     ck_assert_str_eq(text, "inner x");
     ck_assert_uint_eq(size, 7);
     free(text);
@@ -268,8 +271,9 @@ END_TEST
 
 SUITE_MAIN("mustache", specification_of_comments_holds, specification_of_delimiters_holds,
            specification_of_interpolation_holds, specification_of_inverted_sections_holds,
-           specification_of_partials_holds, specification_of_sections_holds, later_versions_of_the_specification_hold,
-           numbers_and_words_are_written_as_people_do, nothing_empty_and_zero_are_no,
-           values_are_escaped_as_the_format_asks_and_are_no_templates, no_value_can_end_a_header_line,
-           missing_values_are_faults_only_where_that_is_asked_for, broken_templates_are_refused_with_their_place,
-           nesting_and_work_and_output_have_their_bounds, first_root_that_has_a_name_wins)
+           specification_of_partials_holds, specification_of_sections_holds,
+           later_versions_of_the_specification_hold, numbers_and_words_are_written_as_people_do,
+           nothing_empty_and_zero_are_no, values_are_escaped_as_the_format_asks_and_are_no_templates,
+           no_value_can_end_a_header_line, missing_values_are_faults_only_where_that_is_asked_for,
+           broken_templates_are_refused_with_their_place, nesting_and_work_and_output_have_their_bounds,
+           first_root_that_has_a_name_wins)
