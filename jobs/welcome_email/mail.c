@@ -108,7 +108,9 @@ static void write_headers(FILE *out, const struct mail *mail, const char *subjec
     fprintf(out, "\r\nMessage-ID: <%s>\r\n", mail->message_id);
     fputs("Auto-Submitted: auto-generated\r\n", out); /* RFC 3834: no vacation notes, please */
     json_object_foreach((json_t *)fields->request->headers, name, value)
+    {
         header_write_value(out, name, json_string_value(value));
+    }
 }
 
 static int build_headers(struct job_context *ctx, const struct templates *templates, struct mail *mail)

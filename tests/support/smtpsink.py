@@ -4,7 +4,7 @@
 
 It answers like a real server where a test needs it to, by the start of the recipient's local part: "tempfail" is
 refused for now (451; "goaway": 421), "permfail" for good (550); "fulldata" and "spamdata" are taken, but their mail
-is refused, for now (452) and for good (554); "quitafter" is taken, but then the connection ends without a word, as
+is refused, for now (452) and for good (554); "greylist" is refused (451) when it is seen first; "quitafter" is taken, but then the connection ends without a word, as
 when a server is restarted. With a certificate it offers STARTTLS or speaks TLS from the first byte, with credentials
 or a token it insists on a login.
 
@@ -39,6 +39,7 @@ class Sink:
     def __init__(self, directory, token=None):
         self.directory = directory
         self.token = token
+        self.seen = set()
         self.serial = itertools.count(1)
 
     async def authenticate_bearer(self, server, args, user_pattern, mechanism):
@@ -59,6 +60,9 @@ class Sink:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("tempfail"):
             return "451 4.2.1 mailbox busy, try again later"
+        if address.startswith("greylist") and address not in self.seen:
+            self.seen.add(address)
+            return "451 4.7.1 come back later"
         if address.startswith("permfail"):
             return "550 5.1.1 no such mailbox"
         if address.startswith("goaway"):
