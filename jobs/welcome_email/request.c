@@ -227,6 +227,23 @@ static int parse_attachments(struct job_context *ctx, struct request *request)
                : job_fail(ctx, "attachments: is no list");
 }
 
+/* A member that nobody reads may be a slip of the pen: "attachment". */
+static void log_unknown(struct job_context *ctx, json_t *payload)
+{
+    static const char *const known[] = { "to",       "cc",        "bcc",     "reply_to", "name",
+                                         "template", "variables", "subject", "headers",  "attachments" };
+    const char *name;
+    json_t *value;
+    json_object_foreach(payload, name, value)
+    {
+        bool found = !header_is_text(name) || strlen(name) > 64;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && !found; i++)
+            found = strcmp(name, known[i]) == 0;
+        if (!found)
+            job_log(ctx, "payload: there is no member \"%s\" of a mail; it is not used", name);
+    }
+}
+
 int request_parse(struct job_context *ctx, const char *payload, size_t size, struct request *ret)
 {
     int (*const steps[])(struct job_context *, struct request *) = { parse_mailboxes, parse_template,
@@ -237,6 +254,7 @@ int request_parse(struct job_context *ctx, const char *payload, size_t size, str
                                  json_loadb(payload, size, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error) };
     if (!ret->payload)
         return job_fail(ctx, "the payload is no JSON: %s", error.text);
+    log_unknown(ctx, ret->payload);
     ret->mailboxes = calloc(REQUEST_MAILBOXES_MAX, sizeof(*ret->mailboxes));
     if (!ret->mailboxes)
         return job_retry(ctx, "no memory for a request");

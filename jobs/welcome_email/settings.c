@@ -208,6 +208,15 @@ static int read_rates(struct job_context *ctx, struct settings *settings)
     return JOB_DONE;
 }
 
+/* A login in the address would be in every listing of the environment, and go out without TLS. */
+static int check_url(struct job_context *ctx, struct settings *settings)
+{
+    if (strchr(settings->url, '@'))
+        return job_retry(
+            ctx, "WELCOME_EMAIL_SMTP_URL: has a login, which belongs into WELCOME_EMAIL_CREDENTIALS_FILE");
+    return JOB_DONE;
+}
+
 static int read_tls(struct job_context *ctx, struct settings *settings)
 {
     const char *tls = get("WELCOME_EMAIL_TLS", settings->user[0] ? "require" : "try");
@@ -222,9 +231,9 @@ int settings_read(struct job_context *ctx, struct settings *ret)
     *ret = (struct settings){ .url = get("WELCOME_EMAIL_SMTP_URL", "smtp://127.0.0.1:25"),
                               .attachments = get("WELCOME_EMAIL_ATTACHMENTS", NULL),
                               .ca_file = get("WELCOME_EMAIL_CA", NULL) };
-    int (*const steps[])(struct job_context *, struct settings *) = { read_from, read_templates, read_login,
-                                                                      read_tls,  read_auth,      read_limits,
-                                                                      read_rates };
+    int (*const steps[])(struct job_context *, struct settings *) = { check_url,   read_from, read_templates,
+                                                                      read_login,  read_tls,  read_auth,
+                                                                      read_limits, read_rates };
     int verdict = JOB_DONE;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && verdict == JOB_DONE; i++)
         verdict = steps[i](ctx, ret);

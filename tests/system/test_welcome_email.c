@@ -124,6 +124,10 @@ START_TEST(server_that_is_away_is_worth_another_try)
     setenv("WELCOME_EMAIL_SMTP_URL", "http://127.0.0.1:1/", 1);
     ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
     check_contains(got.error, "http");
+    setenv("WELCOME_EMAIL_SMTP_URL", "smtp://ada:s3cr@127.0.0.1:1/", 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    ck_assert_str_eq(
+        got.error, "WELCOME_EMAIL_SMTP_URL: has a login, which belongs into WELCOME_EMAIL_CREDENTIALS_FILE");
     sink_clean_up();
 }
 END_TEST

@@ -71,6 +71,25 @@ START_TEST(attachments_and_inline_images_are_read_by_others_as_they_were_meant)
 }
 END_TEST
 
+START_TEST(large_attachment_arrives_whole)
+{
+    char expected[128] = "application/octet-stream name=large.bin is=attachment: 5242880 ", command[256];
+    sink_start_plain();
+    files_open();
+    snprintf(command, sizeof(command), "head -c 5242880 /dev/urandom >%s; sha256sum <%s",
+             in_folder("files/large.bin"), in_folder("files/large.bin"));
+    FILE *sum = popen(command, "r");
+    ck_assert_uint_eq(fread(expected + strlen(expected), 1, 16, sum), 16);
+    while (fgetc(sum) != EOF)
+        continue;
+    ck_assert_int_eq(pclose(sum), 0);
+    ck_assert_int_eq(send_mail("{\"to\": \"ada@example.org\", \"attachments\": [{\"file\": \"large.bin\"}]}"),
+                     JOB_DONE);
+    check_contains(one_mail_shown(), expected);
+    sink_clean_up();
+}
+END_TEST
+
 START_TEST(every_recipient_gets_it_and_nobody_sees_the_blind_copies)
 {
     sink_start_plain();
@@ -301,7 +320,7 @@ START_TEST(mail_larger_than_allowed_is_refused_before_it_is_sent)
 END_TEST
 
 SUITE_MAIN("welcome_parts", attachments_and_inline_images_are_read_by_others_as_they_were_meant,
-           every_recipient_gets_it_and_nobody_sees_the_blind_copies,
+           large_attachment_arrives_whole, every_recipient_gets_it_and_nobody_sees_the_blind_copies,
            international_domains_are_translated_and_international_names_need_smtputf8,
            international_address_goes_out_as_utf8, server_without_smtputf8_gets_no_international_address,
            recipients_refused_for_good_do_not_keep_it_from_the_others,
