@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS "0123456789"
-#define PLAIN_MAX 60   /* characters; with the header's name below the 78 that RFC 5322 recommends */
-#define ENCODED_MAX 54 /* characters in one encoded word; with its frame and the header's name below 76 */
+#define PLAIN_MAX 60 /* characters; with the header's name below the 78 that RFC 5322 recommends */
+#define LINE_MAX_BYTES 76
+#define PARAMETER_MAX 60 /* characters of one part of a parameter's value */
+#define ENCODED_MAX 54   /* characters in one encoded word; with its frame and the header's name below 76 */
 
 /* Bytes of the UTF-8 character at @c; 0 when it is malformed or must not stand in a header. */
 static size_t character_width(const unsigned char *c)
@@ -39,35 +39,12 @@ bool header_is_text(const char *text)
     return true;
 }
 
-/* True when @text is @size bytes of @allowed, in parts of 1 … @part_max bytes with dots between. */
-static bool is_dotted(const char *text, size_t size, const char *allowed, size_t part_max)
+bool header_is_token(const char *text, size_t size)
 {
-    size_t part = 0;
-    for (size_t i = 0; i < size; i++) {
-        part = text[i] == '.' ? 0 : part + 1;
-        bool ends = i + 1 == size || text[i + 1] == '.';
-        if ((text[i] == '.' && (i == 0 || ends)) || (text[i] != '.' && !strchr(allowed, text[i])) ||
-            part > part_max)
+    for (size_t i = 0; i < size; i++)
+        if (!text[i] || !strchr(LETTERS DIGITS "!#$&^_.+-", text[i]))
             return false;
-    }
     return size > 0;
-}
-
-const char *header_check_address(const char *address)
-{
-    const char *at = strrchr(address, '@');
-    if (!at)
-        return "has no @";
-    if (strlen(address) > HEADER_ADDRESS_MAX)
-        return "is longer than 254 bytes";
-    if (at - address > 64 ||
-        !is_dotted(address, (size_t)(at - address), LETTERS DIGITS "!#$%&'*+-/=?^_`{|}~", 64))
-        return "has a bad part before the @";
-    const char *domain = at + 1;
-    if (!is_dotted(domain, strlen(domain), LETTERS DIGITS "-", 63) || domain[0] == '-' ||
-        strstr(domain, ".-") || strstr(domain, "-.") || domain[strlen(domain) - 1] == '-')
-        return "has a bad domain";
-    return NULL;
 }
 
 static bool must_be_encoded(const char *text)
@@ -142,6 +119,63 @@ void header_write_mailbox(FILE *out, const char *name, const char *address)
             fputs(name, out);
         fprintf(out, " <%s>", address);
     }
+}
+
+static bool is_ascii(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text >= 0x80)
+            return false;
+    return true;
+}
+
+/* Breaks the line at blanks between words, where there are any. */
+static void write_folded(FILE *out, size_t used, const char *text)
+{
+    while (*text) {
+        size_t blanks = strspn(text, " "), word = strcspn(text + blanks, " ");
+        bool breaks = blanks > 0 && word > 0 && used > 0 && used + blanks + word > LINE_MAX_BYTES;
+        fprintf(out, "%s%.*s", breaks ? "\r\n" : "", (int)(blanks + word), text);
+        used = (breaks ? 0 : used) + blanks + word;
+        text += blanks + word;
+    }
+}
+
+void header_write_value(FILE *out, const char *name, const char *value)
+{
+    fprintf(out, "%s: ", name);
+    if (is_ascii(value))
+        write_folded(out, strlen(name) + 2, value);
+    else
+        write_encoded(out, value);
+    fputs("\r\n", out);
+}
+
+/* RFC 2231: percent-encoded UTF-8, in numbered parts when it is long. */
+static void write_extended(FILE *out, const char *name, const char *value)
+{
+    bool one_part = 3 * strlen(value) <= PARAMETER_MAX;
+    for (size_t part = 0; *value || part == 0; part++) {
+        if (one_part)
+            fprintf(out, ";\r\n %s*=UTF-8''", name);
+        else
+            fprintf(out, ";\r\n %s*%zu*=%s", name, part, part == 0 ? "UTF-8''" : "");
+        for (size_t used = 0; *value && used + 3 <= PARAMETER_MAX; value++) {
+            bool plain = is_letter_or_digit(*value) || *value == '.' || *value == '-' || *value == '_';
+            fprintf(out, plain ? "%c" : "%%%02X", (unsigned char)*value);
+            used += plain ? 1 : 3;
+        }
+    }
+}
+
+void header_write_parameter(FILE *out, const char *name, const char *value)
+{
+    if (!is_ascii(value) || strlen(value) > PARAMETER_MAX) {
+        write_extended(out, name, value);
+        return;
+    }
+    fprintf(out, ";\r\n %s=", name);
+    write_quoted(out, value);
 }
 
 void header_write_date(FILE *out, int64_t unix_s)

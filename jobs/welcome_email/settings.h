@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How mail leaves, from the environment of the executor.
- *
- * WELCOME_EMAIL_SMTP_URL          smtp://host:port or smtps://host:port; default smtp://127.0.0.1:25
- * WELCOME_EMAIL_FROM              address, or Name <address>; default noreply@localhost
- * WELCOME_EMAIL_TEMPLATES         folder of subject.txt, welcome.txt, welcome.html; default: the module's own
- * WELCOME_EMAIL_TLS               "try": STARTTLS where it is offered; "require": nothing is sent without;
- *                                 default try, with credentials require
- * WELCOME_EMAIL_CA                file of certificates to trust instead of the system's
- * WELCOME_EMAIL_CREDENTIALS_FILE  one line "user:password", readable by its owner only; default
- *                                 $CREDENTIALS_DIRECTORY/smtp, if that is there
+ * How mail leaves, from the environment of the executor; docs/jobs/welcome_email.md has the list.
  *
  * Read anew for every job, so that rotated credentials need no restart. Whatever is wrong here is the
  * installation's fault and not the job's: JOB_RETRY.
@@ -19,16 +10,26 @@
 #include <job_handler.h>
 #include <stdbool.h>
 
+#include "address.h"
+#include "rate.h"
+
 struct settings {
-    const char *url, *templates, *ca_file; /* of the environment; ca_file: NULL for the system's */
-    char from_name[256], from[256];
-    char templates_default[4096];
-    bool require_tls;
-    char user[256], password[512]; /* user "": no login */
+    const char *url, *templates; /* of the environment */
+    const char *attachments;     /* NULL: none */
+    const char *ca_file;         /* NULL: the system's */
+    char from_name[256];
+    struct address from;
+    char templates_default[4096], rate_file[256];
+    size_t max_size; /* bytes, of one mail */
+    bool require_tls, strict;
+    char login_options[64];          /* of libcurl; "": the best that the server offers */
+    char user[256];                  /* "": no login */
+    char password[512], token[4096]; /* one of them, the other "" */
+    struct rate_rules rates;
 };
 
 /* @ret: forget it with settings_done(). Return: JOB_DONE; JOB_RETRY, error set, without any secret. */
 int settings_read(struct job_context *ctx, struct settings *ret);
 
-/* Overwrites the password. */
+/* Overwrites password and token. */
 void settings_done(struct settings *settings);

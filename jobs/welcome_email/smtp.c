@@ -4,93 +4,81 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mail.h"
+#include "mime.h"
+#include "request.h"
 #include "settings.h"
 
 #define CONNECT_TIMEOUT_S 10L
 #define TIMEOUT_S 60L
-#define IDLE_MAX_S 30L /* a connection that waited longer is not used again: servers hang up */
+#define BYTES_PER_S (100 * 1024) /* more time for each so many */
+#define IDLE_MAX_S 30L           /* a connection that waited longer is not used again: servers hang up */
 
 static CURL *kept; /* between jobs, for its connection */
+static struct dialogue dialogue;
 
 /* What one mail needs while it is sent. */
 struct sending {
-    struct curl_slist *headers, *recipients;
-    curl_mime *parts;
-    struct smtp_answer *answer;
-    size_t n_answers;
-    bool goes_on; /* the answer's next line belongs to it */
+    const struct mail *mail;
+    struct curl_slist *recipients;
+    struct mime mime;
+    struct smtp_report *report;
     char error[CURL_ERROR_SIZE];
 };
 
-static void append_line(struct smtp_answer *answer, const char *line, size_t size)
-{
-    size_t at = strlen(answer->text);
-    while (size > 0 && (line[size - 1] == '\r' || line[size - 1] == '\n'))
-        size--;
-    for (size_t i = 0; i < size && at < sizeof(answer->text) - 1; i++)
-        answer->text[at++] = line[i] >= 0x20 && line[i] < 0x7f ? line[i] : '?';
-    answer->text[at] = 0;
-}
-
-/* libcurl's header callback: one line of an answer; "250-…" says that more lines follow. */
+/* libcurl's header callback: one line of an answer. Anything but @size breaks the transfer off. */
 static size_t take_line(char *line, size_t one, size_t size, void *data)
 {
-    struct sending *sending = data;
     (void)one;
-    if (size >= 3 && memcmp(line, "221", 3) == 0)
-        return size; /* a farewell says nothing about the mail */
-    if (sending->goes_on)
-        append_line(sending->answer, " / ", 3);
-    else
-        sending->answer->text[0] = 0;
-    append_line(sending->answer, line, size);
-    sending->goes_on = size > 3 && line[3] == '-';
-    sending->n_answers += !sending->goes_on;
-    return size;
+    (void)data;
+    return dialogue_received(&dialogue, line, size) ? size : 0;
 }
 
-static bool append(struct curl_slist **list, const char *text)
+/* libcurl's debug callback. What it shows may have the login: it is looked at and not kept. */
+static int see_command(CURL *handle, curl_infotype kind, char *text, size_t size, void *data)
 {
-    struct curl_slist *longer = curl_slist_append(*list, text);
-    if (longer)
-        *list = longer;
-    return longer;
+    (void)handle;
+    (void)data;
+    if (kind == CURLINFO_HEADER_OUT)
+        dialogue_sent(&dialogue, text, size);
+    return 0;
 }
 
-/* @headers is cut at each CRLF that no space follows. */
-static bool add_headers(struct sending *sending, const char *headers)
+static bool is_listed(const struct curl_slist *list, const char *address)
 {
-    char *copy = strdup(headers);
-    bool done = copy;
-    for (char *line = copy, *end; done && *line; line = end + 2) {
-        end = strstr(line, "\r\n");
-        while (end[2] == ' ')
-            end = strstr(end + 2, "\r\n");
-        *end = 0;
-        done = append(&sending->headers, line);
+    for (; list; list = list->next)
+        if (strcmp(list->data, address) == 0)
+            return true;
+    return false;
+}
+
+static bool add_recipients(struct sending *sending)
+{
+    const struct request *request = sending->mail->fields->request;
+    struct smtp_report *report = sending->report;
+    for (size_t i = 0; i < request->n_mailboxes; i++) {
+        const struct mailbox *mailbox = &request->mailboxes[i];
+        if (mailbox->role == MAILBOX_REPLY_TO || is_listed(sending->recipients, mailbox->address.text))
+            continue;
+        if (!mime_append(&sending->recipients, mailbox->address.text))
+            return false;
+        report->places[report->n_recipients++] = mailbox->place;
     }
-    free(copy);
-    return done && append(&sending->headers, "Content-Type: multipart/alternative");
+    return true;
 }
 
-static bool add_part(curl_mime *parts, const char *text, const char *type)
+static void set_login(const struct settings *settings)
 {
-    curl_mimepart *part = curl_mime_addpart(parts);
-    return part && curl_mime_data(part, text, CURL_ZERO_TERMINATED) == CURLE_OK &&
-           curl_mime_type(part, type) == CURLE_OK && curl_mime_encoder(part, "quoted-printable") == CURLE_OK;
-}
-
-/* The better of two alternatives comes last (RFC 2046, section 5.1.4). */
-static bool add_mail(struct sending *sending, const struct mail *mail)
-{
-    return add_headers(sending, mail->headers) && append(&sending->recipients, mail->to) &&
-           (sending->parts = curl_mime_init(kept)) != NULL &&
-           add_part(sending->parts, mail->text, "text/plain; charset=utf-8") &&
-           add_part(sending->parts, mail->html, "text/html; charset=utf-8");
+    if (settings->user[0])
+        curl_easy_setopt(kept, CURLOPT_USERNAME, settings->user);
+    if (settings->token[0])
+        curl_easy_setopt(kept, CURLOPT_XOAUTH2_BEARER, settings->token);
+    else if (settings->user[0])
+        curl_easy_setopt(kept, CURLOPT_PASSWORD, settings->password);
+    if (settings->login_options[0])
+        curl_easy_setopt(kept, CURLOPT_LOGIN_OPTIONS, settings->login_options);
 }
 
 static void set_server(const struct settings *settings)
@@ -103,87 +91,92 @@ static void set_server(const struct settings *settings)
         curl_easy_setopt(kept, CURLOPT_CAINFO, settings->ca_file);
         curl_easy_setopt(kept, CURLOPT_CAPATH, NULL);
     }
-    if (settings->user[0]) {
-        curl_easy_setopt(kept, CURLOPT_USERNAME, settings->user);
-        curl_easy_setopt(kept, CURLOPT_PASSWORD, settings->password);
-    }
+    set_login(settings);
     curl_easy_setopt(kept, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-    curl_easy_setopt(kept, CURLOPT_TIMEOUT, TIMEOUT_S);
     curl_easy_setopt(kept, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
     /* Not CURLOPT_NOSIGNAL: libcurl must hold off SIGPIPE, which OpenSSL's writes raise. */
 }
 
-static void set_mail(struct sending *sending, const struct mail *mail)
+static long timeout_of(const struct mail *mail)
 {
-    curl_easy_setopt(kept, CURLOPT_MAIL_FROM, mail->from);
+    size_t size = 0;
+    for (size_t i = 0; i < mail->attachments.n_rows; i++)
+        size += mail->attachments.rows[i].size;
+    return TIMEOUT_S + (long)(size / BYTES_PER_S);
+}
+
+static void set_mail(struct sending *sending)
+{
+    curl_easy_setopt(kept, CURLOPT_MAIL_FROM, sending->mail->fields->from->text);
     curl_easy_setopt(kept, CURLOPT_MAIL_RCPT, sending->recipients);
-    curl_easy_setopt(kept, CURLOPT_HTTPHEADER, sending->headers);
-    curl_easy_setopt(kept, CURLOPT_MIMEPOST, sending->parts);
+    curl_easy_setopt(kept, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
+    curl_easy_setopt(kept, CURLOPT_HTTPHEADER, sending->mime.headers);
+    curl_easy_setopt(kept, CURLOPT_MIMEPOST, sending->mime.parts);
+    curl_easy_setopt(kept, CURLOPT_TIMEOUT, timeout_of(sending->mail));
     curl_easy_setopt(kept, CURLOPT_HEADERFUNCTION, take_line);
-    curl_easy_setopt(kept, CURLOPT_HEADERDATA, sending);
+    curl_easy_setopt(kept, CURLOPT_DEBUGFUNCTION, see_command);
+    curl_easy_setopt(kept, CURLOPT_VERBOSE, 1L);
     curl_easy_setopt(kept, CURLOPT_ERRORBUFFER, sending->error);
 }
 
-static long get_number(CURLINFO info)
+static void start_dialogue(struct job_context *ctx, const struct sending *sending)
 {
-    long value = 0;
-    curl_easy_getinfo(kept, info, &value);
-    return value;
+    int max_attempts = job_context_max_attempts(ctx);
+    dialogue_init(&dialogue, sending->report->n_recipients, sending->mail->international,
+                  max_attempts > 0 && job_context_attempt(ctx) >= max_attempts);
 }
 
 /* A kept connection may have ended meanwhile, silently or with a 421: nothing of this mail was said yet. */
-static bool found_connection_closed(const struct sending *sending)
+static bool found_connection_closed(void)
 {
-    bool reused = get_number(CURLINFO_NUM_CONNECTS) == 0;
-    return reused && (sending->n_answers == 0 ||
-                      (sending->n_answers == 1 && get_number(CURLINFO_RESPONSE_CODE) == 421));
+    long n_connects = 0;
+    curl_easy_getinfo(kept, CURLINFO_NUM_CONNECTS, &n_connects);
+    return n_connects == 0 && (dialogue.n_answers == 0 ||
+                               (dialogue.n_answers == 1 && strncmp(dialogue.answer.text, "421", 3) == 0));
 }
 
-static CURLcode perform(struct sending *sending)
+static CURLcode perform(struct job_context *ctx, const struct sending *sending)
 {
+    start_dialogue(ctx, sending);
     CURLcode code = curl_easy_perform(kept);
-    if (code == CURLE_OK || !found_connection_closed(sending))
+    if (code == CURLE_OK || !found_connection_closed())
         return code;
     curl_easy_setopt(kept, CURLOPT_FRESH_CONNECT, 1L);
+    start_dialogue(ctx, sending);
     return curl_easy_perform(kept);
 }
 
-/* An answer's class decides, except where it was not the mail that was refused but how we are set up. */
-static int judge(struct job_context *ctx, CURLcode code, const struct sending *sending)
+static int finish(struct job_context *ctx, const struct sending *sending, CURLcode code)
 {
-    long class = get_number(CURLINFO_RESPONSE_CODE) / 100;
-    const char *answer = sending->answer->text;
-    if (code == CURLE_OK)
-        return JOB_DONE;
-    if (code == CURLE_LOGIN_DENIED || code == CURLE_USE_SSL_FAILED || (class != 4 && class != 5)) {
-        const char *why = sending->error[0] ? sending->error : curl_easy_strerror(code);
-        return job_retry(ctx, "cannot talk to the mail server: %s%s%s", why,
-                         *answer ? "; its last answer: " : "", answer);
-    }
-    return class == 5 ? job_fail(ctx, "the mail server refused: %s", answer)
-                      : job_retry(ctx, "the mail server refused for now: %s", answer);
+    struct smtp_report *report = sending->report;
+    if (code != CURLE_OK)
+        return dialogue_judge(ctx, &dialogue, report->places,
+                              sending->error[0] ? sending->error : curl_easy_strerror(code));
+    report->answer = dialogue.answer;
+    for (size_t i = 0; i < report->n_recipients; i++)
+        report->refusals[i] = dialogue.refusals[i].text[0] ? &dialogue.refusals[i] : NULL;
+    return JOB_DONE;
 }
 
 static void sending_done(struct sending *sending)
 {
     curl_easy_reset(kept); /* forgets what is freed here; keeps the connection */
-    curl_mime_free(sending->parts);
-    curl_slist_free_all(sending->headers);
+    mime_done(&sending->mime);
     curl_slist_free_all(sending->recipients);
 }
 
 int smtp_send(struct job_context *ctx, const struct settings *settings, const struct mail *mail,
-              struct smtp_answer *ret)
+              struct smtp_report *ret)
 {
-    struct sending sending = { .answer = ret };
-    ret->text[0] = 0;
+    struct sending sending = { .mail = mail, .report = ret };
+    memset(ret, 0, sizeof(*ret));
     if (!kept && !(kept = curl_easy_init()))
         return job_retry(ctx, "no memory for libcurl");
     int verdict;
-    if (add_mail(&sending, mail)) {
+    if (add_recipients(&sending) && mime_build(kept, mail, &sending.mime)) {
         set_server(settings);
-        set_mail(&sending, mail);
-        verdict = judge(ctx, perform(&sending), &sending);
+        set_mail(&sending);
+        verdict = finish(ctx, &sending, perform(ctx, &sending));
     } else {
         verdict = job_retry(ctx, "no memory for a mail");
     }

@@ -5,109 +5,112 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-int template_read(struct job_context *ctx, const char *directory, const char *file, char **ret)
+#include "request.h"
+
+struct file_set {
+    const struct templates *templates;
+    const char *ending;
+};
+
+static void put_path(char path[4096], const struct templates *templates, const char *name, const char *ending)
+{
+    snprintf(path, 4096, "%s/%s%s", templates->folder, name, ending);
+}
+
+bool template_exists(const struct templates *templates, const char *name, const char *ending)
 {
     char path[4096];
-    snprintf(path, sizeof(path), "%s/%s", directory, file);
+    put_path(path, templates, name, ending);
+    return access(path, F_OK) == 0;
+}
+
+/* On the heap; NULL with @reterr set. */
+static char *read_file(const char *path, struct mustache_error *reterr)
+{
     FILE *stream = fopen(path, "re");
-    if (!stream)
-        return job_retry(ctx, "%s: %s", path, strerror(errno));
+    if (!stream) {
+        snprintf(reterr->text, sizeof(reterr->text), "%.200s: %s", path, strerror(errno));
+        return NULL;
+    }
     char *text = malloc(TEMPLATE_MAX + 1);
     size_t size = text ? fread(text, 1, TEMPLATE_MAX + 1, stream) : 0;
     int failed = ferror(stream);
     fclose(stream);
     if (!text || failed || size > TEMPLATE_MAX || memchr(text, 0, size)) {
         free(text);
-        return job_retry(ctx, "%s: not readable as text of at most %d bytes", path, TEMPLATE_MAX);
+        snprintf(reterr->text, sizeof(reterr->text), "%.150s: not readable as text of at most %d bytes", path,
+                 TEMPLATE_MAX);
+        return NULL;
     }
     text[size] = 0;
-    *ret = text;
+    return text;
+}
+
+static char *read_partial(void *data, const char *name, struct mustache_error *reterr)
+{
+    const struct file_set *files = data;
+    char path[4096];
+    if (!request_is_template_name(name)) {
+        snprintf(reterr->text, sizeof(reterr->text),
+                 "partial \"%.80s\" is not made of letters, digits, - and _", name);
+        return NULL;
+    }
+    put_path(path, files->templates, name, files->ending);
+    return read_file(path, reterr);
+}
+
+/* @text of @size bytes with CRLF at its line ends; NULL when there is no memory. */
+static char *normalise_lines(const char *text, size_t size)
+{
+    char *normalised = malloc(2 * size + 1), *to = normalised;
+    for (size_t i = 0; normalised && i < size; i++) {
+        bool is_end = text[i] == '\n' || text[i] == '\r';
+        if (text[i] == '\r' && i + 1 < size && text[i + 1] == '\n')
+            continue;
+        if (is_end)
+            *to++ = '\r';
+        *to++ = is_end ? '\n' : text[i];
+    }
+    if (normalised)
+        *to = 0;
+    return normalised;
+}
+
+static int finish(struct job_context *ctx, const char *name, const char *ending, char *text, size_t size,
+                  char **ret)
+{
+    bool has_nul = memchr(text, 0, size);
+    char *normalised = has_nul ? NULL : normalise_lines(text, size);
+    free(text);
+    if (has_nul)
+        return job_fail(ctx, "%s%s: a value has a NUL", name, ending);
+    if (!normalised)
+        return job_retry(ctx, "%s%s: no memory", name, ending);
+    *ret = normalised;
     return JOB_DONE;
 }
 
-static void write_escaped(FILE *out, const char *value, enum template_escape escape)
+int template_render(struct job_context *ctx, const struct templates *templates, const char *name,
+                    const char *ending, enum mustache_escape escape, char **ret)
 {
-    static const char special[] = "&<>\"'";
-    static const char *const entities[] = { "&amp;", "&lt;", "&gt;", "&quot;", "&#39;" };
-    for (; *value; value++) {
-        const char *found = escape == TEMPLATE_HTML ? strchr(special, *value) : NULL;
-        if (found)
-            fputs(entities[found - special], out);
-        else
-            fputc(*value, out);
-    }
-}
-
-/* Text between two variables: only line ends change. */
-static void write_literal(FILE *out, const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] == '\n')
-            fputs("\r\n", out);
-        else if (text[i] != '\r')
-            fputc(text[i], out);
-    }
-}
-
-static const char *find_variable(const struct template_variables *variables, const char *name, size_t size)
-{
-    for (size_t i = 0; i < variables->n_rows; i++) {
-        const struct template_variable *row = &variables->rows[i];
-        if (strlen(row->name) == size && memcmp(row->name, name, size) == 0)
-            return row->value;
-    }
-    return NULL;
-}
-
-/* @at: behind "{{". Return: behind "}}"; NULL when this is no variable. */
-static const char *write_variable(FILE *out, const char *at, enum template_escape escape,
-                                  const struct template_variables *variables)
-{
-    const char *name = at + strspn(at, " "), *end = strstr(name, "}}");
-    if (!end)
-        return NULL;
-    size_t size = (size_t)(end - name);
-    while (size > 0 && name[size - 1] == ' ')
-        size--;
-    const char *value = find_variable(variables, name, size);
-    if (!value)
-        return NULL;
-    write_escaped(out, value, escape);
-    return end + 2;
-}
-
-/* Return: NULL; else the braces that are no variable. */
-static const char *write_template(FILE *out, const char *text, enum template_escape escape,
-                                  const struct template_variables *variables)
-{
-    const char *open;
-    while ((open = strstr(text, "{{"))) {
-        write_literal(out, text, (size_t)(open - text));
-        text = write_variable(out, open + 2, escape, variables);
-        if (!text)
-            return open;
-    }
-    write_literal(out, text, strlen(text));
-    return NULL;
-}
-
-int template_render(struct job_context *ctx, const char *file, const char *text, enum template_escape escape,
-                    const struct template_variables *variables, char **ret)
-{
-    char *rendered = NULL;
-    size_t size;
-    FILE *out = open_memstream(&rendered, &size);
-    if (!out)
-        return job_retry(ctx, "%s: %s", file, strerror(errno));
-    const char *bad = write_template(out, text, escape, variables);
-    if (fclose(out) == 0 && !bad) {
-        *ret = rendered;
-        return JOB_DONE;
-    }
-    free(rendered);
-    if (!bad)
-        return job_retry(ctx, "%s: no memory", file);
-    return job_retry(ctx, "%s: \"%.*s\" is no variable", file,
-                     (int)strcspn(bad, "\r\n") < 40 ? (int)strcspn(bad, "\r\n") : 40, bad);
+    char path[4096], *rendered = NULL;
+    size_t size = 0;
+    struct mustache_error error = { 0 };
+    struct file_set files = { templates, ending };
+    const struct mustache_options options = {
+        .escape = escape, .strict = templates->strict, .read_partial = read_partial, .data = &files
+    };
+    put_path(path, templates, name, ending);
+    char *text = read_file(path, &error);
+    if (!text)
+        return job_retry(ctx, "%s", error.text);
+    enum mustache_outcome outcome =
+        mustache_render(text, templates->roots, templates->n_roots, &options, &rendered, &size, &error);
+    free(text);
+    if (outcome == MUSTACHE_DONE)
+        return finish(ctx, name, ending, rendered, size, ret);
+    return outcome == MUSTACHE_BAD_VALUE ? job_fail(ctx, "%s%s: %s", name, ending, error.text)
+                                         : job_retry(ctx, "%s%s: %s", name, ending, error.text);
 }

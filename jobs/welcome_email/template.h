@@ -1,31 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mail bodies from files with {{variables}}: Mustache's simplest part.
+ * Texts of a mail from Mustache files in one folder.
  *
- * Anything else in double braces is refused, {{{raw}}} as well, so that no template can switch off the
- * escaping. Lines end with CRLF as mail wants it, however they end in the file. A template at fault is the
- * installation's fault: the verdict is JOB_RETRY, so that a repaired file saves the jobs.
+ * The folder is the administrator's: its files may be links, and may switch the escaping off with {{{raw}}}. What
+ * is wrong with them is the installation's fault and JOB_RETRY, so that a repaired or late file saves the jobs;
+ * what is wrong with values is JOB_FAIL. Lines end with CRLF as mail wants it, however they ended before.
  */
 #pragma once
 
+#include <jansson.h>
 #include <job_handler.h>
+
+#include "mustache.h"
 
 #define TEMPLATE_MAX (256 * 1024) /* bytes, of a file */
 
-enum template_escape { TEMPLATE_PLAIN, TEMPLATE_HTML };
-
-struct template_variable {
-    const char *name, *value;
+struct templates {
+    const char *folder;
+    bool strict; /* a missing value is a fault */
+    const json_t *const *roots;
+    size_t n_roots;
 };
 
-struct template_variables {
-    const struct template_variable *rows;
-    size_t n_rows;
-};
+/* True when there is a file @name with @ending (".txt"), whatever is in it. */
+bool template_exists(const struct templates *templates, const char *name, const char *ending);
 
-/* Reads @directory/@file to the heap. Return: JOB_DONE; JOB_RETRY, error set. */
-int template_read(struct job_context *ctx, const char *directory, const char *file, char **ret);
-
-/* @file stands in errors only. @ret: on the heap. Return: JOB_DONE; JOB_RETRY, error set. */
-int template_render(struct job_context *ctx, const char *file, const char *text, enum template_escape escape,
-                    const struct template_variables *variables, char **ret);
+/**
+ * template_render() - the text of one file
+ * @name:   of request_is_template_name()
+ * @ending: of it and its partials
+ * @ret:    on the heap, without NUL; set on success
+ *
+ * Return: JOB_DONE; JOB_RETRY; JOB_FAIL. The error has the file and the line.
+ */
+int template_render(struct job_context *ctx, const struct templates *templates, const char *name,
+                    const char *ending, enum mustache_escape escape, char **ret);

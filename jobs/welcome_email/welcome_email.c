@@ -2,98 +2,138 @@
 /*
  * Sends one mail: {"to": "ada@example.org", "name": "Ada"}; without "name" the part before the @ greets.
  *
- * The payload is checked before anything is sent; what is wrong with it fails the job for good. What is wrong
- * with the installation or the mail server is worth another try. settings.h has the environment variables,
- * mail.h the message, smtp.h the conversation. The result: {"message_id": "<job>@…", "smtp": "250 …"}.
+ * Everything is checked and read before anything is sent; what is wrong with the payload fails the job for good. What
+ * is wrong with the installation or the mail server is worth another try. request.h has the payload, settings.h the
+ * environment variables, mail.h the message, smtp.h the conversation, rate.h what holds it back. The result:
+ * {"message_id": "<job>@…", "smtp": "250 …"}, and "refused" if some recipients were.
  */
 #include <jansson.h>
 #include <job_handler.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "mail.h"
+#include "request.h"
 #include "settings.h"
 #include "smtp.h"
 
-#define LOCAL_PART_MAX 64 /* bytes, RFC 5321 */
+_Static_assert(REQUEST_MAILBOXES_MAX <= DIALOGUE_RECIPIENTS_MAX, "a dialogue has room for every recipient");
 
-/* Member @name of the payload, borrowed; NULL when it is absent. Return: JOB_DONE; JOB_FAIL, error set. */
-static int get_text(struct job_context *ctx, const json_t *payload, const char *name, const char **ret)
-{
-    const json_t *member = json_object_get(payload, name);
-    const char *text = json_string_value(member);
-    if (member && !text)
-        return job_fail(ctx, "%s: is no string", name);
-    if (text && strlen(text) != json_string_length(member))
-        return job_fail(ctx, "%s: has control characters", name);
-    *ret = text;
-    return JOB_DONE;
-}
+/* --- The result ----------------------------------------------------------------------------------------- */
 
-static int set_result(struct job_context *ctx, const struct mail *mail, const struct smtp_answer *answer)
+/* The mail is out: no lack of memory is worth sending it again. */
+static void set_result(struct job_context *ctx, const struct mail *mail, const struct smtp_report *report)
 {
-    char result[2048]; /* both are printable ASCII: only " and \ need care, which json_dumpb() takes */
-    json_t *object = json_pack("{s:s, s:s}", "message_id", mail->message_id, "smtp", answer->text);
-    size_t size = object ? json_dumpb(object, result, sizeof(result), 0) : 0;
+    json_t *refused = json_array();
+    for (size_t i = 0; i < report->n_recipients; i++)
+        if (report->refusals[i])
+            json_array_append_new(refused, json_pack("{s:s, s:s}", "recipient", report->places[i], "smtp",
+                                                     report->refusals[i]->text));
+    json_t *object = json_pack("{s:s, s:s}", "message_id", mail->message_id, "smtp", report->answer.text);
+    if (json_array_size(refused) > 0)
+        json_object_set(object, "refused", refused);
+    char *text = json_dumps(object, 0);
+    if (text)
+        job_set_result(ctx, text, strlen(text));
+    free(text);
     json_decref(object);
-    if (size > 0 && size <= sizeof(result))
-        job_set_result(ctx, result, size);
-    return JOB_DONE; /* the mail is out: no lack of memory is worth sending it again */
+    json_decref(refused);
 }
 
-static int send_fields(struct job_context *ctx, const struct settings *settings, const char *to,
-                       const char *name)
+/* --- Rates ---------------------------------------------------------------------------------------------- */
+
+static void add_demand(struct rate_demand *demands, size_t *n_demands, const struct rate_rule *rule,
+                       const char *domain)
+{
+    for (size_t i = 0; i < *n_demands; i++) {
+        if (strcasecmp(demands[i].domain, domain) == 0) {
+            demands[i].n_tokens++;
+            return;
+        }
+    }
+    demands[(*n_demands)++] = (struct rate_demand){ .rule = rule, .domain = domain, .n_tokens = 1 };
+}
+
+/* JOB_SNOOZE when a domain has had enough for now. */
+static int wait_for_turn(struct job_context *ctx, const struct settings *settings,
+                         const struct request *request)
+{
+    struct rate_demand demands[REQUEST_MAILBOXES_MAX];
+    size_t n_demands = 0;
+    for (size_t i = 0; i < request->n_mailboxes; i++) {
+        const char *domain = address_domain(&request->mailboxes[i].address);
+        const struct rate_rule *rule = rate_find(&settings->rates, domain);
+        if (rule && request->mailboxes[i].role != MAILBOX_REPLY_TO)
+            add_demand(demands, &n_demands, rule, domain);
+    }
+    if (n_demands == 0)
+        return JOB_DONE;
+    struct timespec now;
+    int64_t wait_ns = 0;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    int r = rate_take(settings->rate_file, demands, n_demands, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+                      &wait_ns);
+    if (r < 0)
+        return job_retry(ctx, "%s: %s", settings->rate_file, strerror(-r));
+    if (wait_ns == 0)
+        return JOB_DONE;
+    job_set_error(ctx, "the rate of a recipient's domain is reached");
+    job_retry_after(ctx, wait_ns / 1000000 + 1);
+    return JOB_SNOOZE;
+}
+
+/* --- The job -------------------------------------------------------------------------------------------- */
+
+static int send_mail(struct job_context *ctx, const struct settings *settings, const struct request *request,
+                     const struct mail *mail)
+{
+    struct smtp_report report;
+    int verdict = wait_for_turn(ctx, settings, request);
+    if (verdict == JOB_DONE)
+        verdict = smtp_send(ctx, settings, mail, &report);
+    if (verdict == JOB_DONE)
+        set_result(ctx, mail, &report);
+    return verdict;
+}
+
+static int send_request(struct job_context *ctx, const struct settings *settings,
+                        const struct request *request)
 {
     const struct mail_fields fields = {
         .id = job_context_id(ctx),
         .from_name = settings->from_name,
-        .from = settings->from,
-        .to_name = name,
-        .to = to,
+        .from = &settings->from,
+        .request = request,
         .templates = settings->templates,
+        .strict = settings->strict,
+        .attachments = settings->attachments,
+        .max_size = settings->max_size,
         .unix_s = time(NULL),
     };
     struct mail mail;
-    struct smtp_answer answer;
     int verdict = mail_build(ctx, &fields, &mail);
     if (verdict == JOB_DONE)
-        verdict = smtp_send(ctx, settings, &mail, &answer);
-    if (verdict == JOB_DONE)
-        verdict = set_result(ctx, &mail, &answer);
+        verdict = send_mail(ctx, settings, request, &mail);
     mail_done(&mail);
-    return verdict;
-}
-
-static int send_to(struct job_context *ctx, const char *to, const char *name)
-{
-    char local_part[LOCAL_PART_MAX + 1];
-    struct settings settings;
-    if (!name || !*name) {
-        snprintf(local_part, sizeof(local_part), "%.*s", (int)strcspn(to, "@"), to);
-        name = local_part;
-    }
-    int verdict = settings_read(ctx, &settings);
-    if (verdict == JOB_DONE)
-        verdict = send_fields(ctx, &settings, to, name);
-    settings_done(&settings);
     return verdict;
 }
 
 static int welcome_email_run(struct job_context *ctx)
 {
     size_t size;
-    const char *text = job_context_payload(ctx, &size), *to = NULL, *name = NULL;
-    json_error_t error;
-    json_t *payload = json_loadb(text, size, JSON_ALLOW_NUL, &error);
-    if (!payload)
-        return job_fail(ctx, "the payload is no JSON: %s", error.text);
-    int verdict = get_text(ctx, payload, "to", &to);
+    const char *payload = job_context_payload(ctx, &size);
+    struct request request;
+    struct settings settings = { 0 };
+    int verdict = request_parse(ctx, payload, size, &request);
     if (verdict == JOB_DONE)
-        verdict = get_text(ctx, payload, "name", &name);
+        verdict = settings_read(ctx, &settings);
     if (verdict == JOB_DONE)
-        verdict = to ? send_to(ctx, to, name) : job_fail(ctx, "to: is missing");
-    json_decref(payload);
+        verdict = send_request(ctx, &settings, &request);
+    settings_done(&settings);
+    request_done(&request);
     return verdict;
 }
 

@@ -1,209 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The module WELCOME_EMAIL_MODULE and a mail server that speaks real SMTP, SMTPSINK. */
-#include <dirent.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
+/* What welcome_email sends to a mail server that speaks real SMTP. */
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/support/module.h"
+#include "tests/support/sink.h"
 #include "tests/support/suite.h"
-
-#define ADA "{\"to\": \"ada@example.org\", \"name\": \"Ada\"}"
-
-static char folder[] = "/tmp/test_welcome_email.XXXXXX";
-static pid_t sink;
-static struct job_test_result got; /* of the last send_mail(); each test runs in its own process */
-
-/* --- A private folder and a sink ----------------------------------------------------------------------- */
-
-/* The path of @name in the folder; valid until the fourth call from here. */
-static const char *in_folder(const char *name)
-{
-    static char paths[4][128];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
-static void write_file(const char *name, const char *text, mode_t mode)
-{
-    FILE *file = fopen(in_folder(name), "w");
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    fclose(file);
-    ck_assert_int_eq(chmod(in_folder(name), mode), 0);
-}
-
-static void folder_open(void)
-{
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    ck_assert_int_eq(mkdir(in_folder("mail"), 0700), 0);
-    setenv("WELCOME_EMAIL_FROM", "Shop <hello@shop.example>", 1);
-}
-
-static void run_program(const char *const argv[])
-{
-    int status;
-    pid_t pid = fork();
-    if (pid == 0) {
-        int null = open("/dev/null", O_RDWR);
-        dup2(null, STDOUT_FILENO);
-        dup2(null, STDERR_FILENO);
-        execvp(argv[0], (char *const *)argv);
-        _exit(127);
-    }
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(status == 0, "%s ended with status %d", argv[0], status);
-}
-
-static void make_certificate(void)
-{
-    const char *const argv[] = { "openssl",
-                                 "req",
-                                 "-x509",
-                                 "-newkey",
-                                 "ec",
-                                 "-pkeyopt",
-                                 "ec_paramgen_curve:prime256v1",
-                                 "-nodes",
-                                 "-days",
-                                 "1",
-                                 "-subj",
-                                 "/CN=sink",
-                                 "-addext",
-                                 "subjectAltName=IP:127.0.0.1",
-                                 "-keyout",
-                                 in_folder("key.pem"),
-                                 "-out",
-                                 in_folder("cert.pem"),
-                                 NULL };
-    run_program(argv);
-}
-
-/* Starts the sink with further @options, NULL-terminated, and points the handler to it. */
-static void sink_start(const char *const *options)
-{
-    const char *argv[16] = { SMTPSINK, "--port", "0", "--port-file", "-", "--dir", in_folder("mail") };
-    for (size_t i = 7; *options; i++)
-        argv[i] = *options++;
-    int fds[2];
-    ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-    sink = fork();
-    if (sink == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(fds[1], STDOUT_FILENO);
-        execv(SMTPSINK, (char *const *)argv);
-        _exit(127);
-    }
-    close(fds[1]);
-    char line[16] = { 0 }, url[64];
-    struct pollfd ready = { .fd = fds[0], .events = POLLIN };
-    ck_assert_int_eq(poll(&ready, 1, 10000), 1);
-    ck_assert_int_gt(read(fds[0], line, sizeof(line) - 1), 0);
-    close(fds[0]);
-    snprintf(url, sizeof(url), "smtp://127.0.0.1:%d", atoi(line));
-    setenv("WELCOME_EMAIL_SMTP_URL", url, 1);
-}
-
-static void sink_start_plain(void)
-{
-    static const char *const none[] = { NULL };
-    folder_open();
-    sink_start(none);
-}
-
-static void sink_start_tls(const char *auth)
-{
-    folder_open();
-    make_certificate();
-    const char *const options[] = {
-        "--tls-cert", in_folder("cert.pem"), "--tls-key", in_folder("key.pem"), auth ? "--auth" : NULL, auth,
-        NULL
-    };
-    sink_start(options);
-    setenv("WELCOME_EMAIL_CA", in_folder("cert.pem"), 1);
-}
-
-static void sink_stop(void)
-{
-    if (!sink)
-        return;
-    kill(sink, SIGKILL);
-    waitpid(sink, NULL, 0);
-    sink = 0;
-}
-
-static void clean_up(void)
-{
-    const char *const argv[] = { "rm", "-rf", folder, NULL };
-    sink_stop();
-    run_program(argv);
-}
-
-/* --- Mails ------------------------------------------------------------------------------------------- */
-
-static int send_mail(const char *payload)
-{
-    job_test_result_done(&got);
-    ck_assert_int_eq(job_test_run(module_handler(WELCOME_EMAIL_MODULE, "welcome_email"), payload, 1, &got),
-                     0);
-    return got.verdict;
-}
-
-static int is_mail(const struct dirent *entry)
-{
-    return strstr(entry->d_name, ".eml") != NULL;
-}
-
-/* The text of all mails that have arrived, in their order. */
-static const char *mails(int *ret_n)
-{
-    static char text[16384];
-    struct dirent **entries;
-    size_t size = 0;
-    *ret_n = scandir(in_folder("mail"), &entries, is_mail, alphasort);
-    for (int i = 0; i < *ret_n; i++) {
-        char path[512];
-        snprintf(path, sizeof(path), "%s/%s", in_folder("mail"), entries[i]->d_name);
-        FILE *file = fopen(path, "r");
-        size += fread(text + size, 1, sizeof(text) - 1 - size, file);
-        fclose(file);
-        free(entries[i]);
-    }
-    free(entries);
-    text[size] = 0;
-    return text;
-}
-
-static const char *one_mail(void)
-{
-    int n;
-    const char *text = mails(&n);
-    ck_assert_int_eq(n, 1);
-    return text;
-}
-
-static void check_contains(const char *text, const char *part)
-{
-    ck_assert_msg(text && strstr(text, part), "\"%s\" is missing in:\n%s", part, text ? text : "(nothing)");
-}
-
-/* Long texts: shows the place where they part. */
-static void check_same(const char *text, const char *expected)
-{
-    size_t same = 0;
-    while (text[same] && text[same] == expected[same])
-        same++;
-    size_t from = same > 40 ? same - 40 : 0;
-    ck_assert_msg(text[same] == expected[same], "expected …%.80s…, found …%.80s…", expected + from,
-                  text + from);
-}
 
 /* Replaces what differs from run to run by its name; both strings end at any CR or the given character. */
 static void mask(char *text, const char *before, char end, const char *name)
@@ -269,7 +70,7 @@ START_TEST(mail_arrives_in_its_golden_shape)
                      "</html>\r\n"
                      "\r\n"
                      "--------BOUNDARY\r\n");
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -283,7 +84,7 @@ START_TEST(result_names_the_message_and_the_servers_answer)
              (int)strcspn(id, ">"), id);
     ck_assert_ptr_eq(strstr(got.result, expected), got.result);
     ck_assert_ptr_null(got.error);
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -292,7 +93,7 @@ START_TEST(name_is_taken_from_the_address_when_there_is_none)
     sink_start_plain();
     ck_assert_int_eq(send_mail("{\"to\": \"ada@example.org\"}"), JOB_DONE);
     check_contains(one_mail(), "To: ada <ada@example.org>\r\n");
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -310,7 +111,7 @@ START_TEST(refusals_for_now_are_retried_and_those_for_good_are_not)
     mails(&n);
     ck_assert_int_eq(n, 0);
     ck_assert_int_eq(send_mail(ADA), JOB_DONE); /* a refused mail does not spoil the next */
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -323,7 +124,11 @@ START_TEST(server_that_is_away_is_worth_another_try)
     setenv("WELCOME_EMAIL_SMTP_URL", "http://127.0.0.1:1/", 1);
     ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
     check_contains(got.error, "http");
-    clean_up();
+    setenv("WELCOME_EMAIL_SMTP_URL", "smtp://ada:s3cr@127.0.0.1:1/", 1);
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
+    ck_assert_str_eq(
+        got.error, "WELCOME_EMAIL_SMTP_URL: has a login, which belongs into WELCOME_EMAIL_CREDENTIALS_FILE");
+    sink_clean_up();
 }
 END_TEST
 
@@ -336,7 +141,7 @@ START_TEST(second_mail_goes_over_the_same_connection)
     const char *first = strstr(mails(&n), "X-Session: "), *second = strstr(first + 1, "X-Session: ");
     ck_assert_int_eq(n, 2);
     ck_assert_int_eq(strncmp(first, second, strcspn(first, "\r") + 1), 0);
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -348,7 +153,7 @@ START_TEST(connection_that_ended_meanwhile_costs_no_attempt)
         ck_assert_int_eq(send_mail("{\"to\": \"quitafter@example.org\"}"), JOB_DONE);
     mails(&n);
     ck_assert_int_eq(n, 3);
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -357,7 +162,7 @@ START_TEST(starttls_is_used_where_it_is_offered)
     sink_start_tls(NULL);
     ck_assert_int_eq(send_mail(ADA), JOB_DONE);
     check_contains(one_mail(), " TLSv1.3 -\r\n");
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -370,7 +175,7 @@ START_TEST(certificate_that_nobody_vouches_for_gets_no_mail)
     check_contains(got.error, "SSL certificate problem");
     mails(&n);
     ck_assert_int_eq(n, 0);
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -386,7 +191,7 @@ START_TEST(required_tls_that_is_not_offered_gets_no_mail)
     ck_assert_str_eq(got.error, "WELCOME_EMAIL_TLS: expected try or require");
     mails(&n);
     ck_assert_int_eq(n, 0);
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -397,7 +202,7 @@ START_TEST(login_comes_from_the_credentials_file)
     setenv("WELCOME_EMAIL_CREDENTIALS_FILE", in_folder("login"), 1);
     ck_assert_int_eq(send_mail(ADA), JOB_DONE);
     check_contains(one_mail(), " TLSv1.3 ada\r\n");
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -405,12 +210,12 @@ START_TEST(login_comes_from_the_credentials_directory_of_systemd)
 {
     sink_start_tls("ada:s3cr:t");
     setenv("CREDENTIALS_DIRECTORY", folder, 1);
-    ck_assert_int_eq(send_mail(ADA), JOB_FAIL); /* 530: no file, no login */
+    ck_assert_int_eq(send_mail(ADA), JOB_RETRY); /* 530: no file, no login */
     check_contains(got.error, "530 ");
     write_file("smtp", "ada:s3cr:t", 0440); /* as it looks with systemd's ACL */
     ck_assert_int_eq(send_mail(ADA), JOB_DONE);
     check_contains(one_mail(), " TLSv1.3 ada\r\n");
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -422,7 +227,7 @@ START_TEST(wrong_login_is_worth_another_try_and_not_repeated_in_the_error)
     ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
     check_contains(got.error, "cannot talk to the mail server: Login denied; its last answer: 535 ");
     ck_assert_ptr_null(strstr(got.error, "wr0ng"));
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -438,7 +243,7 @@ START_TEST(login_without_tls_is_not_tried_unasked)
     setenv("WELCOME_EMAIL_TLS", "try", 1); /* unless somebody says that this is fine here */
     ck_assert_int_eq(send_mail(ADA), JOB_DONE);
     check_contains(one_mail(), " plain ada\r\n");
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -469,7 +274,7 @@ START_TEST(unsafe_or_broken_credentials_file_is_refused)
     setenv("WELCOME_EMAIL_CREDENTIALS_FILE", folder, 1);
     ck_assert_int_eq(send_mail(ADA), JOB_RETRY);
     check_contains(got.error, ": is no regular file");
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -498,7 +303,7 @@ START_TEST(unusable_payload_fails_for_good_and_names_the_field)
     }
     mails(&n);
     ck_assert_int_eq(n, 0);
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
@@ -512,7 +317,7 @@ START_TEST(own_templates_may_hold_lines_of_a_single_dot)
     ck_assert_int_eq(send_mail(ADA), JOB_DONE);
     check_contains(one_mail(), "\r\n\r\none\r\n.\r\n..\r\nQUIT\r\n");
     check_contains(one_mail(), "<p>ada@example.org");
-    clean_up();
+    sink_clean_up();
 }
 END_TEST
 
