@@ -56,7 +56,7 @@ static int start_producer(struct sender *s, void (*report)(const struct producer
         .linger_us = LINGER_US,
         /* Rows without a key go to one partition. An idempotent producer has one request of a partition under way, and librdkafka
          * spins while another one is ready. */
-        .batch_messages = s->config->broker.relay_batch,
+        .batch_messages = (size_t)s->config->broker.relay_batch,
         .buffer_messages = (size_t)s->config->broker.relay_batch + 1,
         .buffer_bytes = RELAY_TAKE_BYTES + RELAY_ROW_BYTES_MAX,
         .silent = true, /* the relay says what matters */
