@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "confine.h"
+
 #define GRACE_US 2000000
 #define INPUT_FD 3
 #define TAIL_SIZE 1024 /* of standard error, kept */
@@ -121,7 +123,10 @@ static _Noreturn void become_tool(const struct start *start)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
     limit_files(start->tool->file_bytes);
-    if (getppid() == start->parent && arrange_fds(start))
+    int r = confine(start->tool->words.words[0], start->tool->input, start->tool->folder);
+    if (r < 0)
+        errno = -r;
+    else if (getppid() == start->parent && arrange_fds(start))
         execvpe(start->tool->words.words[0], start->tool->words.words, start->environment);
     int error = errno;
     ssize_t n = write(start->launch, &error, sizeof(error));

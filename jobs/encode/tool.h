@@ -4,7 +4,7 @@
  *
  * No shell; the words of a command are our own and no text of a job is among them. The child has a clean environment, nothing
  * on standard input, the input as descriptor 3, a folder of its own to write to, a limit on the size of files, and a process
- * group. It dies with us (PDEATHSIG); asked to stop, it gets SIGTERM, and SIGKILL two seconds later. Nothing of it
+ * group; confine.h leaves it no other files. It dies with us (PDEATHSIG); asked to stop, it gets SIGTERM, and SIGKILL two seconds later. Nothing of it
  * is left when tool_run() returns.
  */
 #pragma once
