@@ -4,8 +4,8 @@
  *
  * No shell; the words of a command are our own and no text of a job is among them. The child has a clean environment, nothing
  * on standard input, the input as descriptor 3, a folder of its own to write to, a limit on the size of files, and a process
- * group; confine.h leaves it no other files. It dies with us (PDEATHSIG); asked to stop, it gets SIGTERM, and SIGKILL two seconds later. Nothing of it
- * is left when tool_run() returns.
+ * group; confine.h leaves it no other files. It dies with us (PDEATHSIG); asked to stop, it gets SIGTERM, and SIGKILL two seconds later. It
+ * has ended, and what it started has been killed, when tool_run() returns.
  */
 #pragma once
 

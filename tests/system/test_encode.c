@@ -297,7 +297,9 @@ START_TEST(ffmpeg_that_does_not_want_to_end_is_killed_with_its_children)
     video_check_refused(verdict, JOB_RETRY, "was asked to stop while ffmpeg ran");
     double took_s = now_s() - start_s;
     ck_assert_msg(took_s > 1.9 && took_s < 4.9, "took %.1f s", took_s);
-    ck_assert_int_eq(count_processes("sleep 1000[.]47110[89] "), 0);
+    /* A child of its own is killed with it, and is init's to wait for. */
+    for (start_s = now_s(); count_processes("sleep 1000[.]47110[89] ") > 0;)
+        ck_assert_double_lt(now_s() - start_s, 10);
     video_close();
 }
 END_TEST
