@@ -17,13 +17,15 @@
 #define PARTITIONS_AGAIN_US (60 * USEC_PER_SEC)
 #define FORGET_US (INT64_C(600) * USEC_PER_SEC)
 #define REST_US (60 * USEC_PER_SEC)
-#define CLEAN_PAUSE_US (10 * USEC_PER_MSEC) /* between two steps, for others */
+#define STEP_PAUSE_US (10 * USEC_PER_MSEC) /* between two steps of cleaning, or of a rescue, for others */
 
 struct clock {
     struct duty duty;
     struct observe *observe;
     struct clean clean;
     bool cleans;      /* there is more to clean at once */
+    bool rescues;     /* there is more to rescue at once */
+    size_t n_lost;    /* workers that were declared dead and have something left */
     unsigned n_rests; /* looks in a row that found nobody to be watched */
     int64_t next_partitions_us, next_forget_us;
 };
@@ -74,31 +76,76 @@ static int clean(struct clock *c, struct err *reterr)
 
 /* --- Rescue --- */
 
+/* Of those that live as far as anybody knows. */
 static int observe_beats(struct clock *c, const struct rows *workers, int64_t asked_us)
 {
-    size_t n = rows_count(workers);
-    _cleanup_free_ struct observe_beat *beats = calloc(n + 1, sizeof(*beats));
+    size_t n = 0;
+    _cleanup_free_ struct observe_beat *beats = calloc(rows_count(workers) + 1, sizeof(*beats));
     if (!beats) {
         observe_reset(c->observe);
         return -ENOMEM;
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < rows_count(workers); i++) {
         struct rescue_worker worker;
         rescue_get_worker(workers, i, &worker);
-        beats[i] = (struct observe_beat){ worker.id, worker.beat_at_us, worker.idle };
+        if (!worker.lost)
+            beats[n++] = (struct observe_beat){ worker.id, worker.beat_at_us, worker.idle };
     }
     return observe_answer(c->observe, asked_us, clock_mono_us(), beats, n);
 }
 
-static int rescue_from(struct clock *c, const struct observe_beat *lost, struct err *reterr)
+/* A refusal can wait for the next look. */
+static int bear_refusal(int r, const char *worker, const struct err *err)
 {
-    int n_jobs = 0;
-    int r = rescue_jobs(c->duty.db, lost->worker, lost->beat_at_us, &n_jobs, reterr);
     if (r == STORE_REFUSED)
-        log_error("clock: rescue of worker %s: %s", lost->worker, reterr->text);
-    else if (r == 0 && n_jobs >= 0)
-        log_warning("clock: worker %s is gone, %d jobs rescued", lost->worker, n_jobs);
+        log_error("clock: rescue of worker %s: %s", worker, err->text);
     return r == STORE_REFUSED ? 0 : r;
+}
+
+static int declare_lost(struct clock *c, const struct observe_beat *silent, struct err *reterr)
+{
+    bool declared = false;
+    int r = rescue_declare_lost(c->duty.db, silent->worker, silent->beat_at_us, &declared, reterr);
+    if (declared) {
+        log_warning("clock: worker %s is declared dead", silent->worker);
+        c->n_lost++;
+        c->rescues = true;
+    }
+    return bear_refusal(r, silent->worker, reterr);
+}
+
+/* A part of what it has left. */
+static int rescue_from(struct clock *c, const char *lost, struct err *reterr)
+{
+    struct rescue_part part = { .n_total = -1 };
+    int r = rescue_jobs(c->duty.db, lost, &part, reterr);
+    if (part.n_total >= 0)
+        log_warning("clock: worker %s is gone, %d jobs rescued", lost, part.n_total);
+    else
+        c->n_lost++;
+    c->rescues |= part.n_jobs > 0 && part.n_total < 0;
+    return bear_refusal(r, lost, reterr);
+}
+
+/* From those that were declared dead, by whichever broker; not for so long that the observation of the others would have a gap. */
+static int rescue_some(struct clock *c, const struct rows *workers, int64_t asked_us, struct err *reterr)
+{
+    int r = 0;
+    c->n_lost = 0;
+    c->rescues = false;
+    for (size_t i = 0; i < rows_count(workers) && r == 0; i++) {
+        struct rescue_worker worker;
+        rescue_get_worker(workers, i, &worker);
+        if (!worker.lost)
+            continue;
+        if (clock_mono_us() - asked_us < observe_interval_us(c->observe)) {
+            r = rescue_from(c, worker.id, reterr);
+        } else {
+            c->n_lost++;
+            c->rescues = true;
+        }
+    }
+    return r;
 }
 
 static int rescue(struct clock *c, struct err *reterr)
@@ -108,11 +155,13 @@ static int rescue(struct clock *c, struct err *reterr)
     int r = rescue_list_workers(c->duty.db, &workers, reterr);
     if (r == 0)
         r = observe_beats(c, workers, asked_us);
+    if (r == 0)
+        r = rescue_some(c, workers, asked_us, reterr);
     for (size_t i = 0; r == 0; i++) {
-        const struct observe_beat *lost = observe_get_lost(c->observe, i);
-        if (!lost)
+        const struct observe_beat *silent = observe_get_lost(c->observe, i);
+        if (!silent)
             break;
-        r = rescue_from(c, lost, reterr);
+        r = declare_lost(c, silent, reterr);
     }
     return r;
 }
@@ -134,7 +183,7 @@ static int64_t rest_us(const struct clock *c)
 static int settle(struct clock *c, struct err *reterr)
 {
     bool was_resting = c->n_rests > 0;
-    c->n_rests = observe_is_calm(c->observe) ? c->n_rests + 1 : 0;
+    c->n_rests = observe_is_calm(c->observe) && c->n_lost == 0 ? c->n_rests + 1 : 0;
     if (was_resting == (c->n_rests > 0))
         return 0;
     return was_resting ? rescue_wake(c->duty.db, reterr) : rescue_rest(c->duty.db, reterr);
@@ -143,8 +192,9 @@ static int settle(struct clock *c, struct err *reterr)
 /* Until the next look. Only a rest is ended by news. */
 static int pause_after_look(struct clock *c, struct err *reterr)
 {
-    if (c->cleans || c->n_rests == 0) {
-        duty_pause(&c->duty, c->cleans ? CLEAN_PAUSE_US : observe_interval_us(c->observe));
+    bool has_more = c->cleans || c->rescues;
+    if (has_more || c->n_rests == 0) {
+        duty_pause(&c->duty, has_more ? STEP_PAUSE_US : observe_interval_us(c->observe));
         return 0;
     }
     if (db_wait(c->duty.db, c->duty.stop_fd, rest_us(c), NULL, 0) == DB_AWAY)

@@ -2,8 +2,10 @@
 /*
  * The broker's clock: what is done because time has passed. Rescue of lost workers' jobs, and tables made ahead.
  *
- * Whether a worker is lost is judged by broker/observe.h; job.rescue() checks the beat once more under lock. If we die
- * anywhere, the next broker observes afresh and does the same.
+ * Whether a worker is lost is judged by broker/observe.h. job.declare_lost() checks the beat once more under lock: from then on that
+ * worker can neither beat nor take leases. job.rescue() takes its jobs from it, a part per transaction and look, and then its row. If we
+ * die before it is declared dead, the next broker observes afresh; if we die after that, any broker sees it at its next look and goes
+ * on at once. One that stood still in between finds less to do, or nothing.
  *
  * While no worker holds a lease and none is silent, beats are looked at once a minute. job.lookout says that brokers rest; who
  * takes a lease then sends NOTIFY job_lease. If a broker dies while it says so, leases notify for nothing until another one watches.

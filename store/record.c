@@ -82,7 +82,7 @@ const struct session_statement record_statements[] = {
                              "WHERE l.id = w.id AND l.token = w.token" },
     [STATEMENT_NOTIFY] = { "SELECT pg_notify('job_result', id::text) FROM unnest($1::uuid[]) AS w (id)" },
     [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp(), quiet = string_to_array($2, ','), narrow = $3::jsonb "
-                         "WHERE id = $1 RETURNING beat_at" },
+                         "WHERE id = $1 AND lost_at IS NULL RETURNING beat_at" },
     [STATEMENT_COMMIT] = { "COMMIT" },
     [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count, suspect, "
                               "checked_offset, checked_ts, trouble FROM job.take_over($1, $2, $3)" },
@@ -98,8 +98,9 @@ const struct session_statement record_statements[] = {
                               "ORDER BY c.topic, c.partition FOR UPDATE OF c" },
     [STATEMENT_NOTE_LOST] = { "SELECT job.note_lost($1, $2::integer, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7)" },
     [STATEMENT_NOTE_RECREATED] = { "SELECT job.note_recreated($1, $2::integer, $3::bigint, $4::bigint, $5)" },
-    [STATEMENT_REGISTER] = { "INSERT INTO job.worker (id, host, pid, queues) VALUES ($1, $2, $3, $4) "
-                             "ON CONFLICT (id) DO UPDATE SET beat_at = clock_timestamp() RETURNING beat_at" },
+    [STATEMENT_REGISTER] = { "INSERT INTO job.worker AS w (id, host, pid, queues) VALUES ($1, $2, $3, $4) "
+                             "ON CONFLICT (id) DO UPDATE SET beat_at = clock_timestamp() WHERE w.lost_at IS NULL "
+                             "RETURNING beat_at" },
     [STATEMENT_DEAD_HOOK] = { "SELECT job.set_dead_hook($1, $2), $1::text" },
     [STATEMENT_CANCELS] = { "SELECT c.id FROM job.cancel c ORDER BY c.id LIMIT 100000" },
     [STATEMENT_PAUSES] = { "SELECT q.name FROM job.queue q WHERE q.paused_at IS NOT NULL" },

@@ -101,7 +101,7 @@ struct record_reply {
         claimed; /* RECORD_DONE: column 0 the tokens of the leases that are ours; NULL when nothing was claimed */
     const struct rows *
         heads; /* RECORD_DONE: of the keys that the batch has spoken of; enum head_column. NULL: it has not */
-    bool beaten;            /* RECORD_DONE: the worker's row is still there */
+    bool beaten;            /* RECORD_DONE: the worker was not declared dead */
     int64_t server_time_us; /* RECORD_DONE: PostgreSQL's clock */
 };
 
@@ -175,7 +175,7 @@ struct record_log_note {
 void record_note_log(struct session *s, const struct record_log_note *note, session_reply_fn reply,
                      void *userdata);
 
-/* Registers the worker; rows: clock. @queues: names. */
+/* Registers the worker; rows: clock; none when that name was declared dead. @queues: names. */
 void record_register(struct session *s, const char *worker, const char *host, int pid,
                      const struct span *queues, size_t n_queues, session_reply_fn reply, void *userdata);
 /* From now on each job that dies is told to the handler of job.dead in @queue; rows: the queue before that (NULL: none), @queue. */

@@ -9,8 +9,8 @@ int rescue_list_workers(struct db *db, struct rows **ret, struct err *reterr)
 {
     return db_query(
         db,
-        "SELECT w.id, w.host, w.pid, w.beat_at, NOT EXISTS (SELECT FROM job.lease l WHERE l.worker = w.id) "
-        "FROM job.worker w ORDER BY w.id",
+        "SELECT w.id, w.host, w.pid, w.beat_at, NOT EXISTS (SELECT FROM job.lease l WHERE l.worker = w.id), "
+        "w.lost_at IS NOT NULL FROM job.worker w ORDER BY w.id",
         NULL, 0, ret, reterr);
 }
 
@@ -22,6 +22,7 @@ void rescue_get_worker(const struct rows *rows, size_t row, struct rescue_worker
         .pid = rows_int(rows, row, 2),
         .beat_at_us = rows_time_us(rows, row, 3),
         .idle = rows_bool(rows, row, 4),
+        .lost = rows_bool(rows, row, 5),
     };
 }
 
@@ -43,7 +44,8 @@ int rescue_wake(struct db *db, struct err *reterr)
                     NULL, 0, NULL, reterr);
 }
 
-int rescue_jobs(struct db *db, const char *worker, int64_t beat_at_us, int *ret_jobs, struct err *reterr)
+int rescue_declare_lost(struct db *db, const char *worker, int64_t beat_at_us, bool *ret_declared,
+                        struct err *reterr)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     uint64_t beat = htobe64((uint64_t)(beat_at_us - PG_EPOCH_US));
@@ -51,8 +53,21 @@ int rescue_jobs(struct db *db, const char *worker, int64_t beat_at_us, int *ret_
         db_text(worker),
         { .oid = PG_TIMESTAMPTZ, .data = &beat, .size = sizeof(beat), .binary = true },
     };
-    int r = db_query(db, "SELECT job.rescue($1, $2)", params, 2, &rows, reterr);
+    int r = db_query(db, "SELECT job.declare_lost($1, $2)", params, ARRAY_SIZE(params), &rows, reterr);
     if (r == 0)
-        *ret_jobs = rows_is_null(rows, 0, 0) ? -1 : rows_int(rows, 0, 0);
+        *ret_declared = rows_bool(rows, 0, 0);
+    return r;
+}
+
+int rescue_jobs(struct db *db, const char *worker, struct rescue_part *ret, struct err *reterr)
+{
+    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
+    const struct db_param params[] = { db_text(worker) };
+    int r = db_query(db, "SELECT jobs, total FROM job.rescue($1)", params, ARRAY_SIZE(params), &rows, reterr);
+    if (r == 0)
+        *ret = (struct rescue_part){
+            .n_jobs = rows_is_null(rows, 0, 0) ? 0 : rows_int(rows, 0, 0),
+            .n_total = rows_is_null(rows, 0, 1) ? -1 : rows_int(rows, 0, 1),
+        };
     return r;
 }

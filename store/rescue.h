@@ -2,6 +2,7 @@
 /* Which workers are registered, and taking the jobs of those that are gone. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,12 @@ struct rescue_worker {
     int32_t pid;
     int64_t beat_at_us; /* PostgreSQL's clock; only ever compared for being the same */
     bool idle;          /* holds no lease */
+    bool lost;          /* was declared dead; some of its jobs are still to be taken from it */
+};
+
+struct rescue_part {
+    int32_t n_jobs;  /* taken now */
+    int32_t n_total; /* taken in all, by whomever, and the worker is gone; -1: there may be more */
 };
 
 /* All registered workers. Return: as db_query(). */
@@ -30,9 +37,19 @@ int rescue_rest(struct db *db, struct err *reterr);
 int rescue_wake(struct db *db, struct err *reterr);
 
 /*
- * Declares a worker dead, unless it has beaten since @beat_at_us: one transaction.
- * @ret_jobs: how many jobs were taken from it; -1 when it has beaten or is gone
+ * Declares a worker dead, unless it has beaten since @beat_at_us: it can beat and take leases no more, and is listed as lost until all
+ * of its jobs were taken from it.
+ * @ret_declared: false: it has beaten, is about to, or is gone
  *
  * Return: as db_query().
  */
-int rescue_jobs(struct db *db, const char *worker, int64_t beat_at_us, int *ret_jobs, struct err *reterr);
+int rescue_declare_lost(struct db *db, const char *worker, int64_t beat_at_us, bool *ret_declared,
+                        struct err *reterr);
+
+/*
+ * Takes some of its jobs from a worker that was declared dead: one transaction of up to 500 jobs and 4 MiB (a
+ * larger one goes alone). Several brokers may do that at once. Nothing taken and not gone: somebody else is at it; look again later.
+ *
+ * Return: as db_query().
+ */
+int rescue_jobs(struct db *db, const char *worker, struct rescue_part *ret, struct err *reterr);

@@ -138,6 +138,11 @@ static void on_registered(const struct session_reply *reply, void *userdata)
     struct recorder *r = userdata;
     if (!recorder_answered(r, reply))
         return;
+    if (rows_count(reply->rows[0]) ==
+        0) { /* an answer was lost, and a broker has declared that name dead since */
+        make_id(r);
+        return;
+    }
     r->registered = true;
     recorder_learn_clock(r, rows_time_us(reply->rows[0], 0, 0));
     recorder_set_deadline(r, r->beat_sent_us);

@@ -179,7 +179,7 @@ START_TEST(worker_declared_dead_stops_its_leased_jobs)
     struct site_daemon *worker = site_start_worker(site);
     trace_enqueue(site, "selftest.sleep", 2, "{\"ms\": 3000, \"trace\": \"%s\"}");
     site_await(site, 10, "SELECT count(*) = 2 FROM job.lease");
-    ck_assert_int_eq(site_ask(site, "SELECT job.rescue(id, beat_at) FROM job.worker"), 2);
+    ck_assert_int_eq(site_ask(site, "SELECT job.declare_lost(id, beat_at) FROM job.worker"), 1);
     site_await_log(worker, 10, "2 leased jobs are others' now");
     site_await(site, 30, "SELECT count(*) = 2 FROM job.result WHERE state = 'succeeded' AND delivery = 2");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.attempt WHERE outcome = 'lost'"), 2);

@@ -285,7 +285,8 @@ START_TEST(a_retry_outlives_the_row_of_its_last_delivery)
     site_add_worker(s, "ghost", 1);
     site_sql(s, "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers)"
                 " SELECT id, now(), delivery, attempt, queue, type, 'outbox', headers FROM job.lease");
-    write_next_delivery_before_the_relay_is_done(s, "SELECT job.rescue(id, beat_at) FROM job.worker");
+    write_next_delivery_before_the_relay_is_done(
+        s, "SELECT job.declare_lost(id, beat_at), job.rescue(id) FROM job.worker");
     site_free(s);
 }
 END_TEST
