@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The worker as its service manager sees it: when it is ready, that its loop turns, and that it ends, whoever is away. */
+/* The daemons as their service manager sees them: when they are ready, that all of them is alive, and that they end, whoever is away. */
 #define SUITE_TIMEOUT_S 120
 #include "tests/support/suite.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "tests/support/harness.h"
@@ -84,6 +88,94 @@ START_TEST(watchdog_hears_of_a_loop_that_turns_and_of_no_other)
 }
 END_TEST
 
+static bool is_called(pid_t process, const char *thread, const char *name)
+{
+    char path[300], line[32] = "";
+    snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", process, thread);
+    FILE *file = fopen(path, "re");
+    if (file && !fgets(line, sizeof(line), file))
+        line[0] = 0;
+    if (file)
+        fclose(file);
+    line[strcspn(line, "\n")] = 0;
+    return strcmp(line, name) == 0;
+}
+
+static pid_t find_thread(pid_t process, const char *name)
+{
+    char path[64];
+    pid_t found = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task", process);
+    DIR *threads = opendir(path);
+    ck_assert_ptr_nonnull(threads);
+    /* cppcheck-suppress readdirCalled */
+    for (struct dirent *entry; !found && (entry = readdir(threads));)
+        if (is_called(process, entry->d_name, name))
+            found = atoi(entry->d_name);
+    closedir(threads);
+    ck_assert_msg(found != 0, "no thread %s", name);
+    return found;
+}
+
+/* One thread alone, as if it hung in a call. */
+static void stop_thread(pid_t thread)
+{
+    ck_assert_int_eq(ptrace(PTRACE_SEIZE, thread, NULL, NULL), 0);
+    ck_assert_int_eq(ptrace(PTRACE_INTERRUPT, thread, NULL, NULL), 0);
+    ck_assert_int_eq(waitpid(thread, NULL, __WALL), thread);
+}
+
+/* The others go on, and so does the main thread that talks to the service manager. */
+START_TEST(watchdog_hears_nothing_of_a_broker_one_of_whose_duties_hangs)
+{
+    static const char *const duties[] = { "relay", "later", "clock", "trim", "cron" };
+    struct site *site = start(NULL, NULL);
+    setenv("WATCHDOG_USEC", "2000000", 1);
+    struct site_daemon *broker = site_spawn(site, "broker/jobbrokerd", NULL);
+    unsetenv("WATCHDOG_USEC");
+    site_await_notify(broker, 30, "READY=1");
+    site_await_log(broker, 30, "clock: ready");
+    for (size_t i = 0; i < ARRAY_SIZE(duties); i++)
+        find_thread(site_pid(broker), duties[i]);
+    for (int i = 0; i < 3; i++)
+        ck_assert(site_has_notified(broker, 2, "WATCHDOG=1"));
+    pid_t thread = find_thread(site_pid(broker), "clock");
+    stop_thread(thread);
+    for (int tries = 0; site_has_notified(broker, 2, "WATCHDOG=1"); tries++)
+        ck_assert_int_lt(tries, 200); /* its pause is over in less than a second, and 10 s later it is late */
+    ck_assert_uint_eq(site_count_log(broker, "clock hangs"), 1);
+    /* It is no more than a thread that hung: when it goes on, so does all. */
+    ck_assert_int_eq(ptrace(PTRACE_DETACH, thread, NULL, NULL), 0);
+    site_await_notify(broker, 10, "WATCHDOG=1");
+    ck_assert_uint_eq(site_count_log(broker, "clock goes on"), 1);
+    site_stop(broker);
+    site_free(site);
+}
+END_TEST
+
+/* Nobody hangs who waits for a server, be it for longer than any step may take. */
+START_TEST(watchdog_hears_of_a_broker_whose_servers_are_away)
+{
+    struct site_servers *postgres = site_servers_start("postgres");
+    struct site *site = start(NULL, NULL);
+    setenv("WATCHDOG_USEC", "2000000", 1);
+    struct site_daemon *broker = site_spawn(site, "broker/jobbrokerd", NULL);
+    unsetenv("WATCHDOG_USEC");
+    site_await_notify(broker, 30, "READY=1");
+    site_await_log(broker, 30, "relay: ready");
+    site_servers_run(postgres, "stop");
+    site_await_log(broker, 30, "relay waits");
+    for (int i = 0; i < 30; i++)
+        ck_assert(site_has_notified(broker, 2, "WATCHDOG=1"));
+    site_servers_run(postgres, "start");
+    site_await_log(broker, 30, "PostgreSQL is back");
+    ck_assert_uint_eq(site_count_log(broker, "hangs"), 0);
+    site_stop(broker);
+    site_free(site);
+    site_servers_free(postgres);
+}
+END_TEST
+
 /* --- The end ----------------------------------------------------------------------------------------------------------------- */
 
 START_TEST(drain_says_how_long_it_may_take)
@@ -136,5 +228,7 @@ START_TEST(kafka_that_stands_still_does_not_keep_the_worker)
 END_TEST
 
 SUITE_MAIN("life", worker_is_ready_when_kafka_has_answered_too,
-           watchdog_hears_of_a_loop_that_turns_and_of_no_other, drain_says_how_long_it_may_take,
+           watchdog_hears_of_a_loop_that_turns_and_of_no_other,
+           watchdog_hears_nothing_of_a_broker_one_of_whose_duties_hangs,
+           watchdog_hears_of_a_broker_whose_servers_are_away, drain_says_how_long_it_may_take,
            kafka_that_stands_still_does_not_keep_the_worker)
