@@ -88,6 +88,49 @@ START_TEST(watchdog_hears_of_a_loop_that_turns_and_of_no_other)
 }
 END_TEST
 
+static pid_t find_child(pid_t process, const char *name)
+{
+    char path[64], command[32];
+    pid_t child, found = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", process, process);
+    FILE *children = fopen(path, "re");
+    ck_assert_ptr_nonnull(children);
+    while (!found && fscanf(children, "%d", &child) == 1) {
+        snprintf(path, sizeof(path), "/proc/%d/comm", child);
+        FILE *comm = fopen(path, "re");
+        if (comm && fscanf(comm, "%31s", command) == 1 && strcmp(command, name) == 0)
+            found = child;
+        if (comm)
+            fclose(comm);
+    }
+    fclose(children);
+    ck_assert_msg(found != 0, "no process %s", name);
+    return found;
+}
+
+/* Its loop turns, and its jobs run; but it could neither stop one nor begin anew after a crash. */
+START_TEST(watchdog_hears_nothing_of_a_worker_whose_zygote_hangs)
+{
+    struct site *site = start(NULL, "queues = ( { name = \"selftest\"; } );");
+    setenv("WATCHDOG_USEC", "1000000", 1);
+    struct site_daemon *worker = site_spawn(site, "worker/jobworkerd", NULL);
+    unsetenv("WATCHDOG_USEC");
+    site_await_notify(worker, 30, "READY=1");
+    pid_t zygote = find_child(site_pid(worker), "jobzygote");
+    for (int i = 0; i < 15; i++) /* longer than it may hang */
+        ck_assert(site_has_notified(worker, 2, "WATCHDOG=1"));
+    kill(zygote, SIGSTOP);
+    for (int tries = 0; site_has_notified(worker, 2, "WATCHDOG=1"); tries++)
+        ck_assert_int_lt(tries, 100);
+    ck_assert_uint_eq(site_count_log(worker, "the zygote process hangs"), 1);
+    kill(zygote, SIGCONT);
+    site_await_notify(worker, 20, "WATCHDOG=1");
+    ck_assert_uint_eq(site_count_log(worker, "the zygote process goes on"), 1);
+    site_stop(worker);
+    site_free(site);
+}
+END_TEST
+
 static bool is_called(pid_t process, const char *thread, const char *name)
 {
     char path[300], line[32] = "";
@@ -229,6 +272,7 @@ END_TEST
 
 SUITE_MAIN("life", worker_is_ready_when_kafka_has_answered_too,
            watchdog_hears_of_a_loop_that_turns_and_of_no_other,
+           watchdog_hears_nothing_of_a_worker_whose_zygote_hangs,
            watchdog_hears_nothing_of_a_broker_one_of_whose_duties_hangs,
            watchdog_hears_of_a_broker_whose_servers_are_away, drain_says_how_long_it_may_take,
            kafka_that_stands_still_does_not_keep_the_worker)
