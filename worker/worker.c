@@ -31,7 +31,7 @@
 #include "worker/storm.h"
 
 #define CLOSE_TIMEOUT_US (10 * USEC_PER_SEC)
-#define ZYGOTE_LOOK_US (5 * USEC_PER_SEC)
+#define ZYGOTE_LOOK_US (10 * USEC_PER_SEC)
 
 enum phase {
     PHASE_STARTING, /* waiting for the first executor to load the handlers */
