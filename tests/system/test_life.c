@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/support/harness.h"
@@ -50,6 +52,54 @@ START_TEST(worker_is_ready_when_kafka_has_answered_too)
     site_stop(worker);
     site_free(site);
     site_servers_free(kafka);
+}
+END_TEST
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "we");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs(text, file), 0);
+    ck_assert_int_eq(fchmod(fileno(file), 0440), 0); /* as the mask of a credential's ACL shows */
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* The site's configuration without the database's URL. */
+static void take_url_out(struct site *site)
+{
+    char text[8192], *url, *end;
+    FILE *file = fopen(site_config_path(site), "r+e");
+    ck_assert_ptr_nonnull(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = 0;
+    url = strstr(text, "url = ");
+    ck_assert_ptr_nonnull(url);
+    end = strchr(url, ';');
+    rewind(file);
+    ck_assert_int_eq(ftruncate(fileno(file), 0), 0);
+    fprintf(file, "%.*surl_file = \"database-url\"%s", (int)(url - text), text, end);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+START_TEST(secret_comes_from_the_credentials_of_the_service)
+{
+    char credentials[256];
+    struct site *site = start(NULL, "queues = ( { name = \"selftest\"; } );");
+    take_url_out(site);
+    snprintf(credentials, sizeof(credentials), "%s/credentials", site_folder(site));
+    ck_assert_int_eq(mkdir(credentials, 0700), 0);
+    setenv("CREDENTIALS_DIRECTORY", credentials, 1);
+    struct site_daemon *without = site_spawn(site, "broker/jobbrokerd", NULL);
+    ck_assert_int_eq(site_await_exit(without, 20), 2);
+    site_await_log(without, 1, "database.url_file");
+    write_file(credentials, "database-url", site_database_url(site));
+    site_start_broker(site);
+    site_start_worker(site);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    trace_enqueue(site, "selftest.echo", 3, "{}");
+    site_await(site, 30, "SELECT count(*) = 3 FROM job.result");
+    site_free(site);
 }
 END_TEST
 
@@ -271,6 +321,7 @@ START_TEST(kafka_that_stands_still_does_not_keep_the_worker)
 END_TEST
 
 SUITE_MAIN("life", worker_is_ready_when_kafka_has_answered_too,
+           secret_comes_from_the_credentials_of_the_service,
            watchdog_hears_of_a_loop_that_turns_and_of_no_other,
            watchdog_hears_nothing_of_a_worker_whose_zygote_hangs,
            watchdog_hears_nothing_of_a_broker_one_of_whose_duties_hangs,

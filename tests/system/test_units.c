@@ -108,6 +108,7 @@ static void enqueue(const char *type)
 
 static void end(void)
 {
+    booted_run(machine, "! journalctl -q | grep -E 'Sanitizer|runtime error:'");
     machine = booted_end(machine);
     site = site_free(site);
 }
