@@ -19,6 +19,7 @@
 #include "broker/later.h"
 #include "broker/relay.h"
 #include "broker/trim.h"
+#include "broker/watched.h"
 
 #define STOP_TIMEOUT_S 15 /* for all duties; each one's waits are shorter */
 #define N_THREADS 5
@@ -30,8 +31,8 @@ struct broker {
 };
 
 struct thread {
-    const char *name;
-    int (*run)(const struct job_config *config, int stop_fd);
+    struct watched watched;
+    int (*run)(const struct job_config *config, int stop_fd, struct pulse *pulse);
     bool wanted;
     const struct job_config *config;
     int stop_fd;
@@ -46,7 +47,8 @@ struct thread {
 static void *run_thread(void *userdata)
 {
     struct thread *t = userdata;
-    t->result = t->run(t->config, t->stop_fd);
+    t->result = t->run(t->config, t->stop_fd, &t->watched.pulse);
+    pulse_end(&t->watched.pulse);
     if (t->result < 0)
         eventfd_write(t->stop_fd, 1);
     return NULL;
@@ -57,13 +59,14 @@ static int start_threads(struct thread *threads, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (!threads[i].wanted)
             continue;
+        pulse_step(&threads[i].watched.pulse);
         int r = pthread_create(&threads[i].id, NULL, run_thread, &threads[i]);
         if (r) {
-            log_error("thread %s: %s", threads[i].name, strerror(r));
+            log_error("thread %s: %s", threads[i].watched.name, strerror(r));
             return -r;
         }
         threads[i].started = true;
-        pthread_setname_np(threads[i].id, threads[i].name);
+        pthread_setname_np(threads[i].id, threads[i].watched.name);
     }
     return 0;
 }
@@ -79,7 +82,7 @@ static int join_threads(struct thread *threads, size_t n)
         if (!threads[i].started)
             continue;
         if (pthread_clockjoin_np(threads[i].id, NULL, CLOCK_MONOTONIC, &until)) {
-            log_error("%s does not stop; leaving it behind", threads[i].name);
+            log_error("%s does not stop; leaving it behind", threads[i].watched.name);
             result = BROKER_LEFT_BEHIND;
         } else if (result == 0) {
             result = threads[i].result;
@@ -102,14 +105,28 @@ static int take_signals(void)
     return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-/* Return: the signal that came; 0: a duty says stop. */
-static int wait_for_signal(const struct broker *b)
+/* --- Watching ------------------------------------------------------------------------------------------------------------ */
+
+static void look_after(struct thread *threads)
 {
+    bool all = true;
+    int64_t now_us = clock_mono_us();
+    for (size_t i = 0; i < N_THREADS; i++)
+        all &= watched_look(&threads[i].watched, now_us);
+    if (all)
+        sd_notify(0, "WATCHDOG=1");
+}
+
+/* Return: the signal that came; 0: a duty says stop. */
+static int wait_for_signal(const struct broker *b, struct thread *threads)
+{
+    int interval_ms = (int)(watched_interval_us() / USEC_PER_MSEC);
     struct pollfd pfds[] = { { .fd = b->signal_fd, .events = POLLIN },
                              { .fd = b->stop_fd, .events = POLLIN } };
     for (;;) {
         struct signalfd_siginfo info;
-        if (poll(pfds, ARRAY_SIZE(pfds), -1) < 0)
+        look_after(threads);
+        if (poll(pfds, ARRAY_SIZE(pfds), interval_ms) <= 0)
             continue;
         if (pfds[1].revents)
             return 0;
@@ -119,11 +136,11 @@ static int wait_for_signal(const struct broker *b)
 }
 
 /* Until there is a configuration to go on with, or an end. @ret: NULL at the end. */
-static void wait_for_reload(const struct broker *b, struct job_config **ret)
+static void wait_for_reload(const struct broker *b, struct thread *threads, struct job_config **ret)
 {
     struct err err = { 0 };
     *ret = NULL;
-    while (wait_for_signal(b) == SIGHUP) {
+    while (wait_for_signal(b, threads) == SIGHUP) {
         sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_us());
         if (program_load(b->common, ret, &err) == 0)
             return;
@@ -136,11 +153,11 @@ static void wait_for_reload(const struct broker *b, struct job_config **ret)
 
 static void list_threads(struct thread *threads, const struct job_config *config, int stop_fd)
 {
-    threads[0] = (struct thread){ .name = "relay", .run = relay_run, .wanted = config->broker.relay };
-    threads[1] = (struct thread){ .name = "later", .run = later_run, .wanted = config->broker.later };
-    threads[2] = (struct thread){ .name = "clock", .run = clock_run, .wanted = true };
-    threads[3] = (struct thread){ .name = "trim", .run = trim_run, .wanted = true };
-    threads[4] = (struct thread){ .name = "cron", .run = cron_run, .wanted = config->broker.cron };
+    threads[0] = (struct thread){ .watched.name = "relay", .run = relay_run, .wanted = config->broker.relay };
+    threads[1] = (struct thread){ .watched.name = "later", .run = later_run, .wanted = config->broker.later };
+    threads[2] = (struct thread){ .watched.name = "clock", .run = clock_run, .wanted = true };
+    threads[3] = (struct thread){ .watched.name = "trim", .run = trim_run, .wanted = true };
+    threads[4] = (struct thread){ .watched.name = "cron", .run = cron_run, .wanted = config->broker.cron };
     for (size_t i = 0; i < N_THREADS; i++) {
         threads[i].config = config;
         threads[i].stop_fd = stop_fd;
@@ -156,7 +173,7 @@ static int run_duties(const struct broker *b, struct thread *threads, struct job
     *ret = NULL;
     if (r == 0) {
         sd_notify(0, "READY=1");
-        wait_for_reload(b, ret);
+        wait_for_reload(b, threads, ret);
     }
     if (!*ret) {
         log_info("stopping");

@@ -261,10 +261,10 @@ static void work(struct clock *c)
     }
 }
 
-int clock_run(const struct job_config *config, int stop_fd)
+int clock_run(const struct job_config *config, int stop_fd, struct pulse *pulse)
 {
     struct clock c = { 0 };
-    int r = duty_init(&c.duty, "clock", config, stop_fd, 0);
+    int r = duty_init(&c.duty, "clock", config, stop_fd, pulse, 0);
     if (r == 0)
         r = observe_new(&c.observe, config->broker.lease_timeout_us);
     if (r == 0)

@@ -289,10 +289,10 @@ static void work(struct cron_duty *c)
     }
 }
 
-int cron_run(const struct job_config *config, int stop_fd)
+int cron_run(const struct job_config *config, int stop_fd, struct pulse *pulse)
 {
     struct cron_duty c = { .plans = calloc(BATCH, sizeof(*c.plans)) };
-    int r = c.plans ? duty_init(&c.duty, "cron", config, stop_fd, 0) : -ENOMEM;
+    int r = c.plans ? duty_init(&c.duty, "cron", config, stop_fd, pulse, 0) : -ENOMEM;
     if (r == 0)
         work(&c);
     else

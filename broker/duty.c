@@ -14,12 +14,14 @@
 #define BACKOFF_MAX_US (5 * USEC_PER_SEC)
 
 int duty_init(struct duty *d, const char *name, const struct job_config *config, int stop_fd,
-              int64_t idle_timeout_us)
+              struct pulse *pulse, int64_t idle_timeout_us)
 {
-    *d = (struct duty){ .name = name, .config = config, .stop_fd = stop_fd, .backoff_us = BACKOFF_MIN_US };
-    const struct db_options options = { .url = config->database.url,
-                                        .name = name,
-                                        .idle_timeout_us = idle_timeout_us };
+    *d = (struct duty){
+        .name = name, .config = config, .stop_fd = stop_fd, .pulse = pulse, .backoff_us = BACKOFF_MIN_US
+    };
+    const struct db_options options = {
+        .url = config->database.url, .name = name, .idle_timeout_us = idle_timeout_us, .pulse = pulse
+    };
     return db_new(&d->db, &options);
 }
 
@@ -49,11 +51,12 @@ int duty_new_admin(const struct duty *d, int64_t timeout_us, struct admin **ret,
         .properties = properties,
         .n_properties = kafka->n_properties,
         .min_insync = kafka->min_insync,
+        .pulse = d->pulse,
     };
     return admin_new(ret, &options, reterr);
 }
 
-bool duty_pause(struct duty *d, int64_t us)
+static bool pause_for(struct duty *d, int64_t us)
 {
     struct pollfd pfd = { .fd = d->stop_fd, .events = POLLIN };
     int64_t deadline_us = clock_mono_us() + us;
@@ -65,6 +68,14 @@ bool duty_pause(struct duty *d, int64_t us)
         if (left_us <= 0)
             return false;
     }
+}
+
+bool duty_pause(struct duty *d, int64_t us)
+{
+    pulse_wait(d->pulse, us);
+    bool stops = pause_for(d, us);
+    pulse_step(d->pulse);
+    return stops;
 }
 
 bool duty_is_stopping(const struct duty *d)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/pulse.h"
 #include "libjob/config.h"
 #include "store/db.h"
 #include "stream/admin.h"
@@ -28,12 +29,13 @@ struct duty {
     int stop_fd; /* an eventfd; readable from the moment when the broker stops. Not ours */
     struct db *db;
     enum duty_state state;
-    int64_t backoff_us; /* of the next duty_retry() */
+    int64_t backoff_us;  /* of the next duty_retry() */
+    struct pulse *pulse; /* not ours */
 };
 
-/* @idle_timeout_us: how long the connection may be idle inside a transaction; 0: the default. Return: 0; -ENOMEM. */
+/* @pulse: shows that the thread is alive. @idle_timeout_us: how long the connection may be idle inside a transaction; 0: the default. Return: 0; -ENOMEM. */
 int duty_init(struct duty *d, const char *name, const struct job_config *config, int stop_fd,
-              int64_t idle_timeout_us);
+              struct pulse *pulse, int64_t idle_timeout_us);
 void duty_done(struct duty *d);
 
 bool duty_is_stopping(const struct duty *d);

@@ -477,7 +477,9 @@ static void wait_for_work(struct later *l)
     struct pollfd pfds[] = { { .fd = consumer_fd(l->consumer), .events = POLLIN },
                              { .fd = l->duty.stop_fd, .events = POLLIN } };
     int64_t us = l->taken && !is_confirmed(l) ? PROVE_PAUSE_US : any_stands(l) ? STAND_US : IDLE_US;
+    pulse_wait(l->duty.pulse, us);
     poll(pfds, ARRAY_SIZE(pfds), (int)(us / USEC_PER_MSEC));
+    pulse_step(l->duty.pulse);
 }
 
 /* Should another broker have found that a log is another one, it is not read on. */
@@ -574,10 +576,10 @@ static int work(struct later *l, struct err *reterr)
     return r;
 }
 
-static int init(struct later *l, const struct job_config *config, int stop_fd)
+static int init(struct later *l, const struct job_config *config, int stop_fd, struct pulse *pulse)
 {
     struct err err = { 0 };
-    int r = duty_init(&l->duty, "later", config, stop_fd, 0);
+    int r = duty_init(&l->duty, "later", config, stop_fd, pulse, 0);
     if (r == 0)
         r = duty_new_admin(&l->duty, ADMIN_TIMEOUT_US, &l->admin, &err);
     l->items = calloc(BATCH_MESSAGES, sizeof(*l->items));
@@ -585,11 +587,11 @@ static int init(struct later *l, const struct job_config *config, int stop_fd)
     return r == 0 && (!l->items || !l->rows) ? -ENOMEM : r;
 }
 
-int later_run(const struct job_config *config, int stop_fd)
+int later_run(const struct job_config *config, int stop_fd, struct pulse *pulse)
 {
     struct later l = { 0 };
     struct err err = { 0 };
-    int r = init(&l, config, stop_fd);
+    int r = init(&l, config, stop_fd, pulse);
     if (r == 0)
         r = work(&l, &err);
     if (r)

@@ -13,7 +13,9 @@
  */
 #pragma once
 
+#include "base/pulse.h"
+#include "base/pulse.h"
 #include "libjob/config.h"
 
-/* Returns when the broker stops: 0; negative when it cannot start, said in the log. @stop_fd: as in broker/duty.h. */
-int later_run(const struct job_config *config, int stop_fd);
+/* Returns when the broker stops: 0; negative when it cannot start, said in the log. @stop_fd, @pulse: as in broker/duty.h. */
+int later_run(const struct job_config *config, int stop_fd, struct pulse *pulse);

@@ -407,9 +407,10 @@ static int open_kafka(struct relay *r, struct err *reterr)
     return failed ? failed : sender_new(&r->sender, r->duty.config, r->admin, reterr);
 }
 
-static int init(struct relay *r, const struct job_config *config, int stop_fd, struct err *reterr)
+static int init(struct relay *r, const struct job_config *config, int stop_fd, struct pulse *pulse,
+                struct err *reterr)
 {
-    int failed = duty_init(&r->duty, "relay", config, stop_fd, IDLE_TIMEOUT_US);
+    int failed = duty_init(&r->duty, "relay", config, stop_fd, pulse, IDLE_TIMEOUT_US);
     r->shares.backlog_max = config->broker.relay_backlog;
     if (failed == 0)
         failed = topics_init(&r->topics, config);
@@ -426,11 +427,11 @@ static void done(struct relay *r)
     free(r->turns);
 }
 
-int relay_run(const struct job_config *config, int stop_fd)
+int relay_run(const struct job_config *config, int stop_fd, struct pulse *pulse)
 {
     struct relay r = { 0 };
     struct err err = { 0 };
-    int failed = init(&r, config, stop_fd, &err);
+    int failed = init(&r, config, stop_fd, pulse, &err);
     if (failed)
         log_error("relay: %s", err.text);
     else

@@ -21,7 +21,8 @@
 
 #include <stddef.h>
 
+#include "base/pulse.h"
 #include "libjob/config.h"
 
-/* Runs until @stop_fd is readable; the thread's whole life. Return: 0; negative errno when it could not start. */
-int relay_run(const struct job_config *config, int stop_fd);
+/* Runs until @stop_fd is readable; the thread's whole life. @pulse shows that it is alive. Return: 0; negative errno when it could not start. */
+int relay_run(const struct job_config *config, int stop_fd, struct pulse *pulse);

@@ -295,11 +295,11 @@ static void work(struct trim *t)
     }
 }
 
-int trim_run(const struct job_config *config, int stop_fd)
+int trim_run(const struct job_config *config, int stop_fd, struct pulse *pulse)
 {
     struct trim t = { .next_inspect_us = clock_mono_us() + INSPECT_FIRST_US };
     struct err err = { 0 };
-    int r = duty_init(&t.duty, "trim", config, stop_fd, 0);
+    int r = duty_init(&t.duty, "trim", config, stop_fd, pulse, 0);
     if (r == 0)
         r = topics_init(&t.topics, config);
     if (r)

@@ -20,6 +20,7 @@
 struct db {
     char *url, *name;
     int64_t idle_timeout_us;
+    struct pulse *pulse;
     PGconn *pg;                         /* NULL: not connected */
     const char *prepared[MAX_PREPARED]; /* statements of this connection; the place is the name */
     int n_prepared;
@@ -34,6 +35,7 @@ int db_new(struct db **ret, const struct db_options *options)
     db->url = strdup(options->url);
     db->name = strdup(options->name);
     db->idle_timeout_us = options->idle_timeout_us ? options->idle_timeout_us : DEFAULT_IDLE_TIMEOUT_US;
+    db->pulse = options->pulse;
     if (!db->url || !db->name)
         return -ENOMEM;
     *ret = steal(db);
@@ -99,6 +101,7 @@ static void ignore_notice(void *userdata, const PGresult *result)
 int db_connect(struct db *db, struct err *reterr)
 {
     char settings[512];
+    pulse_step(db->pulse);
     if (db->pg && PQstatus(db->pg) == CONNECTION_OK)
         return 0;
     db_disconnect(db);
@@ -195,6 +198,7 @@ int db_query(struct db *db, const char *sql, const struct db_param *params, int 
         r = db_connect(db, reterr);
     if (r)
         return r;
+    pulse_step(db->pulse);
     PGresult *result = PQexecParams(db->pg, sql, v.n, v.types, v.values, v.sizes, v.formats, 1);
     return give_rows(db, result, ret, reterr);
 }
@@ -211,6 +215,7 @@ static int prepare(struct db *db, const char *sql, const struct values *v, char 
     snprintf(name, name_size, "s%d", i);
     if (i < db->n_prepared)
         return 0;
+    pulse_step(db->pulse);
     int r = give_rows(db, PQprepare(db->pg, name, sql, v->n, v->types), NULL, reterr);
     if (r == 0)
         db->prepared[db->n_prepared++] = sql;
@@ -229,6 +234,7 @@ int db_query_often(struct db *db, const char *sql, const struct db_param *params
         r = prepare(db, sql, &v, name, sizeof(name), reterr);
     if (r)
         return r;
+    pulse_step(db->pulse);
     return give_rows(db, PQexecPrepared(db->pg, name, v.n, v.values, v.sizes, v.formats, 1), ret, reterr);
 }
 
@@ -237,6 +243,7 @@ int db_execute(struct db *db, const char *sql, struct err *reterr)
     int r = in_transaction(db) ? 0 : db_connect(db, reterr);
     if (r)
         return r;
+    pulse_step(db->pulse);
     PGresult *result = PQexec(db->pg, sql);
     r = judge(db, result, reterr);
     if (r == 0)
@@ -296,7 +303,7 @@ static bool take_notification(struct db *db, char *payload, size_t payload_size)
     return true;
 }
 
-int db_wait(struct db *db, int wake_fd, int64_t timeout_us, char *payload, size_t payload_size)
+static int wait_for(struct db *db, int wake_fd, int64_t timeout_us, char *payload, size_t payload_size)
 {
     int64_t deadline_us = clock_mono_us() + timeout_us;
     if (!db->pg)
@@ -319,6 +326,14 @@ int db_wait(struct db *db, int wake_fd, int64_t timeout_us, char *payload, size_
             return DB_AWAY;
         }
     }
+}
+
+int db_wait(struct db *db, int wake_fd, int64_t timeout_us, char *payload, size_t payload_size)
+{
+    pulse_wait(db->pulse, timeout_us);
+    int r = wait_for(db, wake_fd, timeout_us, payload, payload_size);
+    pulse_step(db->pulse);
+    return r;
 }
 
 struct db_param db_null(void)

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/pulse.h"
 #include "base/span.h"
 #include "base/uuid.h"
 #include "store/outcome.h"
@@ -26,6 +27,7 @@ struct db_options {
     const char *url;
     const char *name;        /* application_name, as pg_stat_activity shows it */
     int64_t idle_timeout_us; /* idle_in_transaction_session_timeout; 0: 5 s */
+    struct pulse *pulse;     /* of the thread that uses it, stays the caller's; NULL: nobody watches it */
 };
 
 /* Does not connect yet. @options is copied. Return: 0; -ENOMEM. */

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/pulse.h"
 #include "stream/message.h"
 #include "stream/producer.h" /* struct producer_property */
 
@@ -28,6 +29,7 @@ struct admin_config {
     const struct producer_property *properties; /* the user's own, applied last */
     size_t n_properties;
     int min_insync; /* min.insync.replicas of a topic that is made, and that it should have; 0: the Kafka brokers' default, at least 2 where there are 3 replicas */
+    struct pulse *pulse; /* of the one thread that uses it, stays the caller's; NULL: nobody watches it */
 };
 
 enum admin_outcome {

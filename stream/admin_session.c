@@ -18,6 +18,7 @@ struct admin {
     char *brokers;
     int64_t timeout_us;
     int min_insync;
+    struct pulse *pulse;
 };
 
 static void write_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -76,6 +77,7 @@ int admin_new(struct admin **ret, const struct admin_config *config, struct err 
         return err_set(reterr, -ENOMEM, "out of memory");
     a->timeout_us = config->timeout_us > 0 ? config->timeout_us : DEFAULT_TIMEOUT_US;
     a->min_insync = config->min_insync;
+    a->pulse = config->pulse;
     int r = configure(a, config, reterr);
     if (r)
         return r;
@@ -113,6 +115,7 @@ int admin_session_open(struct admin_session *s, const struct admin *a,
                        struct err *reterr)
 {
     char text[512];
+    pulse_step(a->pulse);
     *s = (struct admin_session){ .deadline_us = clock_mono_us() + timeout_us };
     rd_kafka_conf_t *conf = rd_kafka_conf_dup(a->conf);
     rd_kafka_conf_set_opaque(conf, s);

@@ -81,6 +81,11 @@ void life_reloaded(struct life *l)
         sd_notify(0, "READY=1");
 }
 
+void life_set_alive(struct life *l, bool alive)
+{
+    sd_event_set_watchdog(sd_event_source_get_event(l->timer), alive);
+}
+
 int life_new(struct life **ret, sd_event *event)
 {
     _cleanup_(life_free_cleanup) struct life *l = calloc(1, sizeof(*l));

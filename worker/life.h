@@ -4,7 +4,8 @@
  *
  * READY comes when both servers have answered. STATUS is one line for `systemctl status`; it is sent when something has
  * changed, at most once a second, and says which server is being waited for. The watchdog is the event loop's own
- * (sd_event_set_watchdog): a loop that does not turn is what it is there to find.
+ * (sd_event_set_watchdog): a loop that does not turn is what it is there to find. It also falls silent while the worker's
+ * owner says that something beside the loop hangs.
  */
 #pragma once
 
@@ -33,6 +34,9 @@ void life_tell(struct life *l, const struct life_facts *facts);
 /* A configuration is being taken up; it is, or will not be. */
 void life_reloading(struct life *l);
 void life_reloaded(struct life *l);
+
+/* Whether all is alive that the loop cannot do without. The watchdog hears nothing while it is not. */
+void life_set_alive(struct life *l, bool alive);
 
 /* Stopping has begun, or takes longer: it may last so long from now on. */
 void life_extend(struct life *l, int64_t stop_us);

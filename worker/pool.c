@@ -16,7 +16,8 @@
 
 #define STALL_US 20000 /* a short job that runs longer holds up others */
 #define STALL_LOOK_US 10000
-#define RESPAWN_US 1000000 /* after an executor died before it had loaded its handlers */
+#define ZYGOTE_LIMIT_US (10 * USEC_PER_SEC) /* it answers at once, or when it has ended what a job has left */
+#define RESPAWN_US 1000000                  /* after an executor died before it had loaded its handlers */
 
 /* --- Making and losing executors ---------------------------------------------------------------------------------------- */
 
@@ -308,7 +309,7 @@ static int on_zygote(sd_event_source *source, int fd, uint32_t events, void *use
     (void)fd;
     (void)events;
     while ((r = zygote_next_event(p->zygote, &event)) == 0) {
-        struct executor *e = event.kind == ZYGOTE_EXITED ? NULL : &p->executors[event.tag];
+        struct executor *e = &p->executors[event.tag]; /* of SPAWNED and FAILED */
         switch (event.kind) {
         case ZYGOTE_SPAWNED:
             e->pid = event.exit.pid;
@@ -322,6 +323,9 @@ static int on_zygote(sd_event_source *source, int fd, uint32_t events, void *use
         case ZYGOTE_EXITED:
             on_exit_of(p, &event.exit);
             break;
+        case ZYGOTE_ANSWERED:
+            p->asked_us = 0;
+            break;
         }
     }
     if (r < 0) {
@@ -329,6 +333,16 @@ static int on_zygote(sd_event_source *source, int fd, uint32_t events, void *use
         p->owner.broken("the zygote process is gone", p->owner.userdata);
     }
     return 0;
+}
+
+/* Asked again each time: it may not have taken the question before. */
+bool pool_zygote_answers(struct pool *p)
+{
+    int64_t now_us = clock_mono_us();
+    if (p->asked_us == 0)
+        p->asked_us = now_us;
+    zygote_request_answer(p->zygote); /* that it is gone is seen elsewhere */
+    return now_us - p->asked_us < ZYGOTE_LIMIT_US;
 }
 
 /* --- Dispatch ------------------------------------------------------------------------------------------------------------ */

@@ -68,6 +68,8 @@ void pool_flush(struct pool *p);
 size_t pool_max_running(const struct job_config *config);
 size_t pool_n_running(const struct pool *p); /* jobs in executors */
 size_t pool_n_executors(const struct pool *p);
+/* Asks the zygote whether it is there. Call every few seconds. Return: false while it has not answered for ten. */
+bool pool_zygote_answers(struct pool *p);
 /* Into the log, for a person. */
 void pool_dump(const struct pool *p);
 /*

@@ -70,6 +70,7 @@ struct executor {
 struct pool {
     sd_event *event;
     int zygote;
+    int64_t asked_us; /* monotonic: since when the zygote has not answered; 0: it has */
     sd_event_source *zygote_io, *stall_timer, *respawn_timer, *idle_timer, *progress_timer;
     sd_event_source *watch_timer; /* to the next time-out or stage of stopping */
     int64_t watch_us;             /* when that is; 0: nothing to watch */

@@ -31,6 +31,7 @@
 #include "worker/storm.h"
 
 #define CLOSE_TIMEOUT_US (10 * USEC_PER_SEC)
+#define ZYGOTE_LOOK_US (10 * USEC_PER_SEC)
 
 enum phase {
     PHASE_STARTING, /* waiting for the first executor to load the handlers */
@@ -54,7 +55,8 @@ struct worker {
     struct cancels cancels;
     struct intake *intake;
     struct ready *ready;
-    sd_event_source *post, *drain_timer;
+    sd_event_source *post, *drain_timer, *zygote_timer;
+    bool zygote_hangs;
     enum phase phase;
     int status;
 };
@@ -750,9 +752,29 @@ static int add_signals(struct worker *w)
     return 0;
 }
 
+/* Without it no job is stopped and no executor replaced: another worker does better. */
+static int on_zygote_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct worker *w = userdata;
+    (void)usec;
+    bool hangs = !pool_zygote_answers(w->pool);
+    if (hangs && !w->zygote_hangs)
+        log_error("run: the zygote process hangs; the service manager does not hear of us until it goes on");
+    else if (!hangs && w->zygote_hangs)
+        log_warning("run: the zygote process goes on");
+    w->zygote_hangs = hangs;
+    life_set_alive(w->life, !hangs);
+    sd_event_source_set_time_relative(source, ZYGOTE_LOOK_US);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 static int add_sources(struct worker *w)
 {
     int r = add_signals(w);
+    if (r < 0)
+        return r;
+    r = sd_event_add_time_relative(w->event, &w->zygote_timer, CLOCK_MONOTONIC, ZYGOTE_LOOK_US, 1000000,
+                                   on_zygote_timer, w);
     if (r < 0)
         return r;
     r = sd_event_add_time(w->event, &w->drain_timer, CLOCK_MONOTONIC, 0, 1000, on_drain_timer, w);
@@ -795,6 +817,7 @@ static void take_down(struct worker *w)
     }
     sd_event_source_disable_unref(w->post);
     sd_event_source_disable_unref(w->drain_timer);
+    sd_event_source_disable_unref(w->zygote_timer);
     sd_event_unref(w->event);
 }
 

@@ -20,7 +20,7 @@
 #include "worker/executor.h"
 #include "worker/group.h"
 
-enum request_kind { REQUEST_SPAWN, REQUEST_KILL };
+enum request_kind { REQUEST_SPAWN, REQUEST_KILL, REQUEST_ANSWER };
 
 struct request {
     enum request_kind kind;
@@ -63,6 +63,11 @@ int zygote_request_kill(int zygote, pid_t pid, int signal)
 {
     return send_request(zygote, &(struct request){ .kind = REQUEST_KILL, .pid = pid, .signal = signal }, NULL,
                         0);
+}
+
+int zygote_request_answer(int zygote)
+{
+    return send_request(zygote, &(struct request){ .kind = REQUEST_ANSWER }, NULL, 0);
 }
 
 int zygote_next_event(int zygote, struct zygote_event *ret)
@@ -223,6 +228,8 @@ static bool serve_request(int worker, struct brood *brood)
     take_fds(&message, fds);
     if (request.kind == REQUEST_SPAWN)
         spawn(worker, brood, request.tag, fds);
+    else if (request.kind == REQUEST_ANSWER)
+        report(worker, &(struct zygote_event){ .kind = ZYGOTE_ANSWERED });
     else
         brood_signal(brood, request.pid, request.signal);
     close_fds(fds);

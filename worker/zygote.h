@@ -3,7 +3,7 @@
  * The process from which executors are forked.
  *
  * It is forked from the worker before there is any thread, connection or secret, and does three things: forks an executor
- * when asked, kills one when asked, and says how each ended. It is the subreaper of everything that handlers leave behind.
+ * when asked, kills one when asked, and says how each ended. It answers when it is asked whether it is there. It is the subreaper of everything that handlers leave behind.
  *
  * When the worker dies, however it dies, its socket closes: the zygote then kills every executor's process group and every
  * remaining child, waits for them, and ends. When the zygote dies, its executors die with it (PR_SET_PDEATHSIG); the worker is
@@ -24,7 +24,7 @@ struct zygote_exit {
         oom; /* does its control group tell; has the kernel killed something in there for want of memory */
 };
 
-enum zygote_event_kind { ZYGOTE_SPAWNED, ZYGOTE_EXITED, ZYGOTE_FAILED };
+enum zygote_event_kind { ZYGOTE_SPAWNED, ZYGOTE_EXITED, ZYGOTE_FAILED, ZYGOTE_ANSWERED };
 
 struct zygote_event {
     enum zygote_event_kind kind;
@@ -49,6 +49,7 @@ enum zygote_fd {
 /* Worker side. The descriptors stay the caller's, who closes them. Return: 0; negative errno (-EAGAIN: ask again later). */
 int zygote_request_spawn(int zygote, uint32_t tag, const int fds[ZYGOTE_N_SENT]);
 int zygote_request_kill(int zygote, pid_t pid, int signal);
+int zygote_request_answer(int zygote);
 
 /* Return: 0 with an event; 1 when there is none now; negative errno: the zygote is gone. */
 int zygote_next_event(int zygote, struct zygote_event *ret);
