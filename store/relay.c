@@ -384,12 +384,16 @@ int relay_commit(struct db *db, struct err *reterr)
 }
 
 /* Everything here goes by an index; plans must not depend on how old the statistics of such a restless table are. */
+/*
+ * Nothing of ours need be on disk when it is committed: what a crash of PostgreSQL takes back are rows, which are sent again, as when
+ * we die between sending and deleting. Whoever commits to disk later takes ours along.
+ */
 int relay_listen(struct db *db, struct err *reterr)
 {
     return db_execute(
         db,
         "LISTEN job_relay; SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;"
-        " SET plan_cache_mode = force_generic_plan",
+        " SET plan_cache_mode = force_generic_plan; SET synchronous_commit = off",
         reterr);
 }
 

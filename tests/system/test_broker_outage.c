@@ -4,9 +4,11 @@
 #include "tests/support/suite.h"
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "tests/support/harness.h"
+#include "tests/support/trace.h"
 
 static struct site *new_site(const char *kafka)
 {
@@ -97,6 +99,44 @@ START_TEST(a_restarted_postgresql_loses_and_rescues_nothing)
 }
 END_TEST
 
+#define N_BATCH 300
+#define N_KILLS 4
+
+/* What the relay has committed is not on disk yet: its rows come back, and are sent once more. */
+START_TEST(rows_that_a_dying_postgresql_brings_back_run_once)
+{
+    struct site_servers *postgres = site_servers_start("postgres");
+    struct site *s = site_new(&(struct site_options){
+        .queues = "{ name = \"selftest\"; partitions = 4; }",
+        .worker = "queues = ( { name = \"selftest\"; } );",
+        .handlers =
+            "{ type = \"selftest.*\"; path = \"${build}/jobs/selftest/selftest.so\"; queue = \"selftest\"; }" });
+    char payload[512];
+    trace_start(s);
+    trace_put_path("{\"trace\": \"%s\"}", payload, sizeof(payload));
+    site_start_broker(s);
+    for (int i = 0; i < N_KILLS; i++) {
+        site_sql(s, "SELECT job.enqueue('selftest', 'selftest.echo', '%s') FROM generate_series(1, %d)",
+                 payload, N_BATCH);
+        site_await(s, 20, "SELECT NOT EXISTS (SELECT FROM job.pending)");
+        site_servers_run(postgres, "kill");
+        site_servers_run(postgres, "start");
+        site_await(s, 20, "SELECT true");
+    }
+    site_start_worker(s);
+    site_await(s, 60, "SELECT count(*) = %d FROM job.result WHERE state = 'succeeded'", N_KILLS * N_BATCH);
+    site_await(s, 30, "SELECT NOT EXISTS (SELECT FROM job.pending) AND NOT EXISTS (SELECT FROM job.lease)");
+    struct site_records *r = site_read_queue(s, "selftest");
+    printf("# %d jobs were sent as %zu messages\n", N_KILLS * N_BATCH, r->n);
+    site_records_free(r);
+    struct trace trace = trace_read();
+    ck_assert_uint_eq(trace.n_starts, N_KILLS * N_BATCH);
+    ck_assert_uint_eq(trace.n_repeated, 0);
+    site_free(s);
+    site_servers_free(postgres);
+}
+END_TEST
+
 START_TEST(silence_during_an_outage_is_no_loss)
 {
     struct site *s = new_site(NULL);
@@ -133,5 +173,6 @@ START_TEST(a_broker_stops_while_postgresql_hangs)
 END_TEST
 
 SUITE_MAIN("broker_outage", a_paused_kafka_costs_nothing_but_time, a_killed_kafka_comes_back,
-           a_restarted_postgresql_loses_and_rescues_nothing, silence_during_an_outage_is_no_loss,
+           a_restarted_postgresql_loses_and_rescues_nothing,
+           rows_that_a_dying_postgresql_brings_back_run_once, silence_during_an_outage_is_no_loss,
            a_broker_stops_while_postgresql_hangs)

@@ -256,6 +256,60 @@ START_TEST(debounced_job_that_has_started_is_followed_by_another)
 }
 END_TEST
 
+/* They are together in the topic before anybody reads it. "held": by a job that has not ended; "free": by one whose time is over. */
+START_TEST(keys_of_one_batch_go_to_the_first_of_each)
+{
+    char first[20][UUID_TEXT_SIZE], free_id[UUID_TEXT_SIZE], bounced[UUID_TEXT_SIZE], key[16];
+    site = site_new(&(struct site_options){ .queues = QUEUE });
+    struct site_daemon *broker = site_start_broker(site);
+    site_await_log(broker, 20, ".later made with");
+    site_stop(broker);
+    site_sql(site, "INSERT INTO job.unique (id, queue, type, key, until) VALUES"
+                   " (job.new_id(), 'selftest', 'selftest.echo', 'held', NULL),"
+                   " (job.new_id(), 'selftest', 'selftest.echo', 'free', now() - interval '1 s')");
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < 20; i++) {
+            snprintf(key, sizeof(key), "k%d", i);
+            wish(&(struct wish){ .place = 1, .delay_ms = 600000, .unique_key = key },
+                 round ? NULL : first[i]);
+        }
+    wish(&(struct wish){ .place = 1, .delay_ms = 600000, .unique_key = "held" }, NULL);
+    wish(&(struct wish){ .place = 1, .delay_ms = 600000, .unique_key = "free" }, free_id);
+    wish(&(struct wish){ .place = 1, .delay_ms = 600000, .unique_key = "free" }, NULL);
+    wish(
+        &(struct wish){
+            .place = 1, .delay_ms = 600000, .unique_key = "d", .debounce = "1", .payload = "{\"n\": 1}" },
+        bounced);
+    wish(
+        &(struct wish){
+            .place = 1, .delay_ms = 600000, .unique_key = "d", .debounce = "1", .payload = "{\"n\": 2}" },
+        NULL);
+    wish(&(struct wish){ .place = 1, .delay_ms = 600000 }, NULL);
+    site_start_broker(site);
+    site_await(site, 30,
+               "SELECT next_offset = 66 FROM job.cursor WHERE topic LIKE '%%.later' AND partition = 0");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"),
+                     23); /* 20, free, d, and the one without key */
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'duplicate'"), 43);
+    for (int i = 0; i < 20; i++) {
+        ck_assert(site_ask(site,
+                           "SELECT EXISTS (SELECT FROM job.pending WHERE id = '%s') AND"
+                           " (SELECT id = '%s' FROM job.unique WHERE key = 'k%d')",
+                           first[i], first[i], i));
+        ck_assert_int_eq(site_ask(site,
+                                  "SELECT count(*) FROM job.result WHERE result ->> 'duplicate_of' = '%s'",
+                                  first[i]),
+                         2);
+    }
+    ck_assert(
+        site_ask(site, "SELECT id = '%s' AND until IS NULL FROM job.unique WHERE key = 'free'", free_id));
+    ck_assert(site_ask(site,
+                       "SELECT convert_from(payload, 'UTF8') = '{\"n\": 2}' FROM job.pending WHERE id = '%s'",
+                       bounced));
+    site_free(site);
+}
+END_TEST
+
 /* --- What is malformed ------------------------------------------------------------------------------------------------------- */
 
 START_TEST(what_cannot_be_understood_is_a_dead_letter_and_holds_nobody_up)
@@ -388,7 +442,7 @@ SUITE_MAIN("later", job_waits_for_its_time_by_the_clock_of_kafka, every_delay_is
            priority_goes_to_its_lane, second_job_of_a_key_is_a_duplicate_until_the_first_has_ended,
            key_is_held_for_its_time_whether_its_job_has_ended_or_not,
            one_message_sent_twice_is_no_duplicate_of_itself, debounced_job_runs_once_with_the_last_payload,
-           debounced_job_that_has_started_is_followed_by_another,
+           debounced_job_that_has_started_is_followed_by_another, keys_of_one_batch_go_to_the_first_of_each,
            what_cannot_be_understood_is_a_dead_letter_and_holds_nobody_up,
            row_that_postgresql_refuses_costs_only_itself,
            every_message_is_one_job_though_brokers_are_killed_and_connections_cut,
