@@ -17,15 +17,19 @@
 #define PARTITIONS_AGAIN_US (60 * USEC_PER_SEC)
 #define FORGET_US (INT64_C(600) * USEC_PER_SEC)
 #define REST_US (60 * USEC_PER_SEC)
+#define AWAKE_US                                                                                             \
+    (30 *                                                                                                    \
+     USEC_PER_SEC) /* at least, between two rests: leases that come and go would notify with every commit */
 #define STEP_PAUSE_US (10 * USEC_PER_MSEC) /* between two steps of cleaning, or of a rescue, for others */
 
 struct clock {
     struct duty duty;
     struct observe *observe;
     struct clean clean;
-    bool cleans;      /* there is more to clean at once */
-    bool rescues;     /* there is more to rescue at once */
-    size_t n_lost;    /* workers that were declared dead and have something left */
+    bool cleans;   /* there is more to clean at once */
+    bool rescues;  /* there is more to rescue at once */
+    size_t n_lost; /* workers that were declared dead and have something left */
+    int64_t awake_until_us;
     unsigned n_rests; /* looks in a row that found nobody to be watched */
     int64_t next_partitions_us, next_forget_us;
 };
@@ -183,7 +187,8 @@ static int64_t rest_us(const struct clock *c)
 static int settle(struct clock *c, struct err *reterr)
 {
     bool was_resting = c->n_rests > 0;
-    c->n_rests = observe_is_calm(c->observe) && c->n_lost == 0 ? c->n_rests + 1 : 0;
+    bool rests = observe_is_calm(c->observe) && c->n_lost == 0 && clock_mono_us() >= c->awake_until_us;
+    c->n_rests = rests ? c->n_rests + 1 : 0;
     if (was_resting == (c->n_rests > 0))
         return 0;
     return was_resting ? rescue_wake(c->duty.db, reterr) : rescue_rest(c->duty.db, reterr);
@@ -197,9 +202,17 @@ static int pause_after_look(struct clock *c, struct err *reterr)
         duty_pause(&c->duty, has_more ? STEP_PAUSE_US : observe_interval_us(c->observe));
         return 0;
     }
-    if (db_wait(c->duty.db, c->duty.stop_fd, rest_us(c), NULL, 0) == DB_AWAY)
-        return err_set(reterr, STORE_AWAY, "the connection to PostgreSQL was lost");
-    return 0;
+    int waited = db_wait(c->duty.db, c->duty.stop_fd, rest_us(c), NULL, 0);
+    if (waited == DB_NOTIFIED)
+        c->awake_until_us = clock_mono_us() + AWAKE_US;
+    return waited == DB_AWAY ? err_set(reterr, STORE_AWAY, "the connection to PostgreSQL was lost") : 0;
+}
+
+/* A look sees what there is to be told of until then. */
+static void forget_news(struct clock *c)
+{
+    while (db_wait(c->duty.db, -1, 0, NULL, 0) == DB_NOTIFIED)
+        ;
 }
 
 /* --- The thread --- */
@@ -229,11 +242,13 @@ static int begin(struct clock *c, struct err *reterr)
 {
     observe_reset(c->observe);
     c->n_rests = 0;
-    return rescue_listen(c->duty.db, reterr);
+    int r = rescue_listen(c->duty.db, reterr);
+    return r ? r : rescue_wake(c->duty.db, reterr); /* a broker may have died while it rested */
 }
 
 static int turn(struct clock *c, struct err *reterr)
 {
+    forget_news(c);
     int r = tick(c, reterr);
     if (r == 0)
         r = settle(c, reterr);

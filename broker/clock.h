@@ -8,7 +8,8 @@
  * on at once. One that stood still in between finds less to do, or nothing.
  *
  * While no worker holds a lease and none is silent, beats are looked at once a minute. job.lookout says that brokers rest; who
- * takes a lease then sends NOTIFY job_lease. If a broker dies while it says so, leases notify for nothing until another one watches.
+ * takes a lease then sends NOTIFY job_lease. Who was woken watches for half a minute at least, or leases that come and go
+ * would notify with every commit.
  */
 #pragma once
 
