@@ -3,11 +3,14 @@
 #define SUITE_TIMEOUT_S 180
 #include "tests/support/suite.h"
 
+#include <linux/landlock.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -247,6 +250,7 @@ static const char facts[] =
     "can 'set clocks' 'date -s @1'\n"
     "can 'see others' 'test -e /proc/1'\n"
     "can 'start a program' 'python3 -c print'\n"
+    "echo \"Landlock: $(python3 -c 'import ctypes; print(ctypes.CDLL(None).syscall(444, None, 0, 1))')\"\n"
     "grep -E 'NoNewPrivs|CapBnd|Seccomp:' /proc/self/status\n"
     "echo \"group: $(cat /proc/self/cgroup)\"\n";
 
@@ -269,18 +273,27 @@ static void check_facts(const char *const *expected, size_t n)
     free(all);
 }
 
+/* What the kernel has of Landlock, which jobs/encode confines ffmpeg with: its version, or -1. */
+static const char *landlock(void)
+{
+    static char text[32];
+    snprintf(text, sizeof(text), "Landlock: %ld",
+             syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION));
+    return text;
+}
+
 START_TEST(job_reaches_what_it_needs_and_no_more)
 {
-    static const char *const expected[] = { "write its state: yes", "write to /srv: no",
-                                            "write temporary files: yes", "write beside its state: no",
-                                            "see homes: no", "mount: no", "make name spaces: no",
-                                            "become somebody else: no", "set clocks: no", "see others: no",
-                                            "start a program: yes", "read the secrets of all: no",
-                                            "NoNewPrivs:\t1", "CapBnd:\t0000000000000000", "Seccomp:\t2",
-                                            /* The group that was delegated, divided by the worker. */
-                                            "/libjob.slice/jobworkerd.service/executor-",
-                                            /* docs/systemd.md says so: a job has the user of its worker. */
-                                            "read its own secrets: yes" };
+    const char *const expected[] = { "write its state: yes", "write to /srv: no",
+                                     "write temporary files: yes", "write beside its state: no",
+                                     "see homes: no", "mount: no", "make name spaces: no",
+                                     "become somebody else: no", "set clocks: no", "see others: no",
+                                     "start a program: yes", "read the secrets of all: no", "NoNewPrivs:\t1",
+                                     "CapBnd:\t0000000000000000", "Seccomp:\t2",
+                                     /* The group that was delegated, divided by the worker. */
+                                     "/libjob.slice/jobworkerd.service/executor-",
+                                     /* docs/systemd.md says so: a job has the user of its worker. */
+                                     "read its own secrets: yes", landlock() };
     install_facts();
     boot();
     check_facts(expected, ARRAY_SIZE(expected));
