@@ -4,13 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/digest.h"
 
 #define BUFFER_SIZE 65536
 
@@ -21,7 +22,7 @@ struct output {
     int error;                 /* 0; negative errno */
     uint64_t size;
     size_t buffered;
-    char checksum[OUTPUT_CHECKSUM_SIZE];
+    char checksum[DIGEST_TEXT_SIZE];
     char buffer[BUFFER_SIZE];
 };
 
@@ -218,13 +219,12 @@ uint64_t output_size(const struct output *o)
 /* --- The end -------------------------------------------------------------------------------------------- */
 
 /* Reads the file back: what the checksum is of is what lies there. */
-static int read_back(struct job_context *ctx, struct output *o, EVP_MD_CTX *digest)
+static int read_back(struct job_context *ctx, struct output *o, struct digest *digest)
 {
     ssize_t n;
     o->size = 0;
     while ((n = pread(o->fd, o->buffer, BUFFER_SIZE, (off_t)o->size)) > 0 && !job_context_is_cancelled(ctx)) {
-        if (!EVP_DigestUpdate(digest, o->buffer, (size_t)n))
-            return job_retry(ctx, "cannot make a checksum");
+        digest_add(digest, o->buffer, (size_t)n);
         o->size += (uint64_t)n;
     }
     if (n != 0)
@@ -235,17 +235,10 @@ static int read_back(struct job_context *ctx, struct output *o, EVP_MD_CTX *dige
 
 static int make_checksum(struct job_context *ctx, struct output *o)
 {
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    int verdict = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL)
-                      ? read_back(ctx, o, digest)
-                      : job_retry(ctx, "cannot make a checksum");
-    if (verdict == JOB_DONE && !EVP_DigestFinal_ex(digest, hash, &size))
-        verdict = job_retry(ctx, "cannot make a checksum");
-    EVP_MD_CTX_free(digest);
-    for (unsigned i = 0; i < size; i++)
-        snprintf(o->checksum + 2 * i, 3, "%02x", hash[i]);
+    struct digest digest;
+    int verdict = digest_init(&digest) ? read_back(ctx, o, &digest) : JOB_DONE;
+    if (!digest_end(&digest, o->checksum) && verdict == JOB_DONE)
+        return job_retry(ctx, "cannot make a checksum");
     return verdict;
 }
 

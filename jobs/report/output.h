@@ -17,8 +17,6 @@
 
 #include "settings.h"
 
-#define OUTPUT_CHECKSUM_SIZE 65 /* of SHA-256 in hexadecimal, with its NUL */
-
 struct output;
 
 /**
