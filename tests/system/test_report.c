@@ -129,7 +129,7 @@ static int count_files(const char *name)
 static int count_descriptors(void)
 {
     struct dirent **entries;
-    int n = scandir("/proc/self/fd", &entries, NULL, NULL);
+    int n = scandir("/proc/self/fd", &entries, NULL, alphasort);
     ck_assert_int_gt(n, 2);
     for (int i = 0; i < n; i++)
         free(entries[i]);
