@@ -26,6 +26,11 @@
 #define SYSTEM_RIGHTS                                                                                        \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 
+/* What ffmpeg may not make in its folder: whoever looks at the result would be led elsewhere, or wait. */
+#define SPECIAL_RIGHTS                                                                                       \
+    (LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |            \
+     LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
+
 struct ruleset {
     uint64_t fs, net, scoped; /* as the kernel has it: zeros at the end may be unknown to it */
 };
@@ -96,7 +101,7 @@ static int allow_all(int rules, const char *program, int input, int folder, uint
     if (r >= 0 && input >= 0)
         r = allow(rules, input, LANDLOCK_ACCESS_FS_READ_FILE, handled);
     if (r >= 0 && folder >= 0)
-        r = allow(rules, folder, handled & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE, handled);
+        r = allow(rules, folder, handled & ~(uint64_t)(LANDLOCK_ACCESS_FS_EXECUTE | SPECIAL_RIGHTS), handled);
     return r < 0 ? r : 0;
 }
 

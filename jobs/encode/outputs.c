@@ -4,20 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/digest.h"
 #include "place.h"
 #include "preset.h"
 #include "probe.h"
 #include "request.h"
 
 #define READ_SIZE 65536
-#define DIGEST_TEXT_SIZE 65
 #define TOLERANCE_US 500000 /* and 2 per cent */
 #define SEGMENTS_MAX 1000000
 #define PATH_TEXT_MAX 1400
@@ -30,7 +29,7 @@ struct check {
 
 /* Size and digest of one file, or of several as one. */
 struct measure {
-    EVP_MD_CTX *digest;
+    struct digest digest;
     int64_t size;
     char text[DIGEST_TEXT_SIZE];
 };
@@ -39,12 +38,8 @@ struct measure {
 
 static int measure_init(struct job_context *ctx, struct measure *measure)
 {
-    *measure = (struct measure){ .digest = EVP_MD_CTX_new() };
-    if (measure->digest && EVP_DigestInit_ex(measure->digest, EVP_sha256(), NULL) == 1)
-        return JOB_DONE;
-    EVP_MD_CTX_free(measure->digest);
-    measure->digest = NULL;
-    return job_retry(ctx, "no memory for a checksum");
+    *measure = (struct measure){ 0 };
+    return digest_init(&measure->digest) ? JOB_DONE : job_retry(ctx, "no memory for a checksum");
 }
 
 static int add_bytes(struct job_context *ctx, int fd, struct measure *measure)
@@ -59,7 +54,7 @@ static int add_bytes(struct job_context *ctx, int fd, struct measure *measure)
         if (job_context_is_cancelled(ctx))
             return job_retry(ctx, "was asked to stop while the result was checked");
         if (size > 0) {
-            EVP_DigestUpdate(measure->digest, bytes, (size_t)size);
+            digest_add(&measure->digest, bytes, (size_t)size);
             measure->size += size;
         }
     }
@@ -75,23 +70,13 @@ static int measure_add(const struct check *check, const char *path, struct measu
     return verdict;
 }
 
-static void measure_end(struct measure *measure)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    if (measure->digest && EVP_DigestFinal_ex(measure->digest, digest, &size) == 1)
-        for (unsigned i = 0; i < size && i < (DIGEST_TEXT_SIZE - 1) / 2; i++)
-            snprintf(measure->text + (size_t)i * 2, 3, "%02x", digest[i]);
-    EVP_MD_CTX_free(measure->digest);
-    measure->digest = NULL;
-}
-
 static int measure_file(const struct check *check, const char *path, struct measure *measure)
 {
     int verdict = measure_init(check->ctx, measure);
     if (verdict == JOB_DONE)
         verdict = measure_add(check, path, measure);
-    measure_end(measure);
+    if (!digest_end(&measure->digest, measure->text) && verdict == JOB_DONE)
+        verdict = job_retry(check->ctx, "no memory for a checksum");
     return verdict;
 }
 
@@ -290,7 +275,8 @@ static int measure_step(struct check *check, int step, struct measure *measure, 
             break;
         ++*ret_segments;
     }
-    measure_end(measure);
+    if (!digest_end(&measure->digest, measure->text) && verdict == JOB_DONE)
+        verdict = job_retry(check->ctx, "no memory for a checksum");
     return verdict;
 }
 

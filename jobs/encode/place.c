@@ -11,9 +11,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/beneath.h"
 #include "settings.h"
 
 #define NURSERY ".encode"
@@ -23,19 +23,6 @@
 #define FULL_BYTES 65536
 
 /* --- Names beneath a folder ------------------------------------------------------------------------------------ */
-
-static int open_beneath(int folder, const char *path, int flags, uint64_t resolve)
-{
-    struct open_how how = { .flags = (unsigned)(flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
-                            .resolve =
-                                (uint64_t)RESOLVE_BENEATH | (uint64_t)RESOLVE_NO_MAGICLINKS | resolve };
-    for (int i = 0; i < TRIES; i++) { /* EAGAIN: somebody renamed something on the way */
-        int fd = (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
-        if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
-            return fd;
-    }
-    return -1;
-}
 
 static int open_folder(const char *path)
 {
@@ -58,7 +45,7 @@ int place_open_input(struct job_context *ctx, const struct settings *settings, c
     int folder = open_folder(settings->input);
     if (folder < 0)
         return job_retry(ctx, "ENCODE_INPUT: %s: %s", settings->input, strerror(errno));
-    int fd = open_beneath(folder, name, O_RDONLY, 0), error = errno;
+    int fd = beneath_open(folder, name, O_RDONLY, 0), error = errno;
     close(folder);
     if (fd < 0)
         return judge_input(ctx, error);
@@ -249,7 +236,7 @@ static int open_parent(int output, const char *path, const char **ret_name)
             return folder;
         snprintf(part, sizeof(part), "%.*s", (int)size, path);
         bool made = mkdirat(folder, part, 0777) == 0 || errno == EEXIST;
-        int inner = made ? open_beneath(folder, part, O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS) : -1;
+        int inner = made ? beneath_open(folder, part, O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS) : -1;
         int error = errno;
         close(folder);
         errno = error;

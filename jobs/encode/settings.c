@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/setting.h"
+
 static const struct number {
     const char *name;
     size_t offset;
@@ -19,16 +21,10 @@ static const struct number {
     { "ENCODE_TIME_LIMIT_S", offsetof(struct settings, time_limit_s), 0, 0, 1000000 },
 };
 
-static const char *get(const char *name, const char *preset)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : preset;
-}
-
 static int read_number(struct job_context *ctx, const struct number *number, struct settings *settings)
 {
     int64_t *field = (int64_t *)(void *)((char *)settings + number->offset);
-    const char *text = get(number->name, NULL);
+    const char *text = setting_get(number->name, NULL);
     char *end;
     *field = number->preset;
     if (!text)
@@ -46,7 +42,7 @@ static int read_https(struct job_context *ctx, struct settings *settings)
     static const char *const words[] = {
         [HTTPS_OFF] = "off", [HTTPS_PUBLIC] = "public", [HTTPS_ANY] = "any"
     };
-    const char *text = get("ENCODE_HTTPS", "public");
+    const char *text = setting_get("ENCODE_HTTPS", "public");
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (strcmp(text, words[i]) == 0) {
             settings->https = (enum settings_https)i;
@@ -58,11 +54,11 @@ static int read_https(struct job_context *ctx, struct settings *settings)
 
 int settings_read(struct job_context *ctx, struct settings *ret)
 {
-    *ret = (struct settings){ .input = get("ENCODE_INPUT", NULL),
-                              .output = get("ENCODE_OUTPUT", NULL),
-                              .ffmpeg = get("ENCODE_FFMPEG", "ffmpeg"),
-                              .ffprobe = get("ENCODE_FFPROBE", "ffprobe"),
-                              .ca_file = get("ENCODE_CA", NULL) };
+    *ret = (struct settings){ .input = setting_get("ENCODE_INPUT", NULL),
+                              .output = setting_get("ENCODE_OUTPUT", NULL),
+                              .ffmpeg = setting_get("ENCODE_FFMPEG", "ffmpeg"),
+                              .ffprobe = setting_get("ENCODE_FFPROBE", "ffprobe"),
+                              .ca_file = setting_get("ENCODE_CA", NULL) };
     if (!ret->output)
         return job_retry(ctx, "ENCODE_OUTPUT: is not set; it names the folder of outputs");
     int verdict = read_https(ctx, ret);

@@ -6,6 +6,7 @@
  *
  * Spreadsheets take a cell for a formula that begins with one of `risky`, however it is quoted. Unless the job asks
  * for the bare text (guard_formulas), such a cell gets a ' in front; columns of numbers need none, their minus is a minus.
+ * Some take semicolons and tabs for commas, too: a cell with one is in quotes, or what is behind it would be a cell.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static bool is_risky(const char *text)
 
 static bool needs_quotes(const char *text)
 {
-    return !*text || *text == ' ' || text[strcspn(text, ",\"\r\n")] || text[strlen(text) - 1] == ' ';
+    return !*text || *text == ' ' || text[strcspn(text, ",\"\r\n;\t")] || text[strlen(text) - 1] == ' ';
 }
 
 static void write_text(struct output *output, const char *text)

@@ -146,6 +146,29 @@ static int finish(struct job_context *ctx, struct database *d, const char *what)
 
 /* --- Connecting ----------------------------------------------------------------------------------------- */
 
+/* A bare @ or / in a password makes its rest a part of the host or port. */
+static bool has_split_password(const char *url)
+{
+    const char *start = strncmp(url, "postgres://", 11) == 0     ? url + 11
+                        : strncmp(url, "postgresql://", 13) == 0 ? url + 13
+                                                                 : "";
+    const char *rest = start + strcspn(start, "@/");
+    rest = *rest == '@' ? rest + 1 : start;
+    return memchr(rest, '@', strcspn(rest, "?"));
+}
+
+/* libpq tells the part of an address that it cannot read, which may be of the password. */
+static int check_url(struct job_context *ctx, const char *url)
+{
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    PQconninfoFree(options);
+    return options && !has_split_password(url)
+               ? JOB_DONE
+               : job_retry(ctx,
+                           "REPORT_DATABASE_URL: is no connection string of libpq; in a URL %% is written "
+                           "%%25, @ is %%40 and / is %%2F");
+}
+
 static int connect_to(struct job_context *ctx, struct database *d, const char *url)
 {
     const char *const names[] = { "dbname",
@@ -214,7 +237,9 @@ int database_open(struct job_context *ctx, const struct settings *settings, stru
     if (!d)
         return job_retry(ctx, "no memory for a connection");
     d->timeout_ms = settings->timeout_ms;
-    int verdict = connect_to(ctx, d, settings->database_url);
+    int verdict = check_url(ctx, settings->database_url);
+    if (verdict == JOB_DONE)
+        verdict = connect_to(ctx, d, settings->database_url);
     if (verdict == JOB_DONE)
         verdict = check_server(ctx, d);
     if (verdict == JOB_DONE)

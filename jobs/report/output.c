@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/digest.h"
+
 #define BUFFER_SIZE 65536
-#define EARLIER_MAX 32 /* deliveries whose rests are looked for */
 
 struct output {
     int folder, fd;
@@ -21,7 +22,7 @@ struct output {
     int error;                 /* 0; negative errno */
     uint64_t size;
     size_t buffered;
-    char checksum[OUTPUT_CHECKSUM_SIZE];
+    char checksum[DIGEST_TEXT_SIZE];
     char buffer[BUFFER_SIZE];
 };
 
@@ -56,14 +57,42 @@ static int enter(struct job_context *ctx, struct output *o, const char *path)
     return JOB_DONE;
 }
 
+/* ".ID.DELIVERY.EPOCH.part": each execution of a job has a file of its own, also where two workers run one. */
+static void name_part(const struct job_context *ctx, struct output *o)
+{
+    snprintf(o->part, sizeof(o->part), ".%.64s.%.48s.part", job_context_id(ctx), job_context_fence(ctx));
+}
+
+/* Whether @name is what an execution before this one has left. */
+static bool is_earlier(const struct job_context *ctx, const char *name)
+{
+    unsigned long delivery, epoch, own_delivery, own_epoch;
+    const char *id = job_context_id(ctx);
+    size_t size = strlen(id);
+    int end = 0;
+    if (name[0] != '.' || strncmp(name + 1, id, size) != 0 || name[1 + size] != '.' ||
+        sscanf(name + 1 + size, ".%lu.%lu.part%n", &delivery, &epoch, &end) != 2 || end == 0 ||
+        name[1 + size + (size_t)end] ||
+        sscanf(job_context_fence(ctx), "%lu.%lu", &own_delivery, &own_epoch) != 2)
+        return false;
+    return delivery < own_delivery || (delivery == own_delivery && epoch < own_epoch);
+}
+
 static void remove_earlier(const struct job_context *ctx, const struct output *o)
 {
-    char name[128];
-    int delivery = job_context_delivery(ctx);
-    for (int i = delivery - 1; i > 0 && i >= delivery - EARLIER_MAX; i--) {
-        snprintf(name, sizeof(name), ".%.64s.%d.part", job_context_id(ctx), i);
-        unlinkat(o->folder, name, 0);
+    int copy = openat(o->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    if (!dir) {
+        if (copy >= 0)
+            close(copy);
+        return;
     }
+    const struct dirent *entry;
+    /* cppcheck-suppress readdirCalled */
+    while ((entry = readdir(dir)))
+        if (is_earlier(ctx, entry->d_name))
+            unlinkat(o->folder, entry->d_name, 0);
+    closedir(dir);
 }
 
 static int open_file(struct job_context *ctx, struct output *o)
@@ -85,11 +114,12 @@ static int open_in(struct job_context *ctx, struct output *o, const char *folder
     o->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (o->folder < 0)
         return job_retry(ctx, "%s: %s", folder, strerror(errno));
-    snprintf(o->part, sizeof(o->part), ".%.64s.%d.part", job_context_id(ctx), job_context_delivery(ctx));
+    name_part(ctx, o);
     int verdict = path ? enter(ctx, o, path) : JOB_DONE;
     if (verdict != JOB_DONE)
         return verdict;
-    remove_earlier(ctx, o);
+    if (path)
+        remove_earlier(ctx, o);
     verdict = open_file(ctx, o);
     if (!path && o->part_exists) {
         unlinkat(o->folder, o->part, 0);
@@ -189,13 +219,12 @@ uint64_t output_size(const struct output *o)
 /* --- The end -------------------------------------------------------------------------------------------- */
 
 /* Reads the file back: what the checksum is of is what lies there. */
-static int read_back(struct job_context *ctx, struct output *o, EVP_MD_CTX *digest)
+static int read_back(struct job_context *ctx, struct output *o, struct digest *digest)
 {
     ssize_t n;
     o->size = 0;
     while ((n = pread(o->fd, o->buffer, BUFFER_SIZE, (off_t)o->size)) > 0 && !job_context_is_cancelled(ctx)) {
-        if (!EVP_DigestUpdate(digest, o->buffer, (size_t)n))
-            return job_retry(ctx, "cannot make a checksum");
+        digest_add(digest, o->buffer, (size_t)n);
         o->size += (uint64_t)n;
     }
     if (n != 0)
@@ -206,17 +235,10 @@ static int read_back(struct job_context *ctx, struct output *o, EVP_MD_CTX *dige
 
 static int make_checksum(struct job_context *ctx, struct output *o)
 {
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    int verdict = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL)
-                      ? read_back(ctx, o, digest)
-                      : job_retry(ctx, "cannot make a checksum");
-    if (verdict == JOB_DONE && !EVP_DigestFinal_ex(digest, hash, &size))
-        verdict = job_retry(ctx, "cannot make a checksum");
-    EVP_MD_CTX_free(digest);
-    for (unsigned i = 0; i < size; i++)
-        snprintf(o->checksum + 2 * i, 3, "%02x", hash[i]);
+    struct digest digest;
+    int verdict = digest_init(&digest) ? read_back(ctx, o, &digest) : JOB_DONE;
+    if (!digest_end(&digest, o->checksum) && verdict == JOB_DONE)
+        return job_retry(ctx, "cannot make a checksum");
     return verdict;
 }
 

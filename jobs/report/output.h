@@ -3,9 +3,9 @@
  * A file that appears under its name when it is whole, or not at all.
  *
  * It is written without any name (O_TMPFILE) in the folder where it will lie, then flushed to the disk, linked as
- * ".ID.DELIVERY.part" and renamed over what was there. Whatever ends a try before, also SIGKILL or a power cut,
+ * ".ID.DELIVERY.EPOCH.part" and renamed over what was there. Whatever ends a try before, also SIGKILL or a power cut,
  * leaves nothing. Where the file system has no unnamed files, the ".part" has its name from the start; one that a
- * killed try has left is removed by the job's next delivery.
+ * killed try has left is removed by the next execution of the job that writes there.
  *
  * Folders of a path are opened one by one below REPORT_OUTPUT and made where they are missing; symbolic links are
  * not followed.
@@ -16,8 +16,6 @@
 #include <stdint.h>
 
 #include "settings.h"
-
-#define OUTPUT_CHECKSUM_SIZE 65 /* of SHA-256 in hexadecimal, with its NUL */
 
 struct output;
 

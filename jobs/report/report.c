@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/digest.h"
 #include "database.h"
 #include "format.h"
 #include "output.h"
@@ -145,7 +146,7 @@ static int deliver(struct job_context *ctx, struct making *m)
 
 static int set_result(struct job_context *ctx, const struct making *m)
 {
-    char checksum[OUTPUT_CHECKSUM_SIZE + 8];
+    char checksum[DIGEST_TEXT_SIZE + 8];
     snprintf(checksum, sizeof(checksum), "sha256:%s", output_checksum(m->output));
     json_t *object =
         json_pack("{s:s, s:I, s:I, s:s}", "location", m->location, "size", (json_int_t)output_size(m->output),

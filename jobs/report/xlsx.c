@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xlsxwriter.h>
 
@@ -21,6 +22,14 @@
 #define SHEET_ROWS 1048576u
 #define DIGITS_MAX 15 /* that a double, and so Excel, keeps */
 
+/* Where the library collects a sheet's rows, in its mode of constant memory. */
+struct sheet_file {
+    FILE *stream;
+    int fd;
+    dev_t device;
+    ino_t inode;
+};
+
 struct xlsx {
     struct output *output;
     const struct report *report;
@@ -29,7 +38,8 @@ struct xlsx {
     lxw_format *bold, *date, *timestamp;
     uint32_t row; /* the next one of the sheet */
     unsigned n_sheets;
-    uint64_t n_rows; /* with headers */
+    struct sheet_file *files; /* of each sheet */
+    uint64_t n_rows;          /* with headers */
 };
 
 /* --- Cells ---------------------------------------------------------------------------------------------- */
@@ -124,6 +134,34 @@ static bool sheet_is_whole(lxw_worksheet *sheet)
            (fflush(sheet->optimize_tmpfile) == 0 && !ferror(sheet->optimize_tmpfile));
 }
 
+/* To know it again in forget_files(). */
+static bool keep_file(struct xlsx *xlsx)
+{
+    struct stat st;
+    struct sheet_file *files = reallocarray(xlsx->files, xlsx->n_sheets + 1, sizeof(*files));
+    if (!files)
+        return false;
+    xlsx->files = files;
+    FILE *stream = xlsx->sheet ? xlsx->sheet->optimize_tmpfile : NULL;
+    files[xlsx->n_sheets] = (struct sheet_file){ 0 };
+    if (stream && fstat(fileno(stream), &st) == 0)
+        files[xlsx->n_sheets] = (struct sheet_file){ stream, fileno(stream), st.st_dev, st.st_ino };
+    return true;
+}
+
+/* The library closes a sheet's file once it is packed, and never when it does not come so far: the next job would pay. */
+static void forget_files(struct xlsx *xlsx)
+{
+    struct stat st;
+    for (unsigned i = 0; i < xlsx->n_sheets; i++) {
+        const struct sheet_file *file = &xlsx->files[i];
+        if (file->stream && fstat(file->fd, &st) == 0 && st.st_dev == file->device &&
+            st.st_ino == file->inode)
+            fclose(file->stream);
+    }
+    free(xlsx->files);
+}
+
 static int begin_sheet(struct job_context *ctx, struct xlsx *xlsx)
 {
     char name[32];
@@ -131,6 +169,8 @@ static int begin_sheet(struct job_context *ctx, struct xlsx *xlsx)
         return job_retry(ctx, "cannot write the report: REPORT_SPOOL is full or cannot be written");
     snprintf(name, sizeof(name), xlsx->n_sheets == 0 ? "Report" : "Report %u", xlsx->n_sheets + 1);
     xlsx->sheet = workbook_add_worksheet(xlsx->book, name);
+    if (!keep_file(xlsx))
+        return job_retry(ctx, "no memory for a report");
     xlsx->n_sheets++;
     lxw_error error = xlsx->sheet ? write_header(xlsx) : LXW_ERROR_MEMORY_MALLOC_FAILED;
     return error == LXW_NO_ERROR ? JOB_DONE : job_retry(ctx, "cannot begin a sheet: %s", lxw_strerror(error));
@@ -211,8 +251,11 @@ static int xlsx_end(struct job_context *ctx, void *writer)
 static void xlsx_free(void *writer)
 {
     struct xlsx *xlsx = writer;
-    if (xlsx && xlsx->book)
+    if (!xlsx)
+        return;
+    if (xlsx->book)
         lxw_workbook_free(xlsx->book);
+    forget_files(xlsx);
     free(xlsx);
 }
 

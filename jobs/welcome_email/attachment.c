@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base64.h"
+#include "common/beneath.h"
 #include "header.h"
 #include "request.h"
 
@@ -73,13 +72,6 @@ static bool is_path(const char *path)
 
 /* --- Bytes -------------------------------------------------------------------------------------------- */
 
-static int open_beneath(int folder, const char *path)
-{
-    struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
-    return (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
-}
-
 static int read_open_file(const struct reading *reading, int fd, struct attachment *row)
 {
     struct stat st;
@@ -109,7 +101,7 @@ static int read_file(const struct reading *reading, const char *path, struct att
     int folder = open(reading->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return job_retry(reading->ctx, "%s: %s", reading->folder, strerror(errno));
-    int fd = open_beneath(folder, path), error = errno;
+    int fd = beneath_open(folder, path, O_RDONLY, 0), error = errno;
     close(folder);
     if (fd < 0)
         return error == EXDEV || error == ELOOP

@@ -14,12 +14,12 @@
 #include "rate.h"
 
 struct settings {
-    const char *url, *templates; /* of the environment */
-    const char *attachments;     /* NULL: none */
-    const char *ca_file;         /* NULL: the system's */
+    const char *url;         /* of the environment */
+    const char *attachments; /* NULL: none */
+    const char *ca_file;     /* NULL: the system's */
     char from_name[256];
     struct address from;
-    char templates_default[4096], rate_file[256];
+    char templates[4096], rate_file[256];
     size_t max_size; /* bytes, of one mail */
     bool require_tls, strict;
     char login_options[64];          /* of libcurl; "": the best that the server offers */

@@ -126,6 +126,17 @@ static int count_files(const char *name)
     return n - 2;
 }
 
+static int count_descriptors(void)
+{
+    struct dirent **entries;
+    int n = scandir("/proc/self/fd", &entries, NULL, alphasort);
+    ck_assert_int_gt(n, 2);
+    for (int i = 0; i < n; i++)
+        free(entries[i]);
+    free(entries);
+    return n;
+}
+
 /* The payload must end with @verdict and an error that has @error in it, and leave nothing. */
 static void check_refused(const char *payload, int verdict, const char *error)
 {
@@ -191,13 +202,18 @@ START_TEST(formulas_are_guarded_and_numbers_are_not)
     write_query(
         "risky",
         "SELECT '=1+1' AS \"=head\", '+1' AS a, '-1' AS b, '@SUM(A1)' AS c, E'\\tx' AS d, E'\\rx' AS e, '＝1' AS f,"
-        " 'a=b' AS g, -1 AS h, -1.5::float8 AS i, '-infinity'::date AS j, '=\"x\"' AS k");
+        " 'a=b' AS g, -1 AS h, -1.5::float8 AS i, '-infinity'::date AS j, '=\"x\"' AS k, 'a;=1' AS l, E'a\\t=1' AS m");
     check_made("{\"query\": \"risky\", \"format\": \"csv\", \"destination\": \"x.csv\"}");
     ck_assert_str_eq(
         read_report("x.csv", ""),
-        "[\"'=head\", \"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\", \"j\", \"k\"]\n"
+        "[\"'=head\", \"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\", \"j\", \"k\","
+        " \"l\", \"m\"]\n"
         "[\"'=1+1\", \"'+1\", \"'-1\", \"'@SUM(A1)\", \"'\\tx\", \"'\\rx\", \"'＝1\", \"a=b\", \"-1\", \"-1.5\","
-        " \"'-infinity\", \"'=\\\"x\\\"\"]\n");
+        " \"'-infinity\", \"'=\\\"x\\\"\", \"a;=1\", \"a\\t=1\"]\n");
+    /* Programs that take these for separators, too, see one cell. */
+    char command[600];
+    snprintf(command, sizeof(command), "cat '%s/x.csv'", in_folder("out"));
+    check_contains(output_of(command), ",\"a;=1\",\"a\t=1\"\r\n");
     check_made(
         "{\"query\": \"risky\", \"format\": \"csv\", \"destination\": \"x.csv\", \"guard_formulas\": false}");
     check_contains(read_report("x.csv", ""),
@@ -265,8 +281,12 @@ START_TEST(text_too_long_for_a_cell_is_named)
 {
     set_up();
     write_query("long", "SELECT 1 AS n, repeat('x', 32768) AS notes");
-    check_refused("{\"query\": \"long\", \"format\": \"xlsx\"}", JOB_FAIL,
-                  "column notes, row 2 of sheet 1: ");
+    for (int i = 0, before = 0; i < 3; i++) {
+        check_refused("{\"query\": \"long\", \"format\": \"xlsx\"}", JOB_FAIL,
+                      "column notes, row 2 of sheet 1: ");
+        before = i == 0 ? count_descriptors() : before;
+        ck_assert_int_eq(count_descriptors(), before); /* nor is the sheet's file kept for the next job */
+    }
     clean_up();
 }
 END_TEST
@@ -519,7 +539,8 @@ START_TEST(connection_that_is_lost_is_worth_another_try)
     setenv("REPORT_DATABASE_URL", "postgresql://" ROLE "@127.0.0.1:1/x", 1);
     check_refused("{\"query\": \"die\", \"format\": \"csv\"}", JOB_RETRY, "no connection to PostgreSQL: ");
     setenv("REPORT_DATABASE_URL", "postgresql://x:s3cret@127.0.0.1:1/x?nonsense=1", 1);
-    check_refused("{\"query\": \"die\", \"format\": \"csv\"}", JOB_RETRY, "no connection to PostgreSQL: ");
+    check_refused("{\"query\": \"die\", \"format\": \"csv\"}", JOB_RETRY,
+                  "REPORT_DATABASE_URL: is no connection string");
     ck_assert_ptr_null(strstr(got.error, "s3cret"));
     clean_up();
 }
@@ -554,6 +575,26 @@ START_TEST(address_of_the_database_may_be_a_secret_in_a_file)
     unsetenv("REPORT_DATABASE_URL_FILE");
     setenv("CREDENTIALS_DIRECTORY", site_folder(site), 1);
     check_made("{\"query\": \"q\", \"format\": \"csv\", \"destination\": \"2.csv\"}");
+    clean_up();
+}
+END_TEST
+
+/* libpq tells the part of an address that it cannot read, and that is often the password. */
+START_TEST(address_that_cannot_be_read_is_not_told)
+{
+    static const char *const wrong[] = {
+        "postgresql://u:s3cr%et@127.0.0.1:1/x", "host=127.0.0.1 port=1 password=my s3cret",
+        "postgres//u:s3cret@127.0.0.1/x",       "postgresql://u:a@s3cret@127.0.0.1/x",
+        "postgresql://u:s3/cret@127.0.0.1/x",   "s3cret"
+    };
+    set_up();
+    write_query("q", "SELECT 1");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        setenv("REPORT_DATABASE_URL", wrong[i], 1);
+        check_refused("{\"query\": \"q\", \"format\": \"csv\"}", JOB_RETRY,
+                      "REPORT_DATABASE_URL: is no connection string of libpq");
+        ck_assert_msg(!strstr(got.error, "s3"), "%s", got.error);
+    }
     clean_up();
 }
 END_TEST
@@ -627,12 +668,15 @@ START_TEST(workbook_is_whole_wherever_a_write_fails)
         pid_t pid = fork();
         if (pid == 0) {
             setrlimit(RLIMIT_FSIZE, &(struct rlimit){ limit, limit });
+            module_handler(REPORT_MODULE, "report");
+            int before = count_descriptors();
             make("{\"query\": \"some\", \"format\": \"xlsx\", \"destination\": \"x.xlsx\"}");
-            _exit(got.verdict);
+            _exit(count_descriptors() == before ? got.verdict : 99);
         }
         int status;
         ck_assert_int_eq(waitpid(pid, &status, 0), pid);
         ck_assert(WIFEXITED(status));
+        ck_assert_msg(WEXITSTATUS(status) != 99, "files stay open at a limit of %lu", (unsigned long)limit);
         if (WEXITSTATUS(status) == JOB_DONE) {
             ck_assert_str_eq(read_report("x.xlsx", "--count"), "xl/worksheets/sheet1.xml 1001 whole\n");
             unlink(in_folder("out/x.xlsx"));
@@ -971,10 +1015,10 @@ SUITE_MAIN("report", csv_is_read_by_others_as_it_was_meant, formulas_are_guarded
            wrong_parameter_fails_for_good_and_is_named, query_that_cannot_succeed_fails_for_good,
            query_that_wants_to_write_does_not, query_that_runs_for_ever_is_stopped,
            connection_that_is_lost_is_worth_another_try, superuser_is_refused,
-           address_of_the_database_may_be_a_secret_in_a_file, wrong_settings_are_named,
-           file_beyond_its_limit_is_an_error_and_no_crash, workbook_is_whole_wherever_a_write_fails,
-           full_disk_fails_with_its_cause_and_leaves_nothing, job_that_is_asked_to_stop_leaves_nothing,
-           killed_job_leaves_nothing, report_is_uploaded_with_a_signature_that_others_verify,
-           storage_that_refuses_is_worth_another_try,
+           address_of_the_database_may_be_a_secret_in_a_file, address_that_cannot_be_read_is_not_told,
+           wrong_settings_are_named, file_beyond_its_limit_is_an_error_and_no_crash,
+           workbook_is_whole_wherever_a_write_fails, full_disk_fails_with_its_cause_and_leaves_nothing,
+           job_that_is_asked_to_stop_leaves_nothing, killed_job_leaves_nothing,
+           report_is_uploaded_with_a_signature_that_others_verify, storage_that_refuses_is_worth_another_try,
            storage_is_reached_by_tls_with_a_certificate_that_is_trusted, million_rows_need_little_memory,
            cancelled_job_ends_its_query_and_leaves_nothing, sample_query_reports_what_libjob_has_done)

@@ -3,11 +3,14 @@
 #define SUITE_TIMEOUT_S 180
 #include "tests/support/suite.h"
 
+#include <linux/landlock.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -123,7 +126,8 @@ static void check_property(const char *unit, const char *property, const char *e
 static char *ask_result(const char *type)
 {
     site_await(site, 30, "SELECT count(*) = 1 FROM job.result WHERE type = '%s'", type);
-    char *result = site_ask_text(site, "SELECT result #>> '{}' FROM job.result WHERE type = '%s'", type);
+    char *result = site_ask_text(
+        site, "SELECT COALESCE(result #>> '{}', error) FROM job.result WHERE type = '%s'", type);
     site_sql(site, "DELETE FROM job.result WHERE type = '%s'", type);
     return result;
 }
@@ -247,6 +251,7 @@ static const char facts[] =
     "can 'set clocks' 'date -s @1'\n"
     "can 'see others' 'test -e /proc/1'\n"
     "can 'start a program' 'python3 -c print'\n"
+    "echo \"Landlock: $(python3 -c 'import ctypes; print(ctypes.CDLL(None).syscall(444, None, 0, 1))')\"\n"
     "grep -E 'NoNewPrivs|CapBnd|Seccomp:' /proc/self/status\n"
     "echo \"group: $(cat /proc/self/cgroup)\"\n";
 
@@ -269,18 +274,27 @@ static void check_facts(const char *const *expected, size_t n)
     free(all);
 }
 
+/* What the kernel has of Landlock, which jobs/encode confines ffmpeg with: its version, or -1. */
+static const char *landlock(void)
+{
+    static char text[32];
+    snprintf(text, sizeof(text), "Landlock: %ld",
+             syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION));
+    return text;
+}
+
 START_TEST(job_reaches_what_it_needs_and_no_more)
 {
-    static const char *const expected[] = { "write its state: yes", "write to /srv: no",
-                                            "write temporary files: yes", "write beside its state: no",
-                                            "see homes: no", "mount: no", "make name spaces: no",
-                                            "become somebody else: no", "set clocks: no", "see others: no",
-                                            "start a program: yes", "read the secrets of all: no",
-                                            "NoNewPrivs:\t1", "CapBnd:\t0000000000000000", "Seccomp:\t2",
-                                            /* The group that was delegated, divided by the worker. */
-                                            "/libjob.slice/jobworkerd.service/executor-",
-                                            /* docs/systemd.md says so: a job has the user of its worker. */
-                                            "read its own secrets: yes" };
+    const char *const expected[] = { "write its state: yes", "write to /srv: no",
+                                     "write temporary files: yes", "write beside its state: no",
+                                     "see homes: no", "mount: no", "make name spaces: no",
+                                     "become somebody else: no", "set clocks: no", "see others: no",
+                                     "start a program: yes", "read the secrets of all: no", "NoNewPrivs:\t1",
+                                     "CapBnd:\t0000000000000000", "Seccomp:\t2",
+                                     /* The group that was delegated, divided by the worker. */
+                                     "/libjob.slice/jobworkerd.service/executor-",
+                                     /* docs/systemd.md says so: a job has the user of its worker. */
+                                     "read its own secrets: yes", landlock() };
     install_facts();
     boot();
     check_facts(expected, ARRAY_SIZE(expected));
@@ -319,6 +333,45 @@ START_TEST(module_runs_in_the_unit)
     check_result("selftest.echo", "{}");
     site_sql(site, "SELECT job.enqueue('work', 'selftest.crash', '{\"signal\": 11, \"times\": 1}')");
     site_await(site, 30, "SELECT count(*) = 1 FROM job.result WHERE state = 'succeeded' AND delivery = 2");
+    end();
+}
+END_TEST
+
+/* What is installed, as docs/systemd.md has it: it finds its files beside itself, and can do what it is there for. */
+#define SHIPPED(type)                                                                                        \
+    "{ type = \"" type "\"; path = \"" MODULES "/" type ".so\"; queue = \"work\"; max_attempts = 1; }"
+
+static void check_dies(const char *type, const char *payload, const char *error)
+{
+    site_sql(site, "SELECT job.enqueue('work', '%s', '%s')", type, payload);
+    site_await(site, 30, "SELECT count(*) = 1 FROM job.dead WHERE type = '%s'", type);
+    char *found = site_ask_text(site, "SELECT error FROM job.dead WHERE type = '%s'", type);
+    ck_assert_msg(strstr(found, error) != NULL, "%s: %s", type, found);
+    free(found);
+}
+
+START_TEST(shipped_modules_run_in_the_unit)
+{
+    install(SHIPPED("encode") "," SHIPPED("welcome_email") "," SHIPPED("report"));
+    shell("mkdir -p '%s/files/srv/in' '%s/files/srv/out' && chmod 777 '%s/files/srv/out' && "
+          "ffmpeg -v error -f lavfi -i testsrc=duration=1:size=64x48:rate=5 '%s/files/srv/in/a.mp4'",
+          folder, folder, folder, folder);
+    drop_in("jobworkerd.service",
+            "[Service]\nReadWritePaths=/srv/out\nUMask=0022\n"
+            "Environment=ENCODE_INPUT=/srv/in ENCODE_OUTPUT=/srv/out REPORT_OUTPUT=/srv/out\n"
+            "Environment=WELCOME_EMAIL_SMTP_URL=smtp://127.0.0.1:1\n");
+    write_file("etc/credstore/report-database", site_database_url(site));
+    boot();
+    start("jobbrokerd jobworkerd");
+    site_sql(site, "SELECT job.enqueue('work', 'encode', '{\"input\": \"a.mp4\", \"preset\": \"mp4\", "
+                   "\"output\": \"new/a.mp4\"}')");
+    char *result = ask_result("encode");
+    ck_assert_msg(strstr(result, "h264") != NULL, "%s", result);
+    free(result);
+    booted_run(machine, "test $(stat -c %%a /srv/out/new/a.mp4) = 644");
+    check_dies("welcome_email", "{\"to\": \"ada@example.org\"}", "cannot talk to the mail server: ");
+    if (HAVE_REPORT)
+        check_dies("report", "{\"query\": \"jobs_per_day\", \"format\": \"pdf\"}", "is a superuser's");
     end();
 }
 END_TEST
@@ -405,6 +458,7 @@ int main(int argc, char **argv)
                                    job_reaches_what_it_needs_and_no_more,
                                    drop_in_opens_what_a_handler_needs,
                                    module_runs_in_the_unit,
+                                   shipped_modules_run_in_the_unit,
                                    reload_takes_up_what_is_right_and_says_what_is_wrong,
                                    daemon_that_stands_still_is_replaced,
                                    killed_worker_leaves_nobody_and_comes_again };

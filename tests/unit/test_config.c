@@ -557,7 +557,7 @@ START_TEST(example_configuration_loads)
     struct err err = { "" };
     make_directory();
     ck_assert_msg(config_load(&config, EXAMPLE_CONFIG, NULL, &err) == 0, "%s", err.text);
-    ck_assert_str_eq(config_find_handler(config, span_from_string("report.yearly"))->queue, "reports");
+    ck_assert_str_eq(config_find_handler(config, span_from_string("report"))->queue, "reports");
     config_free(config);
     ck_assert_int_eq(rmdir(directory), 0);
 }

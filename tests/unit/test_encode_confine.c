@@ -79,6 +79,9 @@ static int look_around(int input, int own)
         return 5;
     if (open_error(in_folder("new"), O_WRONLY | O_CREAT) != EACCES || unlink(in_folder("secret")) != -1)
         return 6;
+    /* What would lead whoever reads the result elsewhere, or let him wait. */
+    if (symlink("/etc", "link") != -1 || errno != EACCES || mkfifo("pipe", 0600) != -1 || errno != EACCES)
+        return 9;
     if (version() >= 4 && connect_error() != EACCES)
         return 7;
     return system("exit 0") == 0 ? 0 : 8;

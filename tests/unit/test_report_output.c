@@ -19,9 +19,9 @@
 #define HELLO_SHA256 "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
 static char folder[] = "/tmp/test_report_output.XXXXXX";
-static struct job_context ctx = { .id = "0199c41f-0123-7788-99aa-bbccddeeff00",
-                                  .delivery = 3,
-                                  .cancel_fd = -1 };
+static struct job_context ctx = {
+    .id = "0199c41f-0123-7788-99aa-bbccddeeff00", .delivery = 3, .fence = "3.17", .cancel_fd = -1
+};
 static struct settings settings = { .output = folder, .spool = folder };
 
 static void set_up(void)
@@ -114,14 +114,34 @@ START_TEST(newer_file_takes_the_place_of_the_older)
 }
 END_TEST
 
-START_TEST(rest_of_an_earlier_delivery_is_removed)
+static void leave(const char *name)
 {
-    set_up();
-    int fd = open(in_folder(".0199c41f-0123-7788-99aa-bbccddeeff00.2.part"), O_CREAT | O_WRONLY, 0600);
+    int fd = open(in_folder(name), O_CREAT | O_WRONLY, 0600);
     ck_assert_int_ge(fd, 0);
     close(fd);
+}
+
+START_TEST(rest_of_an_earlier_execution_is_removed)
+{
+    set_up();
+    leave(".0199c41f-0123-7788-99aa-bbccddeeff00.2.99.part");
+    leave(".0199c41f-0123-7788-99aa-bbccddeeff00.3.16.part"); /* of a worker that lost the partition */
     put("x.csv", "new");
     ck_assert_int_eq(count_files(""), 1);
+    clean_up();
+}
+END_TEST
+
+/* A worker that has lost its partition may still run the job, as the same delivery. */
+START_TEST(file_of_another_execution_is_left_alone)
+{
+    set_up();
+    leave(".0199c41f-0123-7788-99aa-bbccddeeff00.3.18.part");
+    leave(".0199c41f-0123-7788-99aa-bbccddeeff00.4.1.part");
+    leave(".0199c41f-0123-7788-99aa-bbccddeeff01.2.1.part"); /* of another job */
+    put("x.csv", "new");
+    check_content("x.csv", "new");
+    ck_assert_int_eq(count_files(""), 4);
     clean_up();
 }
 END_TEST
@@ -190,5 +210,6 @@ START_TEST(places_that_cannot_be_used_are_told)
 END_TEST
 
 SUITE_MAIN("report_output", file_appears_when_it_is_whole, newer_file_takes_the_place_of_the_older,
-           rest_of_an_earlier_delivery_is_removed, full_disk_is_told_and_leaves_nothing,
-           symbolic_link_is_no_way_out, places_that_cannot_be_used_are_told)
+           rest_of_an_earlier_execution_is_removed, file_of_another_execution_is_left_alone,
+           full_disk_is_told_and_leaves_nothing, symbolic_link_is_no_way_out,
+           places_that_cannot_be_used_are_told)
