@@ -68,9 +68,9 @@ int shell_run(struct site *site, char **ret_output, const char *format, ...)
 
 const char *shell_ask(struct site *site, const char *format, ...)
 {
-    static char *outputs[4];
+    static char *outputs[8];
     static int next;
-    char **output = &outputs[next++ % 4];
+    char **output = &outputs[next++ % 8];
     va_list args;
     free(*output);
     va_start(args, format);

@@ -13,7 +13,7 @@ void shell_enter(struct site *site);
 /* Runs lines of bash in the site's folder, a test's own words, printf-like. Return: exit status; @ret_output: what they print, on both outputs, to be freed. */
 int shell_run(struct site *site, char **ret_output, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for lines that must end with 0: what they print, less the last line's end; valid until the fourth call from here. */
+/* The same for lines that must end with 0: what they print, less the last line's end; valid until the eighth call from here. */
 const char *shell_ask(struct site *site, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Starts a program, which dies with this process at the latest. @line: the first that it prints, within 10 s. */
