@@ -21,13 +21,13 @@ static pid_t api, sink;
 static char base[64]; /* the service's URL, up to its port */
 static int port;
 
-static void start_api(const char *kafka, const char *max_upload_mib)
+static void start_api(const char *kafka, const char *prefix)
 {
     char line[64];
     const char *program = shell_ask(site, "echo '%s/examples/api/api'", site_build(site));
-    const char *const argv[] = { program,           "--listen",         "127.0.0.1:0",  "--uploads",
-                                 video_path("in"),  "--kafka",          kafka,          "--prefix",
-                                 site_prefix(site), "--max-upload-mib", max_upload_mib, NULL };
+    const char *const argv[] = { program,          "--listen",         "127.0.0.1:0", "--uploads",
+                                 video_path("in"), "--kafka",          kafka,         "--prefix",
+                                 prefix,           "--max-upload-mib", "1",           NULL };
     api = shell_start(argv, line, sizeof(line));
     ck_assert_msg(sscanf(line, "listening on port %d", &port) == 1, "%s", line);
     snprintf(base, sizeof(base), "http://127.0.0.1:%d", port);
@@ -45,7 +45,7 @@ static void start_with(const char *kafka)
     });
     shell_enter(site);
     ck_assert_int_eq(site_jobctl(site, NULL, (const char *const[]){ "topic", "apply", NULL }), 0);
-    start_api(kafka ? kafka : site_kafka(site), "1");
+    start_api(kafka ? kafka : site_kafka(site), site_prefix(site));
 }
 
 static void start(void)
@@ -180,6 +180,44 @@ START_TEST(address_that_is_taken_is_a_conflict_and_sends_no_second_mail)
     check_problem(ask(REGISTER "'{\"email\": \"ADA@example.org\"}'"), 409, "email", "is registered already");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 1);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM public.api_user"), 1);
+    stop();
+}
+END_TEST
+
+/* Somebody may replay it, so no cache may keep it. */
+START_TEST(dead_job_is_shown_with_its_error_and_not_cached)
+{
+    start();
+    start_daemons();
+    const char *answer = ask(REGISTER "'{\"email\": \"permfail@example.org\"}'"), *id = job_of(answer);
+    check_status(answer, 202);
+    site_await(site, 20, "SELECT count(*) = 1 FROM job.dead WHERE id = '%s'", id);
+    answer = ask("$api/api/jobs/%s", id);
+    check_has(answer, "\"state\":\"dead\"");
+    check_has(answer, "no such mailbox");
+    check_has(answer, "Cache-Control: no-cache\n");
+    stop();
+}
+END_TEST
+
+/* More than there are connections to PostgreSQL. */
+START_TEST(many_at_once_are_all_answered_and_one_of_those_with_the_same_address_wins)
+{
+    start();
+    const char *codes = shell_ask(
+        site,
+        "seq 40 | xargs -P 20 -I{} curl -s -o answer.{} -w '%%{http_code}\\n' -H 'Content-Type: "
+        "application/json' -d '{\"email\": \"user{}@example.org\"}' %s/api/register | sort | uniq -c",
+        base);
+    ck_assert_str_eq(codes + strspn(codes, " "), "40 202");
+    codes = shell_ask(
+        site,
+        "seq 40 | xargs -P 20 -I{} curl -s -o answer.{} -w '%%{http_code}\\n' -H 'Content-Type: "
+        "application/json' -d '{\"email\": \"ada@example.org\"}' %s/api/register | sort | uniq -c | tr -s ' '",
+        base);
+    ck_assert_str_eq(codes, " 1 202\n 39 409");
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM public.api_user"), 41);
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 41);
     stop();
 }
 END_TEST
@@ -427,7 +465,7 @@ START_TEST(upload_that_breaks_off_leaves_nothing)
     shell_stop(api, SIGKILL);
     close(fd);
     ck_assert_str_eq(video_ask("ls -A in"), "");
-    start_api(site_kafka(site), "1");
+    start_api(site_kafka(site), site_prefix(site));
     check_status(ask("$api/api/users"), 200);
     stop();
 }
@@ -463,6 +501,18 @@ START_TEST(upload_is_not_accepted_while_kafka_is_away)
 }
 END_TEST
 
+START_TEST(upload_whose_job_kafka_refuses_leaves_no_file)
+{
+    start();
+    shell_stop(api, SIGTERM);
+    start_api(site_kafka(site), "nobodys"); /* there is no topic nobodys.videos */
+    shell_ask(site, "echo film >clip");
+    check_problem(ask("-F file=@clip $api/api/videos"), 503, "", "Kafka has not taken the job");
+    ck_assert_str_eq(video_ask("ls -A in"), "");
+    stop();
+}
+END_TEST
+
 START_TEST(wrong_options_end_it_with_a_reason)
 {
     char *output;
@@ -488,10 +538,13 @@ START_TEST(wrong_options_end_it_with_a_reason)
 END_TEST
 
 SUITE_MAIN("api", registered_user_gets_a_mail_and_the_job_is_cacheable_when_it_has_ended,
-           address_that_is_taken_is_a_conflict_and_sends_no_second_mail, uploaded_video_is_encoded,
-           name_of_the_client_is_not_used, bad_registrations_are_refused_with_field_and_rule,
-           bad_uploads_are_refused_and_leave_no_file, wrong_paths_methods_and_ids_have_their_own_answers,
+           address_that_is_taken_is_a_conflict_and_sends_no_second_mail,
+           dead_job_is_shown_with_its_error_and_not_cached,
+           many_at_once_are_all_answered_and_one_of_those_with_the_same_address_wins,
+           uploaded_video_is_encoded, name_of_the_client_is_not_used,
+           bad_registrations_are_refused_with_field_and_rule, bad_uploads_are_refused_and_leave_no_file,
+           wrong_paths_methods_and_ids_have_their_own_answers,
            result_that_may_have_been_deleted_is_gone_and_not_queued, users_are_listed_page_by_page,
            sigterm_answers_what_is_under_way_and_takes_nothing_new, upload_that_breaks_off_leaves_nothing,
            service_bears_that_postgresql_goes_and_comes, upload_is_not_accepted_while_kafka_is_away,
-           wrong_options_end_it_with_a_reason)
+           upload_whose_job_kafka_refuses_leaves_no_file, wrong_options_end_it_with_a_reason)
