@@ -18,8 +18,7 @@
 #define FORGET_US (INT64_C(600) * USEC_PER_SEC)
 #define REST_US (60 * USEC_PER_SEC)
 #define AWAKE_US                                                                                             \
-    (30 *                                                                                                    \
-     USEC_PER_SEC) /* at least, between two rests: leases that come and go would notify with every commit */
+    (30 * USEC_PER_SEC) /* between two rests at least: leases that come and go would notify each time */
 #define STEP_PAUSE_US (10 * USEC_PER_MSEC) /* between two steps of cleaning, or of a rescue, for others */
 
 struct clock {

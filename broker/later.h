@@ -14,7 +14,6 @@
 #pragma once
 
 #include "base/pulse.h"
-#include "base/pulse.h"
 #include "libjob/config.h"
 
 /* Returns when the broker stops: 0; negative when it cannot start, said in the log. @stop_fd, @pulse: as in broker/duty.h. */

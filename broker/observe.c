@@ -11,7 +11,7 @@
 #define SILENT_US (15 * USEC_PER_SEC) /* more than the beat of a worker without a lease */
 #define INTERVAL_MAX_US (1 * USEC_PER_SEC)
 
-struct watched {
+struct seen {
     struct observe_beat beat; /* owns the name */
     int64_t since_us;         /* when the first answer with this beat arrived */
     unsigned n_answers;
@@ -23,7 +23,7 @@ struct observe {
     bool has_leases;
     int64_t watch_until_us; /* somebody without a lease was silent */
     int64_t last_asked_us;  /* -1: nothing was asked since the start or a reset */
-    struct watched *workers;
+    struct seen *workers;
     size_t n;
 };
 
@@ -39,7 +39,7 @@ int observe_new(struct observe **ret, int64_t timeout_us)
     return 0;
 }
 
-static void free_workers(struct watched *workers, size_t n)
+static void free_workers(struct seen *workers, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         free((char *)(uintptr_t)workers[i].beat.worker);
@@ -68,7 +68,7 @@ void observe_reset(struct observe *o)
     o->last_asked_us = -1;
 }
 
-static const struct watched *find(const struct observe *o, const char *worker)
+static const struct seen *find(const struct observe *o, const char *worker)
 {
     for (size_t i = 0; i < o->n; i++)
         if (strcmp(o->workers[i].beat.worker, worker) == 0)
@@ -83,11 +83,11 @@ static int64_t patience_us(const struct observe *o, const struct observe_beat *b
 
 /* What is known of one worker after an answer. */
 static int judge(const struct observe *o, const struct observe_beat *beat, int64_t asked_us,
-                 int64_t answered_us, struct watched *ret)
+                 int64_t answered_us, struct seen *ret)
 {
-    const struct watched *known = find(o, beat->worker);
+    const struct seen *known = find(o, beat->worker);
     bool silent = known && known->beat.beat_at_us == beat->beat_at_us;
-    *ret = (struct watched){
+    *ret = (struct seen){
         .beat = { strdup(beat->worker), beat->beat_at_us, beat->idle },
         .since_us = silent ? known->since_us : answered_us,
         .n_answers = silent ? known->n_answers + 1 : 1,
@@ -101,7 +101,7 @@ static void look_for_silence(struct observe *o, int64_t asked_us, const struct o
 {
     o->has_leases = false;
     for (size_t i = 0; i < n; i++) {
-        const struct watched *known = find(o, beats[i].worker);
+        const struct seen *known = find(o, beats[i].worker);
         o->has_leases |= !beats[i].idle;
         if (known && known->beat.beat_at_us == beats[i].beat_at_us && asked_us - known->since_us >= SILENT_US)
             o->watch_until_us = asked_us + patience_us(o, &beats[i]) + SILENT_US;
@@ -119,7 +119,7 @@ int observe_answer(struct observe *o, int64_t asked_us, int64_t answered_us, con
     look_for_silence(o, asked_us, beats, n);
     if (o->last_asked_us >= 0 && answered_us - o->last_asked_us > o->gap_us)
         observe_reset(o);
-    struct watched *workers = calloc(n + 1, sizeof(*workers));
+    struct seen *workers = calloc(n + 1, sizeof(*workers));
     int r = workers ? 0 : -ENOMEM;
     size_t done = 0;
     for (; done < n && r == 0; done++)

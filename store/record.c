@@ -605,6 +605,7 @@ static void finish(const struct session_reply *in, void *userdata)
     b->reply(&out, b->userdata);
 }
 
+/* Asks for all that record_send() may add: two statements without BEGIN would be two transactions. */
 static bool is_bare_beat(const struct record_batch *b)
 {
     return !b->fence[0].n && !b->claims[0].n && !b->plain[0].n && !b->results[0].n &&

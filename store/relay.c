@@ -383,8 +383,9 @@ int relay_commit(struct db *db, struct err *reterr)
     return r;
 }
 
-/* Everything here goes by an index; plans must not depend on how old the statistics of such a restless table are. */
 /*
+ * Everything here goes by an index; plans must not depend on how old the statistics of such a restless table are.
+ *
  * Nothing of ours need be on disk when it is committed: what a crash of PostgreSQL takes back are rows, which are sent again, as when
  * we die between sending and deleting. Whoever commits to disk later takes ours along.
  */

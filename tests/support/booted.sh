@@ -53,7 +53,7 @@ write_units() { # ROOT
 
 # In all namespaces, as their process 1.
 inside() { # probe|boot FOLDER
-  cd "$2/work"
+  cd "$2/live"
   mount_files root
   [ "$1" = boot ] || return 0
   write_units root
@@ -84,9 +84,9 @@ end() {
 
 # What is mounted here goes with the namespace. Control groups would stay.
 outside() { # probe|boot FOLDER
-  local groups=$2/work/groups group status=0
+  local groups=$2/live/groups group status=0
   mount --make-rprivate / || die "mounts cannot be made private"
-  mount -t tmpfs tmpfs "$2/work" -o mode=755 || die "a tmpfs cannot be mounted"
+  mount -t tmpfs tmpfs "$2/live" -o mode=755 || die "a tmpfs cannot be mounted"
   mkdir "$groups"
   mount -t cgroup2 cgroup2 "$groups" || die "control groups (v2) cannot be mounted"
   remove_groups "$groups"/libjob-test-* # of runs that were killed; one that is in use stays
@@ -109,7 +109,7 @@ join() { # GROUP probe|boot FOLDER
 }
 
 enter() { # probe|boot FOLDER
-  mkdir -p "$2/files" "$2/work"
+  mkdir -p "$2/files" "$2/live"
   exec unshare --mount "$here" outside "$@"
 }
 
