@@ -36,7 +36,7 @@ static int refuse_command(const char *first, const char *second, struct err *ret
     char wanted[128], hint[128] = "";
     snprintf(wanted, sizeof(wanted), "%s%s%s", first, second ? " " : "", second ? second : "");
     struct suggest s = { .word = wanted }, s_first = { .word = first };
-    for (const struct command *c = commands; c->path; c++) {
+    for (const struct command *c = NULL; (c = command_next(c));) {
         suggest_consider(&s, c->path);
         suggest_consider(&s_first, c->path);
     }
@@ -84,7 +84,7 @@ static const struct command_option *find_in(const struct command_option *options
 static const struct command_option *find_anywhere(const struct raw *raw)
 {
     const struct command_option *found = find_in(command_global_options, raw);
-    for (const struct command *c = commands; c->path && !found; c++)
+    for (const struct command *c = NULL; !found && (c = command_next(c));)
         found = find_in(c->options, raw);
     return found;
 }

@@ -2,7 +2,7 @@
 /*
  * What a command is: one row of a table, from which parsing, help, manual page and completion follow.
  *
- * The rows are in commands.c. An option that several commands have takes an argument in all of them or in none, and
+ * The rows are in table/. An option that several commands have takes an argument in all of them or in none, and
  * its letter means the same everywhere; so options may stand anywhere on the line, also before the command's name.
  */
 #pragma once
@@ -58,8 +58,10 @@ struct command_group {
     const char *summary;
 };
 
+/* The next row of the whole table; the first one after NULL. NULL when there are no more. */
+const struct command *command_next(const struct command *after);
+
 /* Both end with a NULL name. */
-extern const struct command commands[];
 extern const struct command_group command_groups[];
 extern const struct command_option command_global_options[];
 

@@ -65,7 +65,7 @@ static void append_options(struct buf *b, const struct command_option *options)
 static void append_commands(struct buf *b, const char *group)
 {
     char name[128];
-    for (const struct command *c = commands; c->path; c++) {
+    for (const struct command *c = NULL; (c = command_next(c));) {
         bool single = !strchr(c->path, ' ');
         if (group ? !command_is_in(c, group) : !single)
             continue;

@@ -191,11 +191,11 @@ static void compare_options(const struct command_option *a, const struct command
 
 START_TEST(an_option_means_the_same_everywhere)
 {
-    for (const struct command *c = commands; c->path; c++)
+    for (const struct command *c = NULL; (c = command_next(c));)
         for (const struct command_option *o = c->options; o && o->name; o++) {
             for (const struct command_option *g = command_global_options; g->name; g++)
                 compare_options(o, g, c->path);
-            for (const struct command *other = commands; other->path; other++)
+            for (const struct command *other = NULL; (other = command_next(other));)
                 for (const struct command_option *p = other->options; p && p->name; p++)
                     compare_options(o, p, c->path);
         }
@@ -204,7 +204,7 @@ END_TEST
 
 START_TEST(every_row_is_complete)
 {
-    for (const struct command *c = commands; c->path; c++) {
+    for (const struct command *c = NULL; (c = command_next(c));) {
         const char *space = strchr(c->path, ' ');
         ck_assert_msg(c->run && c->summary && c->examples, "%s", c->path);
         ck_assert_msg(c->summary[strlen(c->summary) - 1] != '.', "%s", c->path);
@@ -223,7 +223,7 @@ END_TEST
 
 START_TEST(every_example_is_accepted)
 {
-    for (const struct command *c = commands; c->path; c++)
+    for (const struct command *c = NULL; (c = command_next(c));)
         for (const char *const *e = c->examples; *e; e += 2) {
             ck_assert_msg(parse(*e) == 0, "%s: %s", *e, err.text);
             ck_assert_str_eq(parsed.command->path, c->path);
@@ -236,7 +236,7 @@ START_TEST(help_names_every_command_and_option)
     char text[64];
     _cleanup_buf_ struct buf all = { 0 };
     help_append(&all, "");
-    for (const struct command *c = commands; c->path; c++) {
+    for (const struct command *c = NULL; (c = command_next(c));) {
         _cleanup_buf_ struct buf own = { 0 };
         help_append(&own, c->path);
         ck_assert_msg(strstr(all.data, c->path) != NULL, "%s", c->path);

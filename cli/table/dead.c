@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jobctl dead: its commands. */
+#include "cli/commands.h"
+#include "cli/table/table.h"
+
+static const char *const words_reason[] = { "exhausted", "failed",       "crashed",
+                                            "malformed", "unknown_type", NULL };
+
+#define OPTION_REASON                                                                                        \
+    {                                                                                                        \
+        "reason",                                                                                            \
+            .kind = VALUE_WORD, .argument = "REASON", .words = words_reason,                                 \
+            .help = "Only those that died of this: exhausted, failed, crashed, malformed or unknown_type"    \
+    }
+
+static const struct command_option dead_list_options[] = {
+    OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_LIMIT, { 0 },
+};
+
+static const struct command_option dead_replay_options[] = {
+    OPTION_ALL, OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_DRY_RUN, OPTION_YES,
+    { 0 },
+};
+
+static const struct command_option dead_purge_options[] = {
+    OPTION_ALL, OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_DRY_RUN, OPTION_YES,
+    { 0 },
+};
+
+static const struct command_option dead_hook_options[] = {
+    { "off", .kind = VALUE_NONE, .help = "From now on nobody hears of them" },
+    { 0 },
+};
+
+const struct command table_dead[] = {
+    { .path = "dead list",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = dead_list_options,
+      .run = command_dead_list,
+      .summary = "List the newest dead letters",
+      .examples = EXAMPLES("jobctl dead list --reason crashed", "those whose handler crashed") },
+    { .path = "dead show",
+      .arguments = "ID",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .run = command_dead_show,
+      .summary = "Show a dead letter with payload and headers",
+      .examples = EXAMPLES("jobctl dead show 0190a6c2-7d3e-7f00-8000-000000000000", "as a table") },
+    { .path = "dead replay",
+      .arguments = "[ID…]",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 0,
+      .max_arguments = -1,
+      .options = dead_replay_options,
+      .run = command_dead_replay,
+      .summary = "Run dead jobs again, under their ids",
+      .details =
+          "They start anew with attempt 1; their earlier tries stay as history. Malformed messages cannot be replayed.",
+      .examples =
+          EXAMPLES("jobctl dead replay 0190a6c2-7d3e-7f00-8000-000000000000", "this one",
+                   "jobctl dead replay --all --type report --dry-run", "which ones of a type it would be") },
+    { .path = "dead purge",
+      .arguments = "[ID…]",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 0,
+      .max_arguments = -1,
+      .options = dead_purge_options,
+      .run = command_dead_purge,
+      .summary = "Throw dead letters away",
+      .details = "The job's result stays as the record of what became of it; payload and headers are gone.",
+      .examples = EXAMPLES("jobctl dead purge --all --reason malformed --yes", "without asking") },
+    { .path = "dead hook",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = dead_hook_options,
+      .run = command_dead_hook,
+      .summary = "Show which queue gets a job for each job that dies, or let none",
+      .details =
+          "A worker whose configuration names a handler for the type job.dead says where when it starts or reloads; that stays when the\n"
+          "worker goes. --off is for when the handler is gone. docs/dead-letters.md says what the handler gets.",
+      .examples = EXAMPLES("jobctl dead hook", "where deaths are told, and whether a worker is there",
+                           "jobctl dead hook --off", "after the handler was taken away") },
+    { 0 },
+};

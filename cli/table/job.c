@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jobctl job: its commands. */
+#include "cli/commands.h"
+#include "cli/table/table.h"
+
+static const char *const words_state[] = {
+    "scheduled", "queued",    "waiting", "running",   "retrying", "succeeded",
+    "dead",      "cancelled", "expired", "duplicate", NULL,
+};
+
+static const struct command_option job_list_options[] = {
+    { "state", 's', .kind = VALUE_WORD, .argument = "STATE", .words = words_state,
+      .help =
+          "Only in this state: scheduled, queued, waiting, running, retrying, succeeded, dead, cancelled, expired or duplicate" },
+    OPTION_QUEUE("Only of this queue"),
+    OPTION_TYPE,
+    OPTION_LIMIT,
+    { 0 },
+};
+
+static const struct command_option job_wait_options[] = {
+    { "wait-timeout", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "Wait no longer; then exit with status 5" },
+    { 0 },
+};
+
+const struct command table_job[] = {
+    { .path = "job show",
+      .arguments = "ID",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .run = command_job_show,
+      .summary = "Show all that is known about a job",
+      .details =
+          "A job that PostgreSQL does not know is looked for in Kafka for 2 s: then it is queued, and `ahead` tells how many\n"
+          "jobs are before it. Exit status 3 when it is nowhere.",
+      .examples = EXAMPLES("jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000", "as a table",
+                           "jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000 -o json", "as JSON") },
+    { .path = "job list",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = job_list_options,
+      .run = command_job_list,
+      .summary = "List the newest jobs that PostgreSQL knows",
+      .details =
+          "A job that is queued for its first try is known to Kafka only; `jobctl queue list` counts those.",
+      .examples = EXAMPLES("jobctl job list --state running",
+                           "what runs and holds a lease (claimed before its start)",
+                           "jobctl job list -q mail -n 10 -o jsonl", "one JSON object per line") },
+    { .path = "job cancel",
+      .arguments = "ID…",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = -1,
+      .run = command_job_cancel,
+      .summary = "Cancel jobs: what waits does not start, what runs is stopped",
+      .details =
+          "A job that runs is asked to stop, and killed when it does not. `noted` is said of a job that PostgreSQL does not know: it\n"
+          "will not start when a worker reads it within a week. Exit status 1 when one had ended before.",
+      .examples = EXAMPLES("jobctl job cancel 0190a6c2-7d3e-7f00-8000-000000000000", "this one") },
+    { .path = "job wait",
+      .arguments = "ID…",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = -1,
+      .options = job_wait_options,
+      .run = command_job_wait,
+      .summary = "Wait until jobs have ended, and print their results",
+      .details = "Exit status 0 when all succeeded, 1 when one ended otherwise, 5 when the time was over.",
+      .examples = EXAMPLES("jobctl job wait 0190a6c2-7d3e-7f00-8000-000000000000 --wait-timeout 1m",
+                           "at most a minute") },
+    { 0 },
+};

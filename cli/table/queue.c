@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jobctl queue: its commands. */
+#include "cli/commands.h"
+#include "cli/table/table.h"
+
+static const struct command_option queue_keys_options[] = { OPTION_LIMIT, { 0 } };
+
+static const struct command_option queue_drain_options[] = {
+    { "timeout", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "Wait no longer; then exit with status 5. The queue stays paused" },
+    { 0 },
+};
+
+const struct command table_queue[] = {
+    { .path = "queue list",
+      .arguments = "",
+      .max_arguments = 0,
+      .run = command_queue_list,
+      .summary = "List the queues with what waits, runs and died in them",
+      .details = "Works with PostgreSQL or Kafka alone, and says what it cannot know then.",
+      .examples = EXAMPLES("jobctl queue list -o json", "as JSON") },
+    { .path = "queue keys",
+      .arguments = "QUEUE",
+      .argument_kind = VALUE_QUEUE,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .options = queue_keys_options,
+      .run = command_queue_keys,
+      .summary = "List the keys whose later jobs wait, and the job that they wait for",
+      .details =
+          "Of handlers with order = \"key\" or \"key_strict\". A key is listed from when a job of it has left the log: to be "
+          "tried again, with a lease, or because it waits for its turn. `jobs` counts these.",
+      .examples = EXAMPLES("jobctl queue keys mail", "those that wait longest first") },
+    { .path = "queue pause",
+      .arguments = "QUEUE",
+      .argument_kind = VALUE_QUEUE,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .run = command_queue_pause,
+      .summary = "Let nothing of a queue start any more, in any worker",
+      .details = "What runs goes on to its end. Jobs can still be enqueued; they wait in Kafka.",
+      .examples = EXAMPLES("jobctl queue pause mail", "until: jobctl queue resume mail") },
+    { .path = "queue resume",
+      .arguments = "QUEUE",
+      .argument_kind = VALUE_QUEUE,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .run = command_queue_resume,
+      .summary = "Let a paused queue go on",
+      .examples = EXAMPLES("jobctl queue resume mail", "as before") },
+    { .path = "queue drain",
+      .arguments = "QUEUE",
+      .argument_kind = VALUE_QUEUE,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .options = queue_drain_options,
+      .run = command_queue_drain,
+      .summary = "Pause a queue, and wait until nothing of it runs",
+      .details =
+          "A worker that is lost counts as running its jobs until a broker has noticed, within some 10 s.",
+      .examples =
+          EXAMPLES("jobctl queue drain mail --timeout 5m", "before a migration of what its jobs write to") },
+    { 0 },
+};
