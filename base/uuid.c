@@ -167,3 +167,8 @@ bool uuid_equal(const struct uuid *a, const struct uuid *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;
 }
+
+int uuid_compare(const struct uuid *a, const struct uuid *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}

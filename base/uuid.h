@@ -32,3 +32,5 @@ int64_t uuid_time_ms(const struct uuid *id);
 
 bool uuid_is_null(const struct uuid *id);
 bool uuid_equal(const struct uuid *a, const struct uuid *b);
+/* As memcmp(); of UUIDv7 the earlier one comes first. */
+int uuid_compare(const struct uuid *a, const struct uuid *b);

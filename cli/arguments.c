@@ -19,9 +19,10 @@ static int refuse_option(const struct command *command, const char *word, size_t
     char name[80];
     snprintf(name, sizeof(name), "%.*s", (int)size, word);
     struct suggest s = { .word = name };
-    const struct command_option *lists[] = { command ? command->options : NULL, command_global_options };
-    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-        for (const struct command_option *o = lists[i]; o && o->name; o++)
+    const struct command_option *lists[COMMAND_OPTION_LISTS];
+    command_get_options(command, lists);
+    for (size_t i = 0; i < COMMAND_OPTION_LISTS; i++)
+        for (const struct command_option *o = lists[i]; o->name; o++)
             suggest_consider(&s, o->name);
     if (suggest_is_close(&s))
         return err_set(reterr, ARGUMENTS_INVALID, "unknown option --%s; did you mean --%s?", name, s.nearest);
@@ -83,9 +84,12 @@ static const struct command_option *find_in(const struct command_option *options
 /* Any command's option of that name or letter: it decides whether an argument follows. */
 static const struct command_option *find_anywhere(const struct raw *raw)
 {
-    const struct command_option *found = find_in(command_global_options, raw);
-    for (const struct command *c = NULL; !found && (c = command_next(c));)
-        found = find_in(c->options, raw);
+    const struct command_option *found = find_in(command_global_options, raw), *lists[COMMAND_OPTION_LISTS];
+    for (const struct command *c = NULL; !found && (c = command_next(c));) {
+        command_get_options(c, lists);
+        for (size_t i = 0; !found && i < COMMAND_OPTION_LISTS; i++)
+            found = find_in(lists[i], raw);
+    }
     return found;
 }
 
@@ -218,9 +222,10 @@ static int find_command(struct arguments *a, const struct scan *scan, struct err
 static int take_option(struct arguments *a, const struct raw *raw, struct err *reterr)
 {
     char what[80];
-    const struct command_option *option = command_find_option(command_global_options, raw->name, raw->size);
-    if (!option && a->command)
-        option = command_find_option(a->command->options, raw->name, raw->size);
+    const struct command_option *option = NULL, *lists[COMMAND_OPTION_LISTS];
+    command_get_options(a->command, lists);
+    for (size_t i = 0; !option && i < COMMAND_OPTION_LISTS; i++)
+        option = command_find_option(lists[i], raw->name, raw->size);
     if (!option)
         return refuse_option(a->command, raw->name, raw->size, reterr);
     if (strcmp(option->name, "help") == 0)
@@ -349,4 +354,14 @@ int64_t arguments_get_time(const struct arguments *a, const char *option)
     if (text)
         rfc3339_parse(text, strlen(text), &us);
     return us;
+}
+
+int64_t arguments_get_moment(const struct arguments *a, const char *option, int64_t now_us)
+{
+    const char *text = arguments_get(a, option);
+    int64_t us = -1;
+    if (!text || rfc3339_parse(text, strlen(text), &us) == 0)
+        return us;
+    duration_parse(text, &us);
+    return us < now_us ? now_us - us : 0;
 }

@@ -42,5 +42,7 @@ long arguments_get_count(const struct arguments *a, const char *option, long oth
 int64_t arguments_get_duration(const struct arguments *a, const char *option);
 /* µs since 1970; -1 when not given. */
 int64_t arguments_get_time(const struct arguments *a, const char *option);
+/* Of VALUE_MOMENT, "2h" being two hours before @now_us. µs since 1970; -1 when not given. */
+int64_t arguments_get_moment(const struct arguments *a, const char *option, int64_t now_us);
 /* Values of an option that may be repeated: start with *at = 0. NULL when there are no more. */
 const char *arguments_next(const struct arguments *a, const char *option, size_t *at);

@@ -21,6 +21,7 @@ enum value_kind {
     VALUE_COUNT,    /* a whole number from min to max */
     VALUE_DURATION, /* "10m" */
     VALUE_TIME,     /* RFC 3339 */
+    VALUE_MOMENT,   /* RFC 3339, or a duration: so long ago */
     VALUE_ID,       /* UUID */
     VALUE_QUEUE,
     VALUE_TYPE,
@@ -49,6 +50,7 @@ struct command {
     const char *details;                  /* paragraphs; NULL: none */
     const char *const *examples;          /* pairs of command line and what it does; NULL-terminated */
     bool bare;                            /* needs no configuration */
+    bool watchable;                       /* only looks, so --watch may repeat it */
     /* Return: an enum status; what went wrong is in @reterr, unless it has been said already. */
     int (*run)(struct invocation *invocation, struct err *reterr);
 };
@@ -64,6 +66,11 @@ const struct command *command_next(const struct command *after);
 /* Both end with a NULL name. */
 extern const struct command_group command_groups[];
 extern const struct command_option command_global_options[];
+
+/* What @command understands, in the order of its help: its own, --watch if it is watchable, the global ones. NULL: only these. */
+#define COMMAND_OPTION_LISTS 3
+void command_get_options(const struct command *command,
+                         const struct command_option *ret[COMMAND_OPTION_LISTS]);
 
 /* The option of that name (not NUL-terminated) among @options; NULL when there is none. */
 const struct command_option *command_find_option(const struct command_option *options, const char *name,

@@ -56,14 +56,14 @@ int command_cron_list(struct invocation *in, struct err *reterr)
 static int report(struct invocation *in, const char *action, const struct rows *rows, struct err *reterr)
 {
     static const struct output_column done_columns[] = { { "name", CELL_TEXT }, { "action", CELL_TEXT } };
-    _cleanup_(output_free_cleanup) struct output *o =
-        output_new(&in->style, stdout, done_columns, ARRAY_SIZE(done_columns));
+    _cleanup_(output_free_cleanup) struct output *o = NULL;
     size_t n_missing = 0;
-    if (!o)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
+    int r = present_begin(in, done_columns, ARRAY_SIZE(done_columns), &o, reterr);
+    if (r)
+        return r;
     for (size_t i = 0; i < rows_count(rows); i++)
         output_add(o, (struct cell[]){ cell_span(CELL_TEXT, rows_span(rows, i, 0)), cell_text(action) });
-    int r = present_judge(output_end(o), reterr);
+    r = output_end(o, reterr);
     for (size_t w = 0; w < in->arguments.n_words; w++) {
         bool is_there = false;
         for (size_t i = 0; i < rows_count(rows) && !is_there; i++)
@@ -142,7 +142,6 @@ int command_cron_run(struct invocation *in, struct err *reterr)
     static const struct output_column id_columns[] = { { "id", CELL_ID } };
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     struct uuid id;
-    char text[UUID_TEXT_SIZE];
     int r = invocation_connect(in, reterr);
     if (r == STATUS_DONE)
         r = invocation_judge_store(in, cron_run_now(in->db, in->arguments.words[0], &rows, reterr), reterr);
@@ -153,6 +152,5 @@ int command_cron_run(struct invocation *in, struct err *reterr)
     if (in->format_given && in->style.format != OUTPUT_JSON && in->style.format != OUTPUT_JSONL)
         return present_rows(in, id_columns, ARRAY_SIZE(id_columns), rows, reterr);
     rows_uuid(rows, 0, 0, &id);
-    printf("{\"id\": \"%s\"}\n", uuid_format(&id, text));
-    return present_judge(fflush(stdout) != 0, reterr);
+    return present_id(in, &id, reterr);
 }

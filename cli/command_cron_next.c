@@ -43,17 +43,17 @@ static int print_ticks(const struct invocation *in, const struct schedule *s, in
                        struct err *reterr)
 {
     long n = arguments_get_count(&in->arguments, "limit", COUNT_DEFAULT);
-    _cleanup_(output_free_cleanup) struct output *o =
-        output_new(&in->style, stdout, columns, ARRAY_SIZE(columns));
-    if (!o)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
+    _cleanup_(output_free_cleanup) struct output *o = NULL;
+    int r = present_begin(in, columns, ARRAY_SIZE(columns), &o, reterr);
+    if (r)
+        return r;
     for (int64_t t = schedule_next(s, from_us); n > 0 && t != CRON_NEVER; t = schedule_next(s, t), n--) {
         char local[LOCAL_SIZE];
         format_local(s->zone, t, local);
         struct cell cells[] = { { .kind = CELL_TIME, .number = t }, cell_text(local) };
         output_add(o, cells);
     }
-    return present_judge(output_end(o), reterr);
+    return output_end(o, reterr);
 }
 
 static int from_text(struct invocation *in, struct schedule *ret, int64_t *ret_from_us, struct err *reterr)

@@ -264,13 +264,13 @@ static int run_change(struct invocation *in, const struct change *change, struct
         r = invocation_connect(in, reterr);
     if (r)
         return r;
-    _cleanup_(output_free_cleanup) struct output *out =
-        output_new(&in->style, stdout, changed_columns, ARRAY_SIZE(changed_columns));
-    if (!out)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
+    _cleanup_(output_free_cleanup) struct output *out = NULL;
+    r = present_begin(in, changed_columns, ARRAY_SIZE(changed_columns), &out, reterr);
+    if (r)
+        return r;
     c.out = out;
     r = in->arguments.n_words ? change_named(&c, reterr) : change_filtered(&c, reterr);
-    int written = present_judge(output_end(out), r ? NULL : reterr);
+    int written = output_end(out, r ? NULL : reterr);
     if (r == STATUS_DONE)
         dialog_say("%s%s: %zu", c.dry_run ? "would be " : "", change->done, c.n_done);
     return r ? r : written;

@@ -452,7 +452,7 @@ int command_doctor(struct invocation *in, struct err *reterr)
     check_configuration(&d);
     check_store(&d);
     check_kafka(&d);
-    r = present_judge(findings_print(&d.findings, &in->style, stdout), reterr);
+    r = findings_print(&d.findings, &in->style, in->to, reterr);
     size_t n_problems = d.findings.n_problems, n_warnings = d.findings.n_warnings;
     findings_done(&d.findings);
     if (r == STATUS_DONE && n_problems)

@@ -42,21 +42,22 @@ static void note_interrupt(int signal)
     interrupted = 1;
 }
 
-static int report_ids(const struct order *o, const struct uuid *ids, size_t n, struct ids *kept,
-                      struct err *reterr)
+static int report_ids(struct invocation *in, const struct order *o, const struct uuid *ids, size_t n,
+                      struct ids *kept, struct err *reterr)
 {
-    char text[UUID_TEXT_SIZE];
+    int r = STATUS_DONE;
     if (o->wait) {
         memcpy(kept->ids + kept->n, ids, n * sizeof(*ids));
         kept->n += n;
         return STATUS_DONE;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && r == STATUS_DONE; i++)
         if (kept->list)
             output_add(kept->list, (struct cell[]){ cell_id(&ids[i]) });
         else
-            printf("{\"id\": \"%s\"}\n", uuid_format(&ids[i], text));
-    return present_judge(fflush(stdout) != 0, reterr);
+            r = present_id(in, &ids[i], reterr);
+    fflush(in->to);
+    return r;
 }
 
 /* --- Straight to Kafka --- */
@@ -219,7 +220,7 @@ static int send_all(struct invocation *in, struct job_client *client, const stru
     size_t n_done = 0, n_delivered;
     for (int left = o->count; left > 0; left -= CHUNK) {
         int r = send_chunk(in, client, o, (size_t)(left < CHUNK ? left : CHUNK), fate, &n_delivered, reterr);
-        int reported = report_ids(o, fate->delivered, n_delivered, kept, r ? NULL : reterr);
+        int reported = report_ids(in, o, fate->delivered, n_delivered, kept, r ? NULL : reterr);
         n_done += n_delivered;
         if (r && o->count > 1)
             return err_prefix(reterr, r, "%zu of %d jobs were enqueued", n_done, o->count);
@@ -293,7 +294,7 @@ static int enqueue_later(struct invocation *in, const struct order *o, struct id
         return judge_outbox(in, r, reterr);
     for (size_t i = 0; r == 0 && i < rows_count(rows); i++) {
         rows_uuid(rows, i, 0, &id);
-        r = report_ids(o, &id, 1, kept, reterr);
+        r = report_ids(in, o, &id, 1, kept, reterr);
     }
     return r;
 }
@@ -311,9 +312,11 @@ static int enqueue(struct invocation *in, const struct order *o, struct err *ret
         return r;
     dialog_remark_type(in, o->type);
     if (in->format_given && !o->wait && in->style.format != OUTPUT_JSON && in->style.format != OUTPUT_JSONL)
-        kept.list = output_new(&in->style, stdout, id_columns, ARRAY_SIZE(id_columns));
+        r = present_begin(in, id_columns, ARRAY_SIZE(id_columns), &kept.list, reterr);
+    if (r)
+        return r;
     r = o->later ? enqueue_later(in, o, &kept, reterr) : enqueue_now(in, o, &kept, reterr);
-    int written = kept.list ? present_judge(output_end(kept.list), r ? NULL : reterr) : STATUS_DONE;
+    int written = kept.list ? output_end(kept.list, r ? NULL : reterr) : STATUS_DONE;
     output_free(kept.list);
     if (r || !o->wait)
         return r ? r : written;

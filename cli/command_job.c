@@ -122,7 +122,7 @@ static int print_job(struct invocation *in, struct cell *cells, const struct row
     int r = present_one(in, show_columns, ARRAY_SIZE(show_columns), cells, reterr);
     if (r || in->style.format != OUTPUT_TABLE || rows_count(attempts) == 0)
         return r;
-    printf("\n");
+    fputs("\n", in->to);
     return present_rows(in, attempt_columns, ARRAY_SIZE(attempt_columns), attempts, reterr);
 }
 

@@ -15,7 +15,7 @@ static const struct output_column columns[] = { { "queue", CELL_TEXT }, { "actio
 static int print(struct invocation *in, const char *action, struct err *reterr)
 {
     const struct cell cells[] = { cell_text(in->arguments.words[0]), cell_text(action) };
-    return present_judge(output_one(&in->style, stdout, columns, ARRAY_SIZE(columns), cells), reterr);
+    return present_one(in, columns, ARRAY_SIZE(columns), cells, reterr);
 }
 
 /* Return: an enum status; *ret_changed: it was not so before. */

@@ -186,16 +186,16 @@ static int compare(const void *a, const void *b)
 static int print_survey(struct survey *s, struct err *reterr)
 {
     struct cell cells[ARRAY_SIZE(columns)];
-    _cleanup_(output_free_cleanup) struct output *o =
-        output_new(&s->in->style, stdout, columns, ARRAY_SIZE(columns));
-    if (!o)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
+    _cleanup_(output_free_cleanup) struct output *o = NULL;
+    int r = present_begin(s->in, columns, ARRAY_SIZE(columns), &o, reterr);
+    if (r)
+        return r;
     qsort(s->queues, s->n, sizeof(*s->queues), compare);
     for (size_t i = 0; i < s->n; i++) {
         fill(s, &s->queues[i], cells);
         output_add(o, cells);
     }
-    return present_judge(output_end(o), reterr);
+    return output_end(o, reterr);
 }
 
 /* With one of the servers away half of the picture is better than none; with both away there is no picture. */

@@ -72,14 +72,13 @@ static int reset_row(struct invocation *in, const struct log_row *row, bool dry_
 
 static int reset_all(struct invocation *in, const struct logs *logs, bool dry_run, struct err *reterr)
 {
-    int r = STATUS_DONE;
-    _cleanup_(output_free_cleanup) struct output *o =
-        output_new(&in->style, stdout, reset_columns, ARRAY_SIZE(reset_columns));
-    if (!o)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
+    _cleanup_(output_free_cleanup) struct output *o = NULL;
+    int r = present_begin(in, reset_columns, ARRAY_SIZE(reset_columns), &o, reterr);
+    if (r)
+        return r;
     for (size_t i = 0; i < logs->n && r == STATUS_DONE; i++)
         r = reset_row(in, &logs->list[i], dry_run, o, reterr);
-    int written = present_judge(output_end(o), r ? NULL : reterr);
+    int written = output_end(o, r ? NULL : reterr);
     return r ? r : written;
 }
 
@@ -132,10 +131,10 @@ static int list_trim(struct invocation *in, struct err *reterr)
     int r = logs_read(in, NULL, 0, &logs, reterr);
     if (r)
         return r;
-    _cleanup_(output_free_cleanup) struct output *o =
-        output_new(&in->style, stdout, trim_columns, ARRAY_SIZE(trim_columns));
-    if (!o)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
+    _cleanup_(output_free_cleanup) struct output *o = NULL;
+    r = present_begin(in, trim_columns, ARRAY_SIZE(trim_columns), &o, reterr);
+    if (r)
+        return r;
     for (size_t i = 0; i < logs.n; i++) {
         const struct log_row *row = &logs.list[i];
         struct cell cells[] = {
@@ -151,7 +150,7 @@ static int list_trim(struct invocation *in, struct err *reterr)
         };
         output_add(o, cells);
     }
-    return present_judge(output_end(o), reterr);
+    return output_end(o, reterr);
 }
 
 static int confirm_trim(struct invocation *in, struct err *reterr)

@@ -66,15 +66,15 @@ int command_topic_list(struct invocation *in, struct err *reterr)
         r = invocation_judge_store(in, trim_list(in->db, prefix, 0, &cursors, &store_err), &store_err);
     if (r)
         dialog_say("%s (standing is not known)", store_err.text);
-    _cleanup_(output_free_cleanup) struct output *o =
-        output_new(&in->style, stdout, list_columns, ARRAY_SIZE(list_columns));
-    if (!o)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
+    _cleanup_(output_free_cleanup) struct output *o = NULL;
+    r = present_begin(in, list_columns, ARRAY_SIZE(list_columns), &o, reterr);
+    if (r)
+        return r;
     for (size_t i = 0; i < topics.n; i++) {
         fill_listed(in, &topics.topics[i], cursors, cells);
         output_add(o, cells);
     }
-    return present_judge(output_end(o), reterr);
+    return output_end(o, reterr);
 }
 
 /* --- apply --- */
@@ -217,10 +217,10 @@ int command_topic_apply(struct invocation *in, struct err *reterr)
     int r = invocation_prepare_kafka(in, reterr);
     if (r)
         return r;
-    _cleanup_(output_free_cleanup) struct output *o =
-        output_new(&in->style, stdout, apply_columns, ARRAY_SIZE(apply_columns));
-    if (!o)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
+    _cleanup_(output_free_cleanup) struct output *o = NULL;
+    r = present_begin(in, apply_columns, ARRAY_SIZE(apply_columns), &o, reterr);
+    if (r)
+        return r;
     struct applying a = { .in = in,
                           .grow = arguments_has(&in->arguments, "grow"),
                           .dry_run = arguments_has(&in->arguments, "dry-run"),
@@ -228,7 +228,7 @@ int command_topic_apply(struct invocation *in, struct err *reterr)
                           .all_right = true };
     for (size_t i = 0; r == STATUS_DONE && i < in->config->n_queues; i++)
         r = apply_queue(&a, &in->config->queues[i], reterr);
-    int written = present_judge(output_end(o), r ? NULL : reterr);
+    int written = output_end(o, r ? NULL : reterr);
     if (r || written)
         return r ? r : written;
     if (!a.all_right)

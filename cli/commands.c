@@ -16,6 +16,15 @@ const char *const table_dead_reasons[] = {
 const struct command_option command_global_options[] = {
     { "output", 'o', .kind = VALUE_WORD, .argument = "FORMAT", .words = words_output,
       .help = "How to print: table, json, jsonl or csv" },
+    { "columns", .kind = VALUE_TEXT, .argument = "NAMES",
+      .help = "Only these columns, in this order, like id,state; a wrong one lists what there is" },
+    { "sort", .kind = VALUE_TEXT, .argument = "NAMES",
+      .help = "Sort the rows that are printed by these columns, like queue,started_at:desc" },
+    { "no-headers", .kind = VALUE_NONE, .help = "Tables and CSV without names in the first line" },
+    { "absolute", .kind = VALUE_NONE,
+      .help =
+          "Tables have absolute times in the local zone; otherwise relative ones on a terminal, else UTC" },
+    { "utc", .kind = VALUE_NONE, .help = "Tables have absolute times in UTC" },
     { "config", 'c', .kind = VALUE_FILE, .argument = "FILE",
       .help = "Configuration file; otherwise $JOB_CONFIG, else /etc/libjob/libjob.conf" },
     { "log-level", .kind = VALUE_WORD, .argument = "LEVEL", .words = words_level,
@@ -35,6 +44,22 @@ const struct command_group command_groups[] = {
     { "db", "The schema in PostgreSQL" },
     { 0 },
 };
+
+static const struct command_option watch_options[] = {
+    { "watch", .kind = VALUE_NONE, .help = "Look again and again, in place, until Ctrl-C" },
+    { "interval", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "With --watch: how often; 2s if not said" },
+    { 0 },
+};
+
+void command_get_options(const struct command *command,
+                         const struct command_option *ret[COMMAND_OPTION_LISTS])
+{
+    static const struct command_option none[] = { { 0 } };
+    ret[0] = command && command->options ? command->options : none;
+    ret[1] = command && command->watchable ? watch_options : none;
+    ret[2] = command_global_options;
+}
 
 /* In the order in which help lists them. */
 static const struct command *const parts[] = {

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "cli/printable.h"
+#include "cli/status.h"
 
 static const char *const state_names[] = {
     [FINDING_OK] = "ok",
@@ -90,15 +92,17 @@ static struct cell cell_said(const char *text)
     return text[0] ? cell_text(text) : cell_null();
 }
 
-int findings_print(const struct findings *f, const struct output_style *style, FILE *to)
+int findings_print(const struct findings *f, const struct output_style *style, FILE *to, struct err *reterr)
 {
+    _cleanup_(output_free_cleanup) struct output *o = NULL;
     if (f->failed)
-        return 1;
-    if (style->format == OUTPUT_TABLE)
-        return print_text(f, style, to);
-    _cleanup_(output_free_cleanup) struct output *o = output_new(style, to, columns, ARRAY_SIZE(columns));
-    if (!o)
-        return 1;
+        return err_set(reterr, STATUS_FAILED, "out of memory");
+    if (style->format == OUTPUT_TABLE && !style->columns && !style->sort)
+        return print_text(f, style, to) ? err_set(reterr, STATUS_FAILED, "the output could not be written")
+                                        : STATUS_DONE;
+    int r = output_new(&o, style, to, columns, ARRAY_SIZE(columns), reterr);
+    if (r)
+        return r;
     for (size_t i = 0; i < f->n; i++) {
         const struct finding *at = &f->list[i];
         struct cell cells[] = {
@@ -108,5 +112,5 @@ int findings_print(const struct findings *f, const struct output_style *style, F
         };
         output_add(o, cells);
     }
-    return output_end(o);
+    return output_end(o, reterr);
 }

@@ -30,5 +30,5 @@ void findings_add(struct findings *f, enum finding_state state, const char *chec
                   const char *meaning, const char *cure);
 void findings_done(struct findings *f);
 
-/* Return: 0; 1 when it could not be written. */
-int findings_print(const struct findings *f, const struct output_style *style, FILE *to);
+/* Return: as output_new(). */
+int findings_print(const struct findings *f, const struct output_style *style, FILE *to, struct err *reterr);

@@ -85,17 +85,19 @@ static void append_examples(struct buf *b, const char *const *examples)
 
 static void append_command(struct buf *b, const struct command *c)
 {
+    const struct command_option *lists[COMMAND_OPTION_LISTS];
+    command_get_options(c, lists);
     buf_append_format(b, "%s.\n\nUsage: jobctl %s%s%s%s\n\n", c->summary, c->path, c->arguments[0] ? " " : "",
                       c->arguments, c->options ? " [OPTION…]" : "");
     append_examples(b, c->examples);
     if (c->details)
         buf_append_format(b, "\n%s\n", c->details);
-    if (c->options) {
+    if (lists[0]->name || lists[1]->name)
         buf_append_string(b, "\nOptions:\n");
-        append_options(b, c->options);
-    }
+    append_options(b, lists[0]);
+    append_options(b, lists[1]);
     buf_append_string(b, "\nEverywhere:\n");
-    append_options(b, command_global_options);
+    append_options(b, lists[2]);
 }
 
 static void append_group(struct buf *b, const struct command_group *g)

@@ -27,6 +27,23 @@ static enum output_format find_format(const char *name)
     return OUTPUT_TABLE;
 }
 
+static struct output_style choose_style(const struct arguments *a, enum output_format format)
+{
+    bool terminal = isatty(STDOUT_FILENO);
+    return (struct output_style){
+        .format = format,
+        .terminal = terminal,
+        .colours = output_wants_colours(stdout),
+        .no_headers = arguments_has(a, "no-headers"),
+        .times = arguments_has(a, "utc")        ? MOMENT_UTC
+                 : arguments_has(a, "absolute") ? MOMENT_LOCAL
+                 : terminal                     ? MOMENT_RELATIVE
+                                                : MOMENT_EXACT,
+        .columns = arguments_get(a, "columns"),
+        .sort = arguments_get(a, "sort"),
+    };
+}
+
 int invocation_open(struct invocation *in, struct err *reterr)
 {
     const char *format = arguments_get(&in->arguments, "output"),
@@ -36,11 +53,8 @@ int invocation_open(struct invocation *in, struct err *reterr)
         log_level_parse(level, &log_level);
     log_init("jobctl", log_level);
     in->format_given = format != NULL;
-    in->style = (struct output_style){
-        .format = find_format(format),
-        .terminal = isatty(STDOUT_FILENO),
-        .colours = output_wants_colours(stdout),
-    };
+    in->to = stdout;
+    in->style = choose_style(&in->arguments, find_format(format));
     if (in->arguments.command && in->arguments.command->bare)
         return STATUS_DONE;
     int r = config_load(&in->config, arguments_get(&in->arguments, "config"), &config_server_rules, reterr);

@@ -18,6 +18,7 @@
 struct invocation {
     struct arguments arguments;
     struct output_style style;
+    FILE *to;                  /* where data goes: standard output */
     bool format_given;         /* -o was there */
     struct job_config *config; /* set before the command runs */
     struct db *db;

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "cli/dialog.h"
 #include "cli/help.h"
+#include "cli/watch.h"
 #include "libjob/include/job.h"
 
 /* Whatever is under way, nothing of it needs tidying: both servers roll back what a vanished client has begun. */
@@ -37,7 +38,10 @@ static int run(struct invocation *in, int argc, char **argv, struct err *reterr)
         return STATUS_USAGE;
     }
     int r = invocation_open(in, reterr);
-    return r || check ? r : in->arguments.command->run(in, reterr);
+    if (r || check)
+        return r;
+    return arguments_has(&in->arguments, "watch") ? watch_run(in, reterr)
+                                                  : in->arguments.command->run(in, reterr);
 }
 
 int main(int argc, char **argv)

@@ -6,7 +6,8 @@
  * in the first line. A table fits the terminal and may have colours there; elsewhere it is plain, never cut, and
  * always the same.
  *
- * Limits: none of its own; a table is held in memory, the other forms are written row by row.
+ * Limits: a table is held in memory, and so is what is to be sorted, up to SORTING_MAX_ROWS; else rows are written as
+ * they come.
  */
 #pragma once
 
@@ -16,6 +17,9 @@
 
 #include "base/cleanup.h"
 #include "cli/cell.h"
+#include "cli/moment.h"
+
+struct err;
 
 enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_JSONL, OUTPUT_CSV };
 
@@ -23,11 +27,16 @@ struct output_style {
     enum output_format format;
     bool terminal; /* cut to its width */
     bool colours;
+    bool no_headers;        /* TABLE, CSV: without names in the first line */
+    enum moment_form times; /* TABLE */
+    int64_t now_us;         /* what relative times are relative to; 0: when the list begins */
+    const char *columns;    /* "id,state": only these, in this order; NULL: all */
+    const char *sort;       /* "queue,started_at:desc"; NULL: as they come */
 };
 
 enum output_hint {
-    OUTPUT_CUTTABLE = 1, /* may be shortened on a terminal */
-    OUTPUT_NOT_IN_TABLE = 2,
+    OUTPUT_CUTTABLE = 1,     /* may be shortened on a terminal */
+    OUTPUT_NOT_IN_TABLE = 2, /* only when it is asked for by name */
 };
 
 struct output_column {
@@ -38,19 +47,23 @@ struct output_column {
 
 struct output;
 
-/* @columns is borrowed until output_free(). Return: NULL without memory. */
-struct output *output_new(const struct output_style *style, FILE *to, const struct output_column *columns,
-                          size_t n_columns);
+/*
+ * @columns and what @style points to are borrowed until output_free().
+ *
+ * Return: an enum status; STATUS_USAGE when the style names a column that is not there, with the reason in @reterr.
+ */
+int output_new(struct output **ret, const struct output_style *style, FILE *to,
+               const struct output_column *columns, size_t n_columns, struct err *reterr);
 /* One cell per column. @cells is not kept. */
 void output_add(struct output *o, const struct cell *cells);
-/* Writes what is left. Return: 0; 1 when something could not be written or remembered. */
-int output_end(struct output *o);
+/* Writes what is left. Return: an enum status. */
+int output_end(struct output *o, struct err *reterr);
 struct output *output_free(struct output *o);
 DEFINE_CLEANUP(struct output *, output_free)
 
-/* One row as one object; as a table, one line per member that is not null. Return: as output_end(). */
+/* One row as one object; as a table, one line per member that is not null. Return: as output_new(). */
 int output_one(const struct output_style *style, FILE *to, const struct output_column *columns,
-               size_t n_columns, const struct cell *cells);
+               size_t n_columns, const struct cell *cells, struct err *reterr);
 
 /* {"a": 1, "b": null} */
 struct buf;

@@ -32,27 +32,37 @@ void present_fill(const struct output_column *columns, size_t n_columns, const s
         cells[i] = take_cell(columns[i].kind, rows, row, (int)i);
 }
 
-int present_judge(int failed, struct err *reterr)
+int present_begin(const struct invocation *in, const struct output_column *columns, size_t n_columns,
+                  struct output **ret, struct err *reterr)
 {
-    return failed ? err_set(reterr, STATUS_FAILED, "the output could not be written") : STATUS_DONE;
+    return output_new(ret, &in->style, in->to, columns, n_columns, reterr);
 }
 
 int present_rows(const struct invocation *in, const struct output_column *columns, size_t n_columns,
                  const struct rows *rows, struct err *reterr)
 {
     struct cell cells[PRESENT_MAX_COLUMNS];
-    _cleanup_(output_free_cleanup) struct output *o = output_new(&in->style, stdout, columns, n_columns);
-    if (!o)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
+    _cleanup_(output_free_cleanup) struct output *o = NULL;
+    int r = present_begin(in, columns, n_columns, &o, reterr);
+    if (r)
+        return r;
     for (size_t i = 0; i < rows_count(rows); i++) {
         present_fill(columns, n_columns, rows, i, cells);
         output_add(o, cells);
     }
-    return present_judge(output_end(o), reterr);
+    return output_end(o, reterr);
 }
 
 int present_one(const struct invocation *in, const struct output_column *columns, size_t n_columns,
                 const struct cell *cells, struct err *reterr)
 {
-    return present_judge(output_one(&in->style, stdout, columns, n_columns, cells), reterr);
+    return output_one(&in->style, in->to, columns, n_columns, cells, reterr);
+}
+
+int present_id(const struct invocation *in, const struct uuid *id, struct err *reterr)
+{
+    char text[UUID_TEXT_SIZE];
+    if (fprintf(in->to, "{\"id\": \"%s\"}\n", uuid_format(id, text)) < 0)
+        return err_set(reterr, STATUS_FAILED, "the output could not be written");
+    return STATUS_DONE;
 }

@@ -64,6 +64,12 @@ static int check_moment(enum value_kind kind, const char *what, const char *text
             reterr, VALUE_INVALID,
             "%s: expected a duration like \"90s\", \"10m\" or \"2h30m\" (units us ms s m h d w), found \"%s\"",
             what, text);
+    if (kind == VALUE_MOMENT && rfc3339_parse(text, strlen(text), &us) &&
+        (duration_parse(text, &us) || us < 0))
+        return err_set(
+            reterr, VALUE_INVALID,
+            "%s: expected a time like \"2030-01-31T18:00:00Z\", or how long ago like \"2h\", found \"%s\"",
+            what, text);
     if (kind == VALUE_TIME && rfc3339_parse(text, strlen(text), &us))
         return err_set(reterr, VALUE_INVALID,
                        "%s: expected a time as RFC 3339 has it, like \"2030-01-31T18:00:00Z\", found \"%s\"",
@@ -97,6 +103,7 @@ int value_check(enum value_kind kind, const struct command_option *option, const
         return check_name(kind, what, text, reterr);
     case VALUE_DURATION:
     case VALUE_TIME:
+    case VALUE_MOMENT:
         return check_moment(kind, what, text, reterr);
     default:
         return 0;

@@ -37,7 +37,8 @@ struct wait {
     size_t n_failed;
     struct output_style style;
     struct output *list; /* NULL with a single job, which is printed as one object */
-    bool unwritten;
+    int printed;         /* an enum status, with its reason in err */
+    struct err err;
 };
 
 int wait_prepare(struct invocation *in, struct err *reterr)
@@ -64,8 +65,8 @@ static void take_row(struct wait *w, const struct rows *rows, size_t row)
     if (w->list)
         output_add(w->list, cells);
     else
-        w->unwritten |= output_one(&w->style, stdout, columns, ARRAY_SIZE(columns), cells) != 0;
-    fflush(stdout);
+        w->printed = output_one(&w->style, w->in->to, columns, ARRAY_SIZE(columns), cells, &w->err);
+    fflush(w->in->to);
     forget(w, &cells[0].id);
 }
 
@@ -136,12 +137,14 @@ int wait_for_jobs(struct invocation *in, struct uuid *ids, size_t n, int64_t tim
     int64_t deadline_us = timeout_us < 0 ? INT64_MAX : clock_mono_us() + timeout_us;
     if (!in->format_given)
         w.style.format = OUTPUT_JSONL;
-    if (n != 1) {
-        w.list = list = output_new(&w.style, stdout, columns, ARRAY_SIZE(columns));
-        if (!list)
-            return err_set(reterr, STATUS_FAILED, "out of memory");
-    }
-    int r = judge(&w, wait_until(&w, deadline_us, queue, reterr), timeout_us, reterr);
-    bool unwritten = list ? output_end(list) : w.unwritten;
-    return unwritten ? present_judge(unwritten, reterr) : r;
+    int r = n == 1 ? STATUS_DONE : output_new(&list, &w.style, in->to, columns, ARRAY_SIZE(columns), reterr);
+    if (r)
+        return r;
+    w.list = list;
+    r = judge(&w, wait_until(&w, deadline_us, queue, reterr), timeout_us, reterr);
+    if (list)
+        w.printed = output_end(list, &w.err);
+    if (w.printed)
+        *reterr = w.err;
+    return w.printed ? w.printed : r;
 }

@@ -47,6 +47,7 @@ static const struct command_option cron_next_options[] = {
 
 const struct command table_cron[] = {
     { .path = "cron list",
+      .watchable = true,
       .arguments = "[NAME]",
       .argument_kind = VALUE_TEXT,
       .max_arguments = 1,

@@ -12,6 +12,7 @@ const struct command table_db[] = {
       .details = "Safe to repeat, and safe to run on several hosts at once.",
       .examples = EXAMPLES("jobctl db migrate", "before the daemons are started") },
     { .path = "db status",
+      .watchable = true,
       .arguments = "",
       .max_arguments = 0,
       .run = command_db_status,

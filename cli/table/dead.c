@@ -34,6 +34,7 @@ static const struct command_option dead_hook_options[] = {
 
 const struct command table_dead[] = {
     { .path = "dead list",
+      .watchable = true,
       .arguments = "",
       .max_arguments = 0,
       .options = dead_list_options,

@@ -26,6 +26,7 @@ static const struct command_option job_wait_options[] = {
 
 const struct command table_job[] = {
     { .path = "job show",
+      .watchable = true,
       .arguments = "ID",
       .argument_kind = VALUE_ID,
       .min_arguments = 1,
@@ -38,6 +39,7 @@ const struct command table_job[] = {
       .examples = EXAMPLES("jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000", "as a table",
                            "jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000 -o json", "as JSON") },
     { .path = "job list",
+      .watchable = true,
       .arguments = "",
       .max_arguments = 0,
       .options = job_list_options,

@@ -13,6 +13,7 @@ static const struct command_option queue_drain_options[] = {
 
 const struct command table_queue[] = {
     { .path = "queue list",
+      .watchable = true,
       .arguments = "",
       .max_arguments = 0,
       .run = command_queue_list,
@@ -20,6 +21,7 @@ const struct command table_queue[] = {
       .details = "Works with PostgreSQL or Kafka alone, and says what it cannot know then.",
       .examples = EXAMPLES("jobctl queue list -o json", "as JSON") },
     { .path = "queue keys",
+      .watchable = true,
       .arguments = "QUEUE",
       .argument_kind = VALUE_QUEUE,
       .min_arguments = 1,

@@ -5,6 +5,7 @@
 
 const struct command table_single[] = {
     { .path = "doctor",
+      .watchable = true,
       .arguments = "",
       .max_arguments = 0,
       .run = command_doctor,

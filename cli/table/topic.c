@@ -57,6 +57,7 @@ const struct command table_topic[] = {
       .examples = EXAMPLES("jobctl topic trim", "as a table", "jobctl topic trim --confirm",
                            "after a failover, when the database is whole") },
     { .path = "topic list",
+      .watchable = true,
       .arguments = "",
       .max_arguments = 0,
       .run = command_topic_list,

@@ -3,10 +3,12 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "cli/printable.h"
 #include "tests/support/suite.h"
 
@@ -121,12 +123,13 @@ static const char *output(enum output_format format, size_t n_rows, bool one)
     FILE *to = open_memstream(&data, &size);
     output_init_locale();
     if (one) {
-        ck_assert_int_eq(output_one(&style, to, columns, N_COLUMNS, rows[0]), 0);
+        ck_assert_int_eq(output_one(&style, to, columns, N_COLUMNS, rows[0], NULL), 0);
     } else {
-        struct output *o = output_new(&style, to, columns, N_COLUMNS);
+        struct output *o;
+        ck_assert_int_eq(output_new(&o, &style, to, columns, N_COLUMNS, NULL), 0);
         for (size_t i = 0; i < n_rows; i++)
             output_add(o, rows[i]);
-        ck_assert_int_eq(output_end(o), 0);
+        ck_assert_int_eq(output_end(o, NULL), 0);
         output_free(o);
     }
     fclose(to);
@@ -188,7 +191,137 @@ START_TEST(one_row_is_one_object)
 }
 END_TEST
 
+/* --- What the reader chooses --- */
+
+static struct err why;
+
+/* The same two rows and one more, in the style given. Return: an enum status. */
+static int print_in(struct output_style style)
+{
+    struct cell rows[3][N_COLUMNS] = {
+        { cell_text("b"), cell_int(7), cell_text("x"), cell_json("{}") },
+        { cell_text("a"), cell_int(12345), cell_null(), cell_null() },
+        { cell_text("a"), cell_int(7), cell_text("y"), cell_null() },
+    };
+    char *data;
+    size_t size;
+    struct output *o = NULL;
+    FILE *to = open_memstream(&data, &size);
+    why.text[0] = 0;
+    int r = output_new(&o, &style, to, columns, N_COLUMNS, &why);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)
+        output_add(o, rows[i]);
+    if (r == 0)
+        r = output_end(o, &why);
+    output_free(o);
+    fclose(to);
+    snprintf(text, sizeof(text), "%s", data);
+    free(data);
+    return r;
+}
+
+START_TEST(columns_are_those_that_were_asked_for)
+{
+    ck_assert_int_eq(print_in((struct output_style){ .columns = "n,name" }), 0);
+    ck_assert_str_eq(text, "    n name\n    7 b\n12345 a\n    7 a\n");
+    ck_assert_int_eq(print_in((struct output_style){ .format = OUTPUT_CSV, .columns = "more" }), 0);
+    ck_assert_str_eq(text, "more\n{}\n\n\n");
+    ck_assert_int_eq(print_in((struct output_style){ .format = OUTPUT_JSONL, .columns = "n" }), 0);
+    ck_assert_str_eq(text, "{\"n\": 7}\n{\"n\": 12345}\n{\"n\": 7}\n");
+    ck_assert_int_eq(print_in((struct output_style){ .columns = "more,n" }), 0); /* hidden, but asked for */
+    ck_assert_str_eq(text, "more     n\n{}       7\n     12345\n         7\n");
+}
+END_TEST
+
+START_TEST(names_can_be_left_out)
+{
+    ck_assert_int_eq(print_in((struct output_style){ .columns = "n,name", .no_headers = true }), 0);
+    ck_assert_str_eq(text, "    7 b\n12345 a\n    7 a\n");
+    ck_assert_int_eq(
+        print_in((struct output_style){ .format = OUTPUT_CSV, .columns = "n", .no_headers = true }), 0);
+    ck_assert_str_eq(text, "7\n12345\n7\n");
+}
+END_TEST
+
+START_TEST(rows_are_sorted_by_what_was_asked_for)
+{
+    ck_assert_int_eq(
+        print_in((struct output_style){ .format = OUTPUT_CSV, .columns = "name,n", .sort = "name" }), 0);
+    ck_assert_str_eq(text, "name,n\na,12345\na,7\nb,7\n"); /* equal ones stay as they came */
+    ck_assert_int_eq(print_in((struct output_style){
+                         .format = OUTPUT_CSV, .columns = "name,n", .sort = "name:desc,n:asc" }),
+                     0);
+    ck_assert_str_eq(text, "name,n\nb,7\na,7\na,12345\n");
+    ck_assert_int_eq(
+        print_in((struct output_style){ .format = OUTPUT_CSV, .columns = "note", .sort = "note:desc" }), 0);
+    ck_assert_str_eq(text, "note\ny\nx\n\n"); /* nulls last, whichever way */
+    ck_assert_int_eq(
+        print_in((struct output_style){ .format = OUTPUT_JSON, .columns = "n", .sort = "n:desc" }), 0);
+    ck_assert_str_eq(text, "[{\"n\": 12345},\n {\"n\": 7},\n {\"n\": 7}]\n");
+}
+END_TEST
+
+START_TEST(wrong_columns_name_the_right_ones)
+{
+    ck_assert_int_eq(print_in((struct output_style){ .columns = "name,nots" }), 2);
+    ck_assert_str_eq(why.text, "--columns: there is no column \"nots\"; did you mean \"note\"?");
+    ck_assert_int_eq(print_in((struct output_style){ .sort = "age:desc" }), 2);
+    ck_assert_str_eq(why.text, "--sort: there is no column \"age\"; there are name, n, note, more");
+    ck_assert_int_eq(print_in((struct output_style){ .columns = "" }), 2);
+    ck_assert_str_eq(why.text, "--columns: there is no column \"\"; there are name, n, note, more");
+}
+END_TEST
+
+static const char *show_moment(int64_t ahead_s, enum moment_form form)
+{
+    _cleanup_buf_ struct buf b = { 0 };
+    int64_t now_us = INT64_C(1769882400) * 1000000; /* 2026-01-31T18:00:00Z */
+    moment_append(&b, now_us + ahead_s * 1000000, form, now_us);
+    snprintf(text, sizeof(text), "%s", b.data);
+    return text;
+}
+
+START_TEST(times_are_relative_where_that_says_more)
+{
+    static const struct {
+        int64_t ahead_s;
+        const char *text;
+    } cases[] = {
+        { 0, "now" },
+        { -1, "1s ago" },
+        { 59, "in 59s" },
+        { -200, "3m20s ago" },
+        { 600, "in 10m" },
+        { -3599, "59m ago" },
+        { 3 * 3600 + 1200, "in 3h20m" },
+        { -30 * 3600, "30h ago" },
+        { 48 * 3600, "in 2d" },
+        { -364 * 86400, "364d ago" },
+        { 365 * 86400, "2027-01-31 18:00:00Z" },
+        { -400 * 86400, "2024-12-27 18:00:00Z" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        ck_assert_str_eq(show_moment(cases[i].ahead_s, MOMENT_RELATIVE), cases[i].text);
+}
+END_TEST
+
+START_TEST(times_are_absolute_on_demand)
+{
+    setenv("TZ", "Asia/Kolkata", 1);
+    tzset();
+    ck_assert_str_eq(show_moment(1, MOMENT_LOCAL), "2026-01-31 23:30:01+05:30");
+    ck_assert_str_eq(show_moment(1, MOMENT_UTC), "2026-01-31 18:00:01Z");
+    ck_assert_str_eq(show_moment(1, MOMENT_EXACT), "2026-01-31T18:00:01.000Z");
+    _cleanup_buf_ struct buf b = { 0 };
+    moment_append(&b, INT64_MAX, MOMENT_RELATIVE, 0);
+    moment_append(&b, INT64_MIN, MOMENT_LOCAL, 0);
+    ck_assert_str_eq(b.data, "infinity-infinity");
+}
+END_TEST
+
 SUITE_MAIN("cli_output", terminals_get_no_control_characters, json_keeps_types,
            payloads_are_shown_as_what_they_are, csv_is_quoted_where_it_must_be, plain_cells_are_one_line,
            tables_elsewhere_than_on_terminals_are_always_the_same, json_is_one_array, jsonl_is_a_line_per_row,
-           csv_begins_with_names, one_row_is_one_object)
+           csv_begins_with_names, one_row_is_one_object, columns_are_those_that_were_asked_for,
+           names_can_be_left_out, rows_are_sorted_by_what_was_asked_for, wrong_columns_name_the_right_ones,
+           times_are_relative_where_that_says_more, times_are_absolute_on_demand)
