@@ -6,12 +6,11 @@
 #include <jansson.h>
 #include <librdkafka/rdkafka.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
+#include "tests/support/control.h"
 #include "tests/support/harness.h"
 #include "tests/support/harness_site.h"
 
@@ -19,117 +18,12 @@
 #define NOBODY_POSTGRES "JOB_DATABASE_URL=postgresql://nobody@127.0.0.1:9/none"
 #define UNKNOWN_ID "0190a6c2-7d3e-7f00-8000-00000000ffff"
 
-/* --- Running it --- */
-
 static struct site *site;
-static struct buf out, said; /* of the last run: standard output, standard error */
-
-static void read_file(const char *path, struct buf *to)
-{
-    char chunk[4096];
-    FILE *file = fopen(path, "re");
-    buf_reset(to);
-    buf_append_string(to, "");
-    for (size_t n; file && (n = fread(chunk, 1, sizeof(chunk), file)) > 0;)
-        buf_append(to, chunk, n);
-    if (file)
-        fclose(file);
-}
-
-static char *__attribute__((format(printf, 1, 0))) vformat(const char *format, va_list ap)
-{
-    char *text;
-    ck_assert_int_ge(vasprintf(&text, format, ap), 0);
-    return text;
-}
-
-/* As a shell command; @arguments may redirect standard input. To be freed. */
-static char *make_command(const char *environment, const char *arguments)
-{
-    char *command;
-    ck_assert_int_ge(
-        asprintf(
-            &command,
-            "env -u JOB_KAFKA -u JOB_DATABASE_URL %s </dev/null '%s/cli/jobctl' -c '%s' %s >'%s/out' 2>'%s/said'",
-            environment, site_build(site), site_config_path(site), arguments, site_folder(site),
-            site_folder(site)),
-        0);
-    return command;
-}
-
-static void take_output(void)
-{
-    char path[300];
-    snprintf(path, sizeof(path), "%s/out", site_folder(site));
-    read_file(path, &out);
-    snprintf(path, sizeof(path), "%s/said", site_folder(site));
-    read_file(path, &said);
-}
-
-static int run_with(const char *environment, const char *arguments)
-{
-    char *command = make_command(environment, arguments);
-    int status = system(command);
-    free(command);
-    take_output();
-    ck_assert_msg(WIFEXITED(status), "jobctl %s: ended by a signal", arguments);
-    return WEXITSTATUS(status);
-}
-
-/* jobctl with these arguments must exit with @status. */
-static void __attribute__((format(printf, 2, 3))) expect(int status, const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    char *arguments = vformat(format, ap);
-    va_end(ap);
-    int r = run_with("", arguments);
-    ck_assert_msg(r == status, "jobctl %s: exit status %d, expected %d\n%s%s", arguments, r, status, out.data,
-                  said.data);
-    free(arguments);
-}
-
-static void says(const char *text)
-{
-    ck_assert_msg(strstr(said.data, text) != NULL, "standard error does not have \"%s\":\n%s", text,
-                  said.data);
-}
-
-static void prints(const char *text)
-{
-    ck_assert_msg(strstr(out.data, text) != NULL, "standard output does not have \"%s\":\n%s", text,
-                  out.data);
-}
-
-/* Standard output as JSON; to be json_decref()'d. */
-static json_t *parse_output(void)
-{
-    json_error_t error;
-    json_t *json = json_loads(out.data, JSON_DECODE_ANY, &error);
-    ck_assert_msg(json != NULL, "no JSON: %s\n%s", error.text, out.data);
-    return json;
-}
-
-static const char *member(const json_t *json, const char *name)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-    return text ? text : "";
-}
-
-/* The id on line @n of the last output. */
-static const char *printed_id(int n)
-{
-    static char id[37];
-    const char *at = out.data;
-    for (; n > 0 && at; n--)
-        at = strchr(at, '\n') + 1;
-    ck_assert_int_eq(sscanf(at, "{\"id\": \"%36s\"}", id), 1);
-    return id;
-}
 
 static void setup_with(const struct site_options *options)
 {
     site = site_new(options);
+    control_use(site);
 }
 
 static void setup(void)
@@ -144,14 +38,13 @@ static void setup(void)
 static void setup_with_topics(void)
 {
     setup();
-    expect(0, "topic apply");
+    control_expect(0, "topic apply");
 }
 
 static void teardown(void)
 {
+    control_use(NULL);
     site = site_free(site);
-    buf_done(&out);
-    buf_done(&said);
 }
 
 /* --- db --- */
@@ -159,20 +52,20 @@ static void teardown(void)
 START_TEST(schema_is_made_once)
 {
     setup_with(&(struct site_options){ .no_schema = true });
-    expect(1, "db status -o json");
-    prints("\"current\": false");
-    says("jobctl db migrate");
-    expect(1, "job list");
-    says("jobctl db migrate");
-    expect(0, "db migrate");
-    says("0001-tables");
-    expect(0, "db status -o json");
-    prints("\"current\": true");
-    expect(0, "db migrate");
-    says("nothing to do");
+    control_expect(1, "db status -o json");
+    control_prints("\"current\": false");
+    control_says("jobctl db migrate");
+    control_expect(1, "job list");
+    control_says("jobctl db migrate");
+    control_expect(0, "db migrate");
+    control_says("0001-tables");
+    control_expect(0, "db status -o json");
+    control_prints("\"current\": true");
+    control_expect(0, "db migrate");
+    control_says("nothing to do");
     site_sql(site, "INSERT INTO job.schema_migration (version, name) VALUES (9999, 'later')");
-    expect(1, "db status -o json");
-    says("newer than this jobctl");
+    control_expect(1, "db status -o json");
+    control_says("newer than this jobctl");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.schema_migration WHERE version = 1"), 1);
     teardown();
 }
@@ -183,16 +76,16 @@ END_TEST
 START_TEST(declared_topics_are_made_and_kept)
 {
     setup();
-    expect(0, "topic apply -o json");
-    json_t *json = parse_output();
+    control_expect(0, "topic apply -o json");
+    json_t *json = control_json();
     ck_assert_uint_eq(json_array_size(json), 2);
-    ck_assert_str_eq(member(json_array_get(json, 0), "action"), "created");
+    ck_assert_str_eq(control_member(json_array_get(json, 0), "action"), "created");
     json_decref(json);
-    expect(0, "topic apply -o json");
-    prints("\"kept\"");
-    ck_assert_str_eq(said.data ? said.data : "", "");
-    expect(0, "topic list -o json");
-    json = parse_output();
+    control_expect(0, "topic apply -o json");
+    control_prints("\"kept\"");
+    ck_assert_str_eq(control_remarks() ? control_remarks() : "", "");
+    control_expect(0, "topic list -o json");
+    json = control_json();
     ck_assert_uint_eq(json_array_size(json), 2);
     ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(json, 1), "partitions")), 2);
     json_decref(json);
@@ -239,10 +132,10 @@ START_TEST(wrong_topics_are_reported)
     struct err err;
     setup();
     ck_assert_int_eq(admin_create_topic(site_admin(site), site_topic(site, "mail", topic), 3, 1, &err), 0);
-    expect(1, "topic apply");
-    prints("it has 3 partitions, declared are 2");
-    expect(1, "doctor");
-    prints("it has 3 partitions, declared are 2");
+    control_expect(1, "topic apply");
+    control_prints("it has 3 partitions, declared are 2");
+    control_expect(1, "doctor");
+    control_prints("it has 3 partitions, declared are 2");
     teardown();
 }
 END_TEST
@@ -252,12 +145,12 @@ END_TEST
 START_TEST(enqueued_job_is_in_kafka_with_its_headers)
 {
     setup_with_topics();
-    expect(
+    control_expect(
         0,
         "enqueue welcome_email --payload '{\"to\": \"ada\"}' --key k1 --tag a --tag b --header x=y --timeout 90s"
         " --max-attempts 3 --expires 1h");
-    char *id = strdup(printed_id(0));
-    ck_assert_uint_eq(strlen(out.data), strlen("{\"id\": \"\"}\n") + 36);
+    char *id = strdup(control_id(0));
+    ck_assert_uint_eq(strlen(control_output()), strlen("{\"id\": \"\"}\n") + 36);
     struct site_records *records = site_await_records(site, "mail", 1, 10);
     const struct site_record *r = site_find_record(records, id);
     ck_assert_ptr_nonnull(r);
@@ -273,16 +166,16 @@ START_TEST(enqueued_job_is_in_kafka_with_its_headers)
     int32_t partition = r->partition;
     site_records_free(records);
 
-    expect(0, "job show %s -o json", id);
-    json_t *json = parse_output();
-    ck_assert_str_eq(member(json, "state"), "queued");
-    ck_assert_str_eq(member(json, "queue"), "mail");
-    ck_assert_str_eq(member(json, "key"), "k1");
-    ck_assert_str_eq(member(json_object_get(json, "payload"), "to"), "ada");
+    control_expect(0, "job show %s -o json", id);
+    json_t *json = control_json();
+    ck_assert_str_eq(control_member(json, "state"), "queued");
+    ck_assert_str_eq(control_member(json, "queue"), "mail");
+    ck_assert_str_eq(control_member(json, "key"), "k1");
+    ck_assert_str_eq(control_member(json_object_get(json, "payload"), "to"), "ada");
     ck_assert_int_eq(json_integer_value(json_object_get(json, "partition")), partition);
     ck_assert(json_is_integer(json_object_get(json, "offset")));
     ck_assert_int_eq(json_integer_value(json_object_get(json, "ahead")), 0);
-    ck_assert_ptr_nonnull(strstr(member(json, "topic"), ".mail"));
+    ck_assert_ptr_nonnull(strstr(control_member(json, "topic"), ".mail"));
     ck_assert_uint_eq(json_array_size(json_object_get(json, "attempts")), 0);
     json_decref(json);
     free(id);
@@ -294,13 +187,13 @@ START_TEST(count_prints_one_line_per_job_in_order)
 {
     char first[37];
     setup_with_topics();
-    expect(0, "enqueue welcome_email --count 12 --key k");
-    snprintf(first, sizeof(first), "%s", printed_id(0));
-    ck_assert_str_lt(first, printed_id(11));
-    expect(0, "job show %s -o json", printed_id(11));
-    prints("\"ahead\": 11");
-    expect(0, "queue list -o json");
-    prints("\"queue\": \"mail\", \"declared\": true, \"partitions\": 2, \"lag\": 12");
+    control_expect(0, "enqueue welcome_email --count 12 --key k");
+    snprintf(first, sizeof(first), "%s", control_id(0));
+    ck_assert_str_lt(first, control_id(11));
+    control_expect(0, "job show %s -o json", control_id(11));
+    control_prints("\"ahead\": 11");
+    control_expect(0, "queue list -o json");
+    control_prints("\"queue\": \"mail\", \"declared\": true, \"partitions\": 2, \"lag\": 12");
     teardown();
 }
 END_TEST
@@ -308,16 +201,16 @@ END_TEST
 START_TEST(queue_is_the_handlers_unless_said)
 {
     setup_with_topics();
-    expect(0, "enqueue other_type --in 1h");
-    says("no handler for the type \"other_type\"");
-    expect(0, "enqueue welcome_email --in 1h");
-    expect(0, "enqueue welcome_email --in 1h -q reports");
-    says("declares no queue \"reports\"");
+    control_expect(0, "enqueue other_type --in 1h");
+    control_says("no handler for the type \"other_type\"");
+    control_expect(0, "enqueue welcome_email --in 1h");
+    control_expect(0, "enqueue welcome_email --in 1h -q reports");
+    control_says("declares no queue \"reports\"");
     ck_assert_int_eq(
         site_ask(site, "SELECT count(*) FROM job.pending WHERE queue IN ('default', 'mail', 'reports')"), 3);
-    expect(3, "enqueue welcome_email -q mial");
-    says("did you mean \"mail\"?");
-    says("jobctl topic apply");
+    control_expect(3, "enqueue welcome_email -q mial");
+    control_says("did you mean \"mail\"?");
+    control_says("jobctl topic apply");
     teardown();
 }
 END_TEST
@@ -325,9 +218,9 @@ END_TEST
 START_TEST(later_jobs_wait_in_postgresql_and_need_no_kafka)
 {
     setup();
-    ck_assert_int_eq(run_with(NOBODY_KAFKA,
-                              "enqueue welcome_email --in 10m -p '[1]' --key k --tag a --header x=y"
-                              " --timeout 3s --max-attempts 4 --expires 1h --count 2"),
+    ck_assert_int_eq(control_run(NOBODY_KAFKA,
+                                 "enqueue welcome_email --in 10m -p '[1]' --key k --tag a --header x=y"
+                                 " --timeout 3s --max-attempts 4 --expires 1h --count 2"),
                      0);
     ck_assert_int_eq(
         site_ask(site, "SELECT count(*) FROM job.pending WHERE run_at BETWEEN now() + interval '9 min' AND"
@@ -336,27 +229,27 @@ START_TEST(later_jobs_wait_in_postgresql_and_need_no_kafka)
                        " AND headers ->> 'ce_timeoutms' = '3000' AND headers ->> 'ce_maxattempts' = '4'"
                        " AND headers ? 'ce_expires' AND NOT headers ? 'ce_reply'"),
         2);
-    expect(0, "job show %s -o json", printed_id(1));
-    prints("\"state\": \"scheduled\"");
-    expect(0, "enqueue welcome_email --at 2199-01-01T00:00:00+01:00");
+    control_expect(0, "job show %s -o json", control_id(1));
+    control_prints("\"state\": \"scheduled\"");
+    control_expect(0, "enqueue welcome_email --at 2199-01-01T00:00:00+01:00");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE run_at = '2198-12-31 23:00+00'"),
                      1);
-    expect(0, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID);
-    expect(0, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID); /* repeating it is safe */
-    ck_assert_str_eq(printed_id(0), UNKNOWN_ID);
+    control_expect(0, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID);
+    control_expect(0, "enqueue welcome_email --in 1h --id %s", UNKNOWN_ID); /* repeating it is safe */
+    ck_assert_str_eq(control_id(0), UNKNOWN_ID);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE id = '%s'", UNKNOWN_ID), 1);
-    expect(0, "enqueue welcome_email --unique u --unique-for 1h --in 1h");
-    expect(0, "enqueue welcome_email --unique u --unique-for 1h");
+    control_expect(0, "enqueue welcome_email --unique u --unique-for 1h --in 1h");
+    control_expect(0, "enqueue welcome_email --unique u --unique-for 1h");
     ck_assert_int_eq(
         site_ask(
             site,
             "SELECT count(*) FROM job.result r JOIN job.unique u ON r.result ->> 'duplicate_of' = u.id::text"
             " WHERE r.id = '%s' AND r.state = 'duplicate' AND u.key = 'u'",
-            printed_id(0)),
+            control_id(0)),
         1);
-    expect(2, "enqueue welcome_email --unique ''");
-    expect(2, "enqueue welcome_email --unique-for 1h");
-    says("--unique-for has a meaning with --unique only");
+    control_expect(2, "enqueue welcome_email --unique ''");
+    control_expect(2, "enqueue welcome_email --unique-for 1h");
+    control_says("--unique-for has a meaning with --unique only");
     teardown();
 }
 END_TEST
@@ -367,11 +260,11 @@ START_TEST(payload_comes_from_file_or_standard_input)
     setup_with_topics();
     snprintf(command, sizeof(command), "echo '{\"a\": 1}' >'%s/payload.json'", site_folder(site));
     ck_assert_int_eq(system(command), 0);
-    expect(0, "enqueue welcome_email --in 1h --payload @%s/payload.json", site_folder(site));
-    expect(0, "enqueue welcome_email --in 1h --payload - <'%s/payload.json'", site_folder(site));
+    control_expect(0, "enqueue welcome_email --in 1h --payload @%s/payload.json", site_folder(site));
+    control_expect(0, "enqueue welcome_email --in 1h --payload - <'%s/payload.json'", site_folder(site));
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE payload = '{\"a\": 1}'"), 2);
-    expect(2, "enqueue welcome_email --payload @/nonexistent");
-    says("/nonexistent");
+    control_expect(2, "enqueue welcome_email --payload @/nonexistent");
+    control_says("/nonexistent");
     teardown();
 }
 END_TEST
@@ -415,9 +308,9 @@ START_TEST(wrong_input_is_refused_with_its_rule)
     };
     setup();
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        expect(2, "%s", cases[i].arguments);
-        says(cases[i].rule);
-        ck_assert_str_eq(out.data, "");
+        control_expect(2, "%s", cases[i].arguments);
+        control_says(cases[i].rule);
+        ck_assert_str_eq(control_output(), "");
     }
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 0);
     teardown();
@@ -429,13 +322,13 @@ END_TEST
 START_TEST(unknown_ids_are_not_found)
 {
     setup_with_topics();
-    expect(0, "enqueue welcome_email --count 3");
-    expect(3, "job show %s", UNKNOWN_ID);
-    says("not seen by any worker yet, or never enqueued");
-    expect(3, "job wait %s", UNKNOWN_ID);
-    expect(3, "dead show %s", UNKNOWN_ID);
-    expect(3, "dead replay %s", UNKNOWN_ID);
-    expect(3, "dead purge %s --yes", UNKNOWN_ID);
+    control_expect(0, "enqueue welcome_email --count 3");
+    control_expect(3, "job show %s", UNKNOWN_ID);
+    control_says("not seen by any worker yet, or never enqueued");
+    control_expect(3, "job wait %s", UNKNOWN_ID);
+    control_expect(3, "dead show %s", UNKNOWN_ID);
+    control_expect(3, "dead replay %s", UNKNOWN_ID);
+    control_expect(3, "dead purge %s --yes", UNKNOWN_ID);
     teardown();
 }
 END_TEST
@@ -457,10 +350,10 @@ START_TEST(without_postgresql_the_status_is_4_and_the_cure_is_named)
     };
     setup();
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        ck_assert_msg(run_with(NOBODY_POSTGRES, cases[i]) == 4, "%s: %s", cases[i], said.data);
-        says("JOB_DATABASE_URL");
-        says("database.url");
-        ck_assert_str_eq(out.data, "");
+        ck_assert_msg(control_run(NOBODY_POSTGRES, cases[i]) == 4, "%s: %s", cases[i], control_remarks());
+        control_says("JOB_DATABASE_URL");
+        control_says("database.url");
+        ck_assert_str_eq(control_output(), "");
     }
     teardown();
 }
@@ -476,10 +369,10 @@ START_TEST(without_kafka_the_status_is_4_and_the_cure_is_named)
     };
     setup();
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        ck_assert_msg(run_with(NOBODY_KAFKA, cases[i]) == 4, "%s: %s", cases[i], said.data);
-        says("JOB_KAFKA");
-        says("kafka.brokers");
-        ck_assert_str_eq(out.data, "");
+        ck_assert_msg(control_run(NOBODY_KAFKA, cases[i]) == 4, "%s: %s", cases[i], control_remarks());
+        control_says("JOB_KAFKA");
+        control_says("kafka.brokers");
+        ck_assert_str_eq(control_output(), "");
     }
     teardown();
 }
@@ -489,16 +382,16 @@ START_TEST(queues_are_listed_with_one_server_alone)
 {
     setup_with_topics();
     site_sql(site, "SELECT job.enqueue('mail', 't', run_at => now() + interval '1 hour')");
-    expect(0, "queue list -o json");
-    prints(
+    control_expect(0, "queue list -o json");
+    control_prints(
         "\"pending\": 1, \"pending_by_reason\": {\"delay\": 1}, \"leases\": 0, \"dead\": 0, \"workers\": 0");
-    ck_assert_int_eq(run_with(NOBODY_KAFKA, "queue list -o json"), 0);
-    prints("\"partitions\": null, \"lag\": null, \"pending\": 1");
-    says("not known");
-    ck_assert_int_eq(run_with(NOBODY_POSTGRES, "queue list -o json"), 0);
-    prints("\"partitions\": 2, \"lag\": null, \"pending\": null");
-    says("not known");
-    ck_assert_int_eq(run_with(NOBODY_POSTGRES " " NOBODY_KAFKA, "queue list"), 4);
+    ck_assert_int_eq(control_run(NOBODY_KAFKA, "queue list -o json"), 0);
+    control_prints("\"partitions\": null, \"lag\": null, \"pending\": 1");
+    control_says("not known");
+    ck_assert_int_eq(control_run(NOBODY_POSTGRES, "queue list -o json"), 0);
+    control_prints("\"partitions\": 2, \"lag\": null, \"pending\": null");
+    control_says("not known");
+    ck_assert_int_eq(control_run(NOBODY_POSTGRES " " NOBODY_KAFKA, "queue list"), 4);
     teardown();
 }
 END_TEST
@@ -507,7 +400,7 @@ END_TEST
 
 static FILE *start(const char *arguments)
 {
-    char *command = make_command("", arguments);
+    char *command = control_command("", arguments);
     FILE *running = popen(command, "re");
     free(command);
     ck_assert_ptr_nonnull(running);
@@ -517,7 +410,7 @@ static FILE *start(const char *arguments)
 static int finish(FILE *running)
 {
     int status = pclose(running);
-    take_output();
+    control_take();
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -550,11 +443,11 @@ START_TEST(waiting_ends_with_the_result)
     FILE *running = start("enqueue welcome_email --wait --wait-timeout 30s");
     end_queued(1, "succeeded");
     ck_assert_int_eq(finish(running), 0);
-    json_t *json = parse_output();
-    ck_assert_str_eq(member(json, "state"), "succeeded");
+    json_t *json = control_json();
+    ck_assert_str_eq(control_member(json, "state"), "succeeded");
     ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(json, "result"), "n")), 1);
-    expect(0, "job wait %s -o table", member(json, "id"));
-    prints("succeeded");
+    control_expect(0, "job wait %s -o table", control_member(json, "id"));
+    control_prints("succeeded");
     json_decref(json);
     teardown();
 }
@@ -566,7 +459,7 @@ START_TEST(waiting_tells_other_ends_by_its_status)
     FILE *running = start("enqueue welcome_email --wait --count 3 -o jsonl");
     end_queued(3, "dead");
     ck_assert_int_eq(finish(running), 1);
-    says("3 of 3 jobs did not succeed");
+    control_says("3 of 3 jobs did not succeed");
     teardown();
 }
 END_TEST
@@ -580,7 +473,7 @@ START_TEST(later_jobs_can_be_waited_for)
     site_sql(site, "DELETE FROM job.pending");
     end_job(id, "succeeded");
     ck_assert_int_eq(finish(running), 0);
-    prints(id);
+    control_prints(id);
     free(id);
     teardown();
 }
@@ -589,12 +482,12 @@ END_TEST
 START_TEST(waiting_ends_after_its_time)
 {
     setup_with_topics();
-    expect(5, "enqueue welcome_email --wait --wait-timeout 300ms");
-    says("did not end within 300ms");
-    ck_assert_str_eq(out.data, "");
-    expect(0, "enqueue welcome_email");
-    char *id = strdup(printed_id(0));
-    expect(5, "job wait %s --wait-timeout 300ms", id);
+    control_expect(5, "enqueue welcome_email --wait --wait-timeout 300ms");
+    control_says("did not end within 300ms");
+    ck_assert_str_eq(control_output(), "");
+    control_expect(0, "enqueue welcome_email");
+    char *id = strdup(control_id(0));
+    control_expect(5, "job wait %s --wait-timeout 300ms", id);
     free(id);
     teardown();
 }
@@ -640,34 +533,34 @@ START_TEST(jobs_are_listed_and_shown_in_every_state)
         " ('0190a6c2-7d3e-7f00-8000-000000000002', 1, 1, 'failed', E'no\\x1b[31m', now());"
         "INSERT INTO job.result (id, finished_at, attempt, delivery, queue, type, state, result) VALUES"
         " ('0190a6c2-7d3e-7f00-8000-000000000003', now(), 1, 1, 'mail', 't', 'succeeded', '[1]')");
-    expect(0, "job list -o json");
-    json_t *json = parse_output();
+    control_expect(0, "job list -o json");
+    json_t *json = control_json();
     ck_assert_uint_eq(json_array_size(json), 3);
-    ck_assert_str_eq(member(json_array_get(json, 0), "state"), "succeeded");
-    ck_assert_str_eq(member(json_array_get(json, 1), "state"), "retrying");
-    ck_assert_str_eq(member(json_array_get(json, 2), "state"), "running");
+    ck_assert_str_eq(control_member(json_array_get(json, 0), "state"), "succeeded");
+    ck_assert_str_eq(control_member(json_array_get(json, 1), "state"), "retrying");
+    ck_assert_str_eq(control_member(json_array_get(json, 2), "state"), "running");
     json_decref(json);
-    expect(0, "job list --state running -o csv");
-    prints("id,state,queue,type,");
-    prints("\n0190a6c2-7d3e-7f00-8000-000000000001,running,mail,t,");
-    expect(0, "job list --limit 1 -o jsonl");
-    json_decref(parse_output());
-    expect(0, "job list --type nothing -o json");
-    ck_assert_str_eq(out.data, "[]\n");
+    control_expect(0, "job list --state running -o csv");
+    control_prints("id,state,queue,type,");
+    control_prints("\n0190a6c2-7d3e-7f00-8000-000000000001,running,mail,t,");
+    control_expect(0, "job list --limit 1 -o jsonl");
+    json_decref(control_json());
+    control_expect(0, "job list --type nothing -o json");
+    ck_assert_str_eq(control_output(), "[]\n");
 
-    expect(0, "job show 0190a6c2-7d3e-7f00-8000-000000000002 -o json");
-    json = parse_output();
+    control_expect(0, "job show 0190a6c2-7d3e-7f00-8000-000000000002 -o json");
+    json = control_json();
     const json_t *attempt = json_array_get(json_object_get(json, "attempts"), 0);
-    ck_assert_str_eq(member(json, "payload"), "text");
-    ck_assert_str_eq(member(json_object_get(json, "key"), "base64"), "/w==");
-    ck_assert_str_eq(member(attempt, "error"), "no\033[31m");
+    ck_assert_str_eq(control_member(json, "payload"), "text");
+    ck_assert_str_eq(control_member(json_object_get(json, "key"), "base64"), "/w==");
+    ck_assert_str_eq(control_member(attempt, "error"), "no\033[31m");
     json_decref(json);
-    expect(0, "job show 0190a6c2-7d3e-7f00-8000-000000000002");
-    prints("no\\x1b[31m");
-    ck_assert_ptr_null(strchr(out.data, '\033'));
-    expect(0, "job show 0190a6c2-7d3e-7f00-8000-000000000001 -o json");
-    prints("\"worker\": \"w1\"");
-    prints("\"payload\": {\"p\": 1}");
+    control_expect(0, "job show 0190a6c2-7d3e-7f00-8000-000000000002");
+    control_prints("no\\x1b[31m");
+    ck_assert_ptr_null(strchr(control_output(), '\033'));
+    control_expect(0, "job show 0190a6c2-7d3e-7f00-8000-000000000001 -o json");
+    control_prints("\"worker\": \"w1\"");
+    control_prints("\"payload\": {\"p\": 1}");
     teardown();
 }
 END_TEST
@@ -693,23 +586,23 @@ START_TEST(dead_letters_are_listed_and_shown)
 {
     setup();
     make_dead();
-    expect(0, "dead list -o json");
-    json_t *json = parse_output();
+    control_expect(0, "dead list -o json");
+    json_t *json = control_json();
     ck_assert_uint_eq(json_array_size(json), 4);
     json_decref(json);
-    expect(0, "dead list --reason crashed -o jsonl");
-    json = parse_output();
-    ck_assert_str_eq(member(json, "id"), DEAD(3));
+    control_expect(0, "dead list --reason crashed -o jsonl");
+    json = control_json();
+    ck_assert_str_eq(control_member(json, "id"), DEAD(3));
     json_decref(json);
-    expect(0, "dead show %s -o json", DEAD(1));
-    json = parse_output();
-    ck_assert_str_eq(member(json, "reason"), "exhausted");
-    ck_assert_str_eq(member(json_object_get(json, "headers"), "h"), "v");
+    control_expect(0, "dead show %s -o json", DEAD(1));
+    json = control_json();
+    ck_assert_str_eq(control_member(json, "reason"), "exhausted");
+    ck_assert_str_eq(control_member(json_object_get(json, "headers"), "h"), "v");
     ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(json, "payload"), "n")), 1);
     json_decref(json);
-    expect(0, "job show %s -o json", DEAD(1));
-    prints("\"state\": \"dead\"");
-    prints("\"reason\": \"exhausted\"");
+    control_expect(0, "job show %s -o json", DEAD(1));
+    control_prints("\"state\": \"dead\"");
+    control_prints("\"reason\": \"exhausted\"");
     teardown();
 }
 END_TEST
@@ -718,28 +611,28 @@ START_TEST(dead_letters_are_replayed)
 {
     setup();
     make_dead();
-    expect(0, "dead replay --all --dry-run -o json");
-    json_t *json = parse_output();
+    control_expect(0, "dead replay --all --dry-run -o json");
+    json_t *json = control_json();
     ck_assert_uint_eq(json_array_size(json), 3);
     json_decref(json);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 4);
-    expect(0, "dead replay %s", DEAD(1));
-    prints(DEAD(1));
+    control_expect(0, "dead replay %s", DEAD(1));
+    control_prints(DEAD(1));
     ck_assert_int_eq(
         site_ask(site,
                  "SELECT count(*) FROM job.pending WHERE id = '%s' AND reason = 'replay' AND attempt = 1"
                  " AND delivery = 4",
                  DEAD(1)),
         1);
-    expect(1, "dead replay %s", DEAD(4));
-    says("malformed");
-    expect(3, "dead replay %s %s", DEAD(1), DEAD(2));
-    says("no dead letter has the id " DEAD(1));
-    expect(0, "dead replay --all");
-    says("malformed");
+    control_expect(1, "dead replay %s", DEAD(4));
+    control_says("malformed");
+    control_expect(3, "dead replay %s %s", DEAD(1), DEAD(2));
+    control_says("no dead letter has the id " DEAD(1));
+    control_expect(0, "dead replay --all");
+    control_says("malformed");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 3);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead WHERE reason = 'malformed'"), 1);
-    expect(2, "dead replay --all --reason malformed");
+    control_expect(2, "dead replay --all --reason malformed");
     teardown();
 }
 END_TEST
@@ -748,15 +641,15 @@ START_TEST(dead_letters_are_purged_only_when_that_is_certain)
 {
     setup();
     make_dead();
-    expect(2, "dead purge %s", DEAD(1));
-    says("--yes");
-    expect(2, "dead purge --all");
-    expect(0, "dead purge --all --dry-run");
+    control_expect(2, "dead purge %s", DEAD(1));
+    control_says("--yes");
+    control_expect(2, "dead purge --all");
+    control_expect(0, "dead purge --all --dry-run");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 4);
-    expect(0, "dead purge %s --yes", DEAD(1));
-    expect(0, "dead purge --all --reason exhausted --yes");
+    control_expect(0, "dead purge %s --yes", DEAD(1));
+    control_expect(0, "dead purge --all --reason exhausted --yes");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 2);
-    expect(0, "dead purge --all -y");
+    control_expect(0, "dead purge --all -y");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead"), 0);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.result WHERE state = 'dead'"), 4);
     teardown();
@@ -770,28 +663,28 @@ static const json_t *find_problem(const json_t *findings, const char *check, con
 {
     size_t i;
     const json_t *f;
-    json_array_foreach(findings, i, f) if (strstr(member(f, "check"), check) &&
-                                           strstr(member(f, "found"), found) &&
-                                           strcmp(member(f, "state"), "problem") == 0) return f;
-    ck_abort_msg("no problem \"%s\": \"%s\" in\n%s", check, found, out.data);
+    json_array_foreach(findings, i, f) if (strstr(control_member(f, "check"), check) &&
+                                           strstr(control_member(f, "found"), found) &&
+                                           strcmp(control_member(f, "state"), "problem") == 0) return f;
+    ck_abort_msg("no problem \"%s\": \"%s\" in\n%s", check, found, control_output());
     return NULL;
 }
 
 static json_t *examine(int status)
 {
-    expect(status, "doctor -o json");
-    return parse_output();
+    control_expect(status, "doctor -o json");
+    return control_json();
 }
 
 START_TEST(doctor_finds_what_is_missing)
 {
     setup_with(&(struct site_options){ .no_schema = true, .queues = "{ name = \"mail\"; partitions = 2; }" });
     json_t *json = examine(1);
-    ck_assert_str_eq(member(find_problem(json, "schema", "none"), "cure"), "jobctl db migrate");
-    ck_assert_str_eq(member(find_problem(json, ".mail", "missing"), "cure"), "jobctl topic apply");
+    ck_assert_str_eq(control_member(find_problem(json, "schema", "none"), "cure"), "jobctl db migrate");
+    ck_assert_str_eq(control_member(find_problem(json, ".mail", "missing"), "cure"), "jobctl topic apply");
     json_decref(json);
     site_migrate(site);
-    expect(0, "topic apply");
+    control_expect(0, "topic apply");
     json = examine(1);
     find_problem(json, "workers of mail", "no live worker");
     find_problem(json, "workers of default", "no live worker");
@@ -806,7 +699,7 @@ START_TEST(doctor_finds_wrong_retention)
     create_careless_topic("mail");
     json_t *json = examine(1);
     const json_t *f = find_problem(json, ".mail", "retention.ms");
-    ck_assert_ptr_nonnull(strstr(member(f, "cure"), "retention.ms=-1"));
+    ck_assert_ptr_nonnull(strstr(control_member(f, "cure"), "retention.ms=-1"));
     find_problem(json, ".mail", "message.timestamp.type");
     json_decref(json);
     teardown();
@@ -818,8 +711,8 @@ START_TEST(doctor_finds_jobs_that_no_topic_waits_for)
     setup_with_topics();
     site_sql(site, "SELECT job.enqueue('nosuchqueue', 't')");
     json_t *json = examine(1);
-    ck_assert_ptr_nonnull(
-        strstr(member(find_problem(json, "queue nosuchqueue", "1 jobs wait"), "cure"), "topic apply"));
+    ck_assert_ptr_nonnull(strstr(
+        control_member(find_problem(json, "queue nosuchqueue", "1 jobs wait"), "cure"), "topic apply"));
     json_decref(json);
     teardown();
 }
@@ -828,11 +721,11 @@ END_TEST
 START_TEST(ids_are_printed_in_the_form_that_was_asked_for)
 {
     setup_with_topics();
-    expect(0, "enqueue welcome_email --count 2 -o csv");
-    ck_assert_int_eq(strncmp(out.data, "id\n", 3), 0);
-    ck_assert_uint_eq(out.size, 3 + 2 * 37);
-    expect(0, "enqueue welcome_email -o jsonl");
-    printed_id(0);
+    control_expect(0, "enqueue welcome_email --count 2 -o csv");
+    ck_assert_int_eq(strncmp(control_output(), "id\n", 3), 0);
+    ck_assert_uint_eq(strlen(control_output()), 3 + 2 * 37);
+    control_expect(0, "enqueue welcome_email -o jsonl");
+    control_id(0);
     teardown();
 }
 END_TEST
@@ -844,10 +737,10 @@ START_TEST(foreign_ids_from_the_future_do_not_lead_the_list)
              "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers) VALUES"
              " ('ffffffff-0000-4000-8000-000000000000', now(), 1, 1, 'mail', 'odd', 'outbox', '{}'),"
              " (job.new_id(), now(), 1, 1, 'mail', 'newest', 'outbox', '{}')");
-    expect(0, "job list -o jsonl --limit 1");
-    prints("\"newest\"");
-    expect(0, "job list -o jsonl");
-    prints("\"odd\"");
+    control_expect(0, "job list -o jsonl --limit 1");
+    control_prints("\"newest\"");
+    control_expect(0, "job list -o jsonl");
+    control_prints("\"odd\"");
     teardown();
 }
 END_TEST
@@ -872,7 +765,8 @@ START_TEST(doctor_finds_a_relay_that_stands)
     site_sql(site,
              "SELECT job.enqueue('mail', 't'); UPDATE job.pending SET run_at = now() - interval '1 minute'");
     json_t *json = examine(1);
-    ck_assert_ptr_nonnull(strstr(member(find_problem(json, "relay", "1 jobs"), "cure"), "jobbrokerd"));
+    ck_assert_ptr_nonnull(
+        strstr(control_member(find_problem(json, "relay", "1 jobs"), "cure"), "jobbrokerd"));
     json_decref(json);
     teardown();
 }
@@ -881,11 +775,11 @@ END_TEST
 START_TEST(doctor_names_a_server_that_is_away)
 {
     setup();
-    ck_assert_int_eq(run_with(NOBODY_POSTGRES " " NOBODY_KAFKA, "doctor -o json"), 1);
-    json_t *json = parse_output();
+    ck_assert_int_eq(control_run(NOBODY_POSTGRES " " NOBODY_KAFKA, "doctor -o json"), 1);
+    json_t *json = control_json();
     ck_assert_ptr_nonnull(
-        strstr(member(find_problem(json, "postgresql", "refused"), "cure"), "JOB_DATABASE_URL"));
-    ck_assert_ptr_nonnull(strstr(member(find_problem(json, "kafka", ""), "cure"), "JOB_KAFKA"));
+        strstr(control_member(find_problem(json, "postgresql", "refused"), "cure"), "JOB_DATABASE_URL"));
+    ck_assert_ptr_nonnull(strstr(control_member(find_problem(json, "kafka", ""), "cure"), "JOB_KAFKA"));
     json_decref(json);
     teardown();
 }
@@ -895,11 +789,11 @@ START_TEST(doctor_is_content_with_a_healthy_site)
 {
     setup_with_topics();
     site_sql(site, "INSERT INTO job.worker (id, host, pid, queues) VALUES ('w', 'h', 1, '{mail,default}')");
-    expect(0, "doctor");
-    prints("ok       postgresql");
+    control_expect(0, "doctor");
+    control_prints("ok       postgresql");
     site_sql(site, "UPDATE job.worker SET beat_at = now() - interval '20 s'");
-    expect(1, "doctor");
-    prints("no live worker");
+    control_expect(1, "doctor");
+    control_prints("no live worker");
     teardown();
 }
 END_TEST
@@ -907,13 +801,13 @@ END_TEST
 START_TEST(version_and_help_need_nothing)
 {
     setup();
-    ck_assert_int_eq(run_with("JOB_CONFIG=/nonexistent", "version -o json"), 0);
-    prints("{\"version\": \"");
-    expect(0, "--version");
-    prints("jobctl ");
-    expect(0, "help dead purge");
-    prints("Usage: jobctl dead purge");
-    expect(0, "--check");
+    ck_assert_int_eq(control_run("JOB_CONFIG=/nonexistent", "version -o json"), 0);
+    control_prints("{\"version\": \"");
+    control_expect(0, "--version");
+    control_prints("jobctl ");
+    control_expect(0, "help dead purge");
+    control_prints("Usage: jobctl dead purge");
+    control_expect(0, "--check");
     teardown();
 }
 END_TEST
