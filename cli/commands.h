@@ -10,6 +10,7 @@ int command_job_show(struct invocation *in, struct err *reterr);
 int command_job_list(struct invocation *in, struct err *reterr);
 int command_job_cancel(struct invocation *in, struct err *reterr);
 int command_job_wait(struct invocation *in, struct err *reterr);
+int command_job_why(struct invocation *in, struct err *reterr);
 
 int command_dead_list(struct invocation *in, struct err *reterr);
 int command_dead_show(struct invocation *in, struct err *reterr);

@@ -43,6 +43,25 @@ int queues_find_cursor(struct db *db, const char *topic, int partition, struct r
                     params, 2, ret, reterr);
 }
 
+/* Five bytes in front of the bits: worker/window.h. */
+int queues_list_places(struct db *db, const char *const *topics, size_t n_topics, struct rows **ret,
+                       struct err *reterr)
+{
+    _cleanup_(array_done) struct array names = { 0 };
+    array_init(&names, PG_TEXT_ARRAY);
+    for (size_t i = 0; i < n_topics; i++)
+        array_append_span(&names, span_from_string(topics[i]));
+    struct db_param params[] = { array_param(&names) };
+    return db_query(
+        db,
+        "SELECT c.topic, c.partition, c.next_offset,"
+        " coalesce(CASE WHEN octet_length(c.done) > 5 THEN bit_count(substr(c.done, 6)) END, 0)::bigint,"
+        " c.owner, w.beat_at, c.updated_at, CASE WHEN c.reset_to IS NULL THEN c.trouble ELSE 'reset' END, c.crash_count"
+        " FROM job.cursor c LEFT JOIN job.worker w ON w.id = c.owner"
+        " WHERE c.topic = ANY ($1) ORDER BY c.topic, c.partition",
+        params, 1, ret, reterr);
+}
+
 int queues_list_keys(struct db *db, const char *const *topics, size_t n_topics, int limit, struct rows **ret,
                      struct err *reterr)
 {

@@ -21,6 +21,14 @@ int queues_find_cursor(struct db *db, const char *topic, int partition, struct r
                        struct err *reterr);
 
 /*
+ * How far the partitions of some topics are done. Columns: topic text; partition integer; next_offset bigint; beyond bigint (later records that are
+ * done); owner text; beat_at timestamptz (of the owner; null: there is no such worker any more); updated_at timestamptz; trouble text (recreated, reset);
+ * crash_count integer. Return: as db_query().
+ */
+int queues_list_places(struct db *db, const char *const *topics, size_t n_topics, struct rows **ret,
+                       struct err *reterr);
+
+/*
  * The keys of some topics whose later jobs wait, those first that wait longest. Columns: key bytea; id uuid, state, type, attempt, run_at
  * of the job that they wait for; since timestamptz; jobs bigint: of the key that have left the log; partition, topic. Return: as db_query().
  */

@@ -72,5 +72,19 @@ const struct command table_job[] = {
       .details = "Exit status 0 when all succeeded, 1 when one ended otherwise, 5 when the time was over.",
       .examples = EXAMPLES("jobctl job wait 0190a6c2-7d3e-7f00-8000-000000000000 --wait-timeout 1m",
                            "at most a minute") },
+    { .path = "job why",
+      .arguments = "ID",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .run = command_job_why,
+      .watchable = true,
+      .summary = "Explain why a job is where it is, with the evidence, and what would change it",
+      .details =
+          "Asks PostgreSQL, and Kafka where that matters; says what it cannot know when one of them is away. In JSON, `cause` is one of\n"
+          "a fixed set of words (docs/why.md). Exit status 3 when nobody knows the job.",
+      .examples = EXAMPLES("jobctl job why 0190a6c2-7d3e-7f00-8000-000000000000",
+                           "one sentence, and what it rests on",
+                           "jobctl job why 0190a6c2-7d3e-7f00-8000-000000000000 --watch", "until it moves") },
     { 0 },
 };
