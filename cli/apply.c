@@ -64,12 +64,15 @@ static void report(struct apply *a, const struct config_queue *queue, const char
 static int create(struct apply *a, const struct config_queue *queue, const char *topic, struct err *reterr)
 {
     struct buf nothing = { 0 };
+    struct err err = { 0 }; /* of questions that were repeated until they went well, too */
     int replication = a->in->config->kafka.replication;
     int r = a->dry_run ? 0
                        : admin_create_topic(a->in->admin, topic, queue->partitions,
-                                            replication ? replication : -1, reterr);
-    if (r && r != ADMIN_EXISTS)
+                                            replication ? replication : -1, &err);
+    if (r && r != ADMIN_EXISTS) {
+        *reterr = err;
         return r;
+    }
     if (!a->dry_run)
         await_leaders(a->in, topic, queue->partitions);
     report(a, queue, topic, 0, queue->partitions,
