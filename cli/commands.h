@@ -19,6 +19,9 @@ int command_dead_purge(struct invocation *in, struct err *reterr);
 int command_dead_hook(struct invocation *in, struct err *reterr);
 
 int command_queue_list(struct invocation *in, struct err *reterr);
+int command_queue_show(struct invocation *in, struct err *reterr);
+int command_queue_create(struct invocation *in, struct err *reterr);
+int command_queue_set(struct invocation *in, struct err *reterr);
 int command_queue_keys(struct invocation *in, struct err *reterr);
 int command_queue_pause(struct invocation *in, struct err *reterr);
 int command_queue_resume(struct invocation *in, struct err *reterr);
