@@ -23,6 +23,10 @@ int command_queue_pause(struct invocation *in, struct err *reterr);
 int command_queue_resume(struct invocation *in, struct err *reterr);
 int command_queue_drain(struct invocation *in, struct err *reterr);
 
+int command_worker_list(struct invocation *in, struct err *reterr);
+int command_worker_show(struct invocation *in, struct err *reterr);
+int command_worker_drain(struct invocation *in, struct err *reterr);
+
 int command_cron_list(struct invocation *in, struct err *reterr);
 int command_cron_add(struct invocation *in, struct err *reterr);
 int command_cron_remove(struct invocation *in, struct err *reterr);

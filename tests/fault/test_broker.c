@@ -48,10 +48,11 @@ static void build_gate(struct site *site)
 /* All of them are due from one moment on and there with one commit, so they are one batch; some have keys. */
 static void enqueue_batch(struct site *site, size_t n)
 {
-    site_sql(site,
-             "SELECT job.enqueue('selftest', 'selftest.sleep', '{\"ms\": 5, \"trace\": \"%s\"}',"
-             " key => CASE WHEN n %% 2 = 0 THEN 'k' || n END, run_at => now()) FROM generate_series(1, %zu) n",
-             trace_path(), n);
+    site_sql(
+        site,
+        "SELECT job.enqueue('selftest', 'selftest.sleep', '{\"ms\": 5, \"trace\": \"%s\"}',"
+        " key => CASE WHEN n %% 2 = 0 THEN 'k' || n END, run_at => now()) FROM generate_series(1, %zu) n",
+        trace_path(), n);
 }
 
 /* Kafka has acknowledged the whole batch: a relay deletes only then. */

@@ -23,10 +23,12 @@ static void setup(void)
 static const char *claim_sql(const char *worker, int token, const char *fresh)
 {
     static char sql[600];
-    snprintf(sql, sizeof(sql),
-             "SELECT job.claim('%s', ARRAY[" JOB "::uuid], '{%d}', '{1}', '{1}', '{mail}', '{welcome}', '{t}', '{0}',"
-             " '{1}', ARRAY[now()], '{5}', ARRAY[''::bytea], '{\"{}\"}', ARRAY[''::bytea], ARRAY[now()], '{%s}')",
-             worker, token, fresh);
+    snprintf(
+        sql, sizeof(sql),
+        "SELECT job.claim('%s', ARRAY[" JOB
+        "::uuid], '{%d}', '{1}', '{1}', '{mail}', '{welcome}', '{t}', '{0}',"
+        " '{1}', ARRAY[now()], '{5}', ARRAY[''::bytea], '{\"{}\"}', ARRAY[''::bytea], ARRAY[now()], '{%s}')",
+        worker, token, fresh);
     return sql;
 }
 
@@ -82,8 +84,9 @@ START_TEST(a_job_that_ends_meanwhile_is_not_claimed)
 {
     setup();
     ck_assert_int_eq(site_ask(site, "%s", claim_sql("w1", 7, "false")), 7);
-    struct db *first = write_end("INSERT INTO job.result (id, finished_at, attempt, delivery, queue, type, state)"
-                                 " VALUES (" JOB ", now(), 1, 1, 'mail', 'welcome', 'succeeded')");
+    struct db *first =
+        write_end("INSERT INTO job.result (id, finished_at, attempt, delivery, queue, type, state)"
+                  " VALUES (" JOB ", now(), 1, 1, 'mail', 'welcome', 'succeeded')");
     ck_assert_uint_eq(claim_meanwhile(first, true), 0);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.lease"), 0);
     site_free(site);
