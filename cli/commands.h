@@ -9,6 +9,7 @@ int command_enqueue(struct invocation *in, struct err *reterr);
 int command_job_show(struct invocation *in, struct err *reterr);
 int command_job_list(struct invocation *in, struct err *reterr);
 int command_job_cancel(struct invocation *in, struct err *reterr);
+int command_job_tail(struct invocation *in, struct err *reterr);
 int command_job_wait(struct invocation *in, struct err *reterr);
 
 int command_dead_list(struct invocation *in, struct err *reterr);
