@@ -9,6 +9,7 @@ int command_enqueue(struct invocation *in, struct err *reterr);
 int command_job_show(struct invocation *in, struct err *reterr);
 int command_job_list(struct invocation *in, struct err *reterr);
 int command_job_cancel(struct invocation *in, struct err *reterr);
+int command_job_tail(struct invocation *in, struct err *reterr);
 int command_job_wait(struct invocation *in, struct err *reterr);
 int command_job_why(struct invocation *in, struct err *reterr);
 
@@ -26,6 +27,10 @@ int command_queue_keys(struct invocation *in, struct err *reterr);
 int command_queue_pause(struct invocation *in, struct err *reterr);
 int command_queue_resume(struct invocation *in, struct err *reterr);
 int command_queue_drain(struct invocation *in, struct err *reterr);
+
+int command_worker_list(struct invocation *in, struct err *reterr);
+int command_worker_show(struct invocation *in, struct err *reterr);
+int command_worker_drain(struct invocation *in, struct err *reterr);
 
 int command_cron_list(struct invocation *in, struct err *reterr);
 int command_cron_add(struct invocation *in, struct err *reterr);
