@@ -14,6 +14,7 @@ int command_job_wait(struct invocation *in, struct err *reterr);
 int command_job_why(struct invocation *in, struct err *reterr);
 
 int command_dead_list(struct invocation *in, struct err *reterr);
+int command_dead_groups(struct invocation *in, struct err *reterr);
 int command_dead_show(struct invocation *in, struct err *reterr);
 int command_dead_replay(struct invocation *in, struct err *reterr);
 int command_dead_purge(struct invocation *in, struct err *reterr);
