@@ -248,8 +248,9 @@ static int check_words(const struct arguments *a, struct err *reterr)
     if (c->max_arguments >= 0 && a->n_words > (size_t)c->max_arguments)
         return err_set(reterr, ARGUMENTS_INVALID, "`jobctl %s` has no use for \"%s\"; see `jobctl %s --help`",
                        c->path, a->words[c->max_arguments], c->path);
+    const struct command_option argument = { .words = c->argument_words };
     for (size_t i = 0; i < a->n_words; i++)
-        if (value_check(c->argument_kind, NULL, c->path, a->words[i], reterr))
+        if (value_check(c->argument_kind, &argument, c->path, a->words[i], reterr))
             return ARGUMENTS_INVALID;
     return 0;
 }

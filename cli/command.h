@@ -44,6 +44,7 @@ struct command {
     const char *path;      /* "job show" */
     const char *arguments; /* as the usage line shows them: "ID…"; "" for none */
     enum value_kind argument_kind;
+    const char *const *argument_words;    /* WORD: NULL-terminated */
     int min_arguments, max_arguments;     /* max -1: any number */
     const struct command_option *options; /* NULL: none of its own */
     const char *summary;                  /* one sentence without full stop */

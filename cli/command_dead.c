@@ -1,84 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jobctl dead: dead letters. */
+/* jobctl dead replay, dead purge. */
 #include "cli/commands.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/dead_filter.h"
 #include "cli/dialog.h"
 #include "cli/present.h"
 #include "store/dead.h"
 
 #define BATCH 1000
-
-/* As dead_find() has them; dead_list() has the first LIST_N. */
-static const struct output_column columns[] = {
-    { "id", CELL_ID },
-    { "queue", CELL_TEXT },
-    { "type", CELL_TEXT },
-    { "reason", CELL_TEXT },
-    { "delivery", CELL_INT },
-    { "attempt", CELL_INT },
-    { "error", CELL_TEXT, OUTPUT_CUTTABLE },
-    { "enqueued_at", CELL_TIME },
-    { "died_at", CELL_TIME },
-    { "topic", CELL_TEXT, OUTPUT_CUTTABLE },
-    { "partition", CELL_INT },
-    { "offset", CELL_INT },
-    { "headers", CELL_JSON },
-    { "key", CELL_BYTES },
-    { "payload", CELL_PAYLOAD },
-};
-#define LIST_N 12
-
-static struct dead_filter read_filter(const struct arguments *a)
-{
-    return (struct dead_filter){
-        .queue = arguments_get(a, "queue"),
-        .type = arguments_get(a, "type"),
-        .reason = arguments_get(a, "reason"),
-        .limit = (int)arguments_get_count(a, "limit", 50),
-    };
-}
-
-int command_dead_list(struct invocation *in, struct err *reterr)
-{
-    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
-    struct dead_filter filter = read_filter(&in->arguments);
-    int r = invocation_connect(in, reterr);
-    if (r)
-        return r;
-    r = dead_list(in->db, &filter, &rows, reterr);
-    if (r)
-        return invocation_judge_store(in, r, reterr);
-    if (rows_count(rows) == 0) {
-        dialog_remark_queue(in, filter.queue);
-        dialog_remark_type(in, filter.type);
-    }
-    return present_rows(in, columns, LIST_N, rows, reterr);
-}
-
-int command_dead_show(struct invocation *in, struct err *reterr)
-{
-    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
-    struct cell cells[ARRAY_SIZE(columns)];
-    const char *text = in->arguments.words[0];
-    struct uuid id;
-    uuid_parse(text, strlen(text), &id);
-    int r = invocation_connect(in, reterr);
-    if (r)
-        return r;
-    r = dead_find(in->db, &id, &rows, reterr);
-    if (r)
-        return invocation_judge_store(in, r, reterr);
-    if (rows_count(rows) == 0)
-        return err_set(reterr, STATUS_NOT_FOUND,
-                       "no dead letter has the id %s; `jobctl job show %s` tells what became of it", text,
-                       text);
-    present_fill(columns, ARRAY_SIZE(columns), rows, 0, cells);
-    return present_one(in, columns, ARRAY_SIZE(columns), cells, reterr);
-}
 
 /* --- Changing: the same steps for replay and purge --- */
 
@@ -163,8 +96,11 @@ static int confirm(const struct changing *c, int64_t n, struct err *reterr)
 static int change_filtered(struct changing *c, struct err *reterr)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
-    struct dead_filter filter = read_filter(&c->in->arguments);
-    int r = dead_count(c->in->db, &filter, &rows, reterr);
+    struct dead_filter filter;
+    int r = dead_filter_read(c->in, &filter, reterr);
+    if (r)
+        return r;
+    r = dead_count(c->in->db, &filter, &rows, reterr);
     if (r)
         return invocation_judge_store(c->in, r, reterr);
     int64_t total = rows_bigint(rows, 0, 0), malformed = rows_bigint(rows, 0, 1);
@@ -192,19 +128,20 @@ static int check_named(const struct changing *c, const struct uuid *ids, size_t 
     if (r)
         return invocation_judge_store(c->in, r, reterr);
     for (size_t i = 0; i < n; i++) {
-        const char *reason = NULL;
+        bool is_there = false, can_replay = false;
         struct uuid id;
-        for (size_t row = 0; row < rows_count(rows) && !reason; row++) {
+        for (size_t row = 0; row < rows_count(rows) && !is_there; row++) {
             rows_uuid(rows, row, 0, &id);
-            reason = uuid_equal(&id, &ids[i]) ? rows_text(rows, row, 1) : NULL;
+            is_there = uuid_equal(&id, &ids[i]);
+            can_replay = is_there && rows_bool(rows, row, 2);
         }
-        if (!reason) {
+        if (!is_there) {
             dialog_say("no dead letter has the id %s", uuid_format(&ids[i], text));
             worst = STATUS_NOT_FOUND;
-        } else if (c->change->only_replayable && strcmp(reason, "malformed") == 0) {
+        } else if (c->change->only_replayable && !can_replay) {
             dialog_say(
-                "%s is malformed: a message that cannot be read cannot run; enqueue a right one, then purge it",
-                uuid_format(&ids[i], text));
+                "%s is malformed: a message that cannot be read cannot run; `jobctl dead edit %s` can make it right",
+                uuid_format(&ids[i], text), text);
             worst = worst ? worst : STATUS_FAILED;
         }
     }
@@ -241,18 +178,15 @@ static int change_named(struct changing *c, struct err *reterr)
 
 static int check_selection(const struct arguments *a, const struct change *change, struct err *reterr)
 {
-    bool filtered = arguments_has(a, "queue") || arguments_has(a, "type") || arguments_has(a, "reason");
+    bool filtered = dead_filter_is_given(a);
     bool all = arguments_has(a, "all");
     if (a->n_words > 0 && (filtered || all))
         return err_set(reterr, STATUS_USAGE, "name ids, or say --all with or without filters, not both");
     if (a->n_words == 0 && !all)
-        return err_set(reterr, STATUS_USAGE,
-                       "which? Name ids, or say --all%s (--queue, --type and --reason narrow it)",
-                       filtered ? " besides the filters" : "");
-    if (change->only_replayable && arguments_has(a, "reason") &&
-        strcmp(arguments_get(a, "reason"), "malformed") == 0)
-        return err_set(reterr, STATUS_USAGE,
-                       "malformed dead letters cannot be replayed: a message that cannot be read cannot run");
+        return err_set(
+            reterr, STATUS_USAGE,
+            "which? Name ids, or say --all%s (--queue, --type, --reason, --group and others narrow it)",
+            filtered ? " besides the filters" : "");
     return STATUS_DONE;
 }
 

@@ -39,6 +39,7 @@ const struct command_group command_groups[] = {
     { "job", "Jobs" },
     { "dead", "Dead letters: jobs that failed for good" },
     { "queue", "Queues" },
+    { "worker", "Workers" },
     { "cron", "Jobs that are enqueued by the clock" },
     { "topic", "The queues' topics in Kafka" },
     { "db", "The schema in PostgreSQL" },
@@ -63,7 +64,8 @@ void command_get_options(const struct command *command,
 
 /* In the order in which help lists them. */
 static const struct command *const parts[] = {
-    table_enqueue, table_job, table_dead, table_queue, table_cron, table_topic, table_db, table_single,
+    table_enqueue, table_job,   table_dead, table_queue,  table_worker,
+    table_cron,    table_topic, table_db,   table_single,
 };
 
 static const struct command *end_of(const struct command *part)

@@ -19,47 +19,55 @@ static void copy(struct lookup *l, const struct message *m, const struct envelop
     buf_append(&l->type, e->type.data, e->type.size);
     buf_append(&l->key, e->key.data, e->key.size);
     buf_append(&l->payload, e->payload.data, e->payload.size);
+    buf_append(&l->queue, e->queue.data, e->queue.size);
     envelope_headers_to_json(m->headers, n_headers, true, &l->headers);
     l->has_key = e->key.data != NULL;
     l->has_payload = e->payload.data != NULL;
     l->parent = e->parent;
     l->enqueued_us = e->time_us;
+    l->run_at_us = e->run_at_us;
+    l->expires_us = e->expires_us;
+    l->key_seq = e->key_seq;
     l->attempt = e->attempt;
     l->delivery = e->delivery;
-    l->failed = l->type.failed || l->key.failed || l->payload.failed || l->headers.failed;
+    l->failed = l->type.failed || l->key.failed || l->payload.failed || l->headers.failed || l->queue.failed;
 }
 
 static bool is_it(const struct message *m, void *userdata)
 {
     struct lookup *l = userdata;
     struct envelope e = { 0 };
-    bool same = envelope_decode(m, &e, NULL) >= 0 && uuid_equal(&e.id, &l->id);
+    bool same =
+        envelope_decode(m, &e, NULL) >= 0 && uuid_equal(&e.id, &l->id) && e.delivery >= l->min_delivery;
     if (same)
         copy(l, m, &e);
     envelope_done(&e);
     return same;
 }
 
-static int64_t start_time_ms(const struct uuid *id)
+static int64_t start_time_ms(const struct uuid *id, int64_t since_us)
 {
-    int64_t now_ms = clock_wall_us() / 1000, id_ms = uuid_time_ms(id);
-    return (id_ms < now_ms ? id_ms : now_ms) - CLOCK_SKEW_MS;
+    int64_t now_ms = clock_wall_us() / 1000, from_ms = since_us ? since_us / 1000 : uuid_time_ms(id);
+    return (from_ms < now_ms ? from_ms : now_ms) - CLOCK_SKEW_MS;
 }
 
-/* Reads all topics that belong to a queue. @names: room for all. */
-static int search(struct invocation *in, const struct admin_topics *topics, const char **names,
-                  struct lookup *l, struct err *reterr)
+/* Reads all topics that belong to a queue, and that of what comes later if that is wished. @names: room for all. */
+static int search(struct invocation *in, const struct admin_topics *topics, const struct lookup_wish *wish,
+                  const char **names, struct lookup *l, struct err *reterr)
 {
     size_t n = 0;
     struct admin_found found;
+    char later[NAME_TOPIC_MAX + 1];
     int64_t begun_us = clock_mono_us();
+    name_topic(in->config->prefix, NAME_LATER, later);
     for (size_t i = 0; i < topics->n; i++)
-        if (name_queue_of_topic(in->config->prefix, topics->topics[i].name).data)
+        if (name_queue_of_topic(in->config->prefix, topics->topics[i].name).data ||
+            (wish->later && strcmp(topics->topics[i].name, later) == 0))
             names[n++] = topics->topics[i].name;
     if (n == 0)
         return LOOKUP_NOT_FOUND;
-    int r =
-        admin_find_message(in->admin, names, n, start_time_ms(&l->id), is_it, l, BUDGET_US, &found, reterr);
+    int r = admin_find_message(in->admin, names, n, start_time_ms(&l->id, wish->since_us), is_it, l,
+                               BUDGET_US, &found, reterr);
     if (r == ADMIN_NOT_FOUND)
         return clock_mono_us() - begun_us < BUDGET_US * 9 / 10 ? LOOKUP_NOT_FOUND : LOOKUP_TIMED_OUT;
     if (r)
@@ -85,9 +93,15 @@ static int64_t count_ahead(struct invocation *in, const struct lookup *l)
 
 int lookup_find(struct invocation *in, const struct uuid *id, struct lookup *ret, struct err *reterr)
 {
+    return lookup_find_wished(in, id, &(struct lookup_wish){ 0 }, ret, reterr);
+}
+
+int lookup_find_wished(struct invocation *in, const struct uuid *id, const struct lookup_wish *wish,
+                       struct lookup *ret, struct err *reterr)
+{
     _cleanup_(admin_topics_done) struct admin_topics topics = { 0 };
     char prefix[NAME_TOPIC_MAX + 1];
-    *ret = (struct lookup){ .id = *id };
+    *ret = (struct lookup){ .id = *id, .min_delivery = wish->min_delivery };
     int r = invocation_prepare_kafka(in, reterr);
     if (r)
         return r;
@@ -98,7 +112,7 @@ int lookup_find(struct invocation *in, const struct uuid *id, struct lookup *ret
     _cleanup_free_ const char **names = calloc(topics.n + 1, sizeof(*names));
     if (!names)
         return err_set(reterr, STATUS_FAILED, "out of memory");
-    r = search(in, &topics, names, ret, reterr);
+    r = search(in, &topics, wish, names, ret, reterr);
     if (r == STATUS_DONE)
         ret->ahead = count_ahead(in, ret);
     return r;
@@ -109,6 +123,7 @@ void lookup_done(struct lookup *l)
     buf_done(&l->type);
     buf_done(&l->key);
     buf_done(&l->payload);
+    buf_done(&l->queue);
     buf_done(&l->headers);
     free(l->topic);
     *l = (struct lookup){ 0 };

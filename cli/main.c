@@ -2,9 +2,11 @@
 /* jobctl. */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "cli/complete.h"
 #include "cli/dialog.h"
 #include "cli/help.h"
 #include "cli/watch.h"
@@ -48,6 +50,8 @@ int main(int argc, char **argv)
 {
     struct invocation in = { 0 };
     struct err err = { 0 };
+    if (argc > 1 && strcmp(argv[1], "__complete") == 0)
+        return complete_main(argc, argv);
     output_init_locale();
     signal(SIGINT, end);
     int status = run(&in, argc, argv, &err);

@@ -14,8 +14,7 @@
 #define DAY (24 * HOUR)
 #define YEAR (365 * DAY)
 
-/* Two units while the first one is small: "3m20s", "42m", "3h20m", "30h", "12d". */
-static void append_span(struct buf *b, int64_t seconds)
+void moment_append_span(struct buf *b, int64_t seconds)
 {
     if (seconds < MINUTE)
         buf_append_format(b, "%" PRId64 "s", seconds);
@@ -51,7 +50,7 @@ static void append_relative(struct buf *b, int64_t us, int64_t now_us)
         return;
     }
     buf_append_string(b, ahead > 0 ? "in " : "");
-    append_span(b, ahead > 0 ? ahead : -ahead);
+    moment_append_span(b, ahead > 0 ? ahead : -ahead);
     buf_append_string(b, ahead > 0 ? "" : " ago");
 }
 

@@ -15,3 +15,6 @@ enum moment_form {
 
 /* @us, @now_us: µs since 1970; PostgreSQL's infinities are INT64_MAX and INT64_MIN. */
 void moment_append(struct buf *b, int64_t us, enum moment_form form, int64_t now_us);
+
+/* Two units while the first one is small: "3m20s", "42m", "3h20m", "30h", "12d". @seconds: not negative. */
+void moment_append_span(struct buf *b, int64_t seconds);

@@ -2,30 +2,56 @@
 #include "store/dead.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "store/array.h"
+#include "store/dead_match.h"
 
-#define COLUMNS                                                                                              \
-    "id, queue, type, reason, delivery, attempt, error, enqueued_at, died_at, topic, partition, \"offset\""
-#define MATCHES                                                                                              \
-    "($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR type = $2) AND ($3::text IS NULL OR reason = $3)"
-
-int dead_list(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr)
+int dead_list_groups(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr)
 {
-    char limit[12];
+    char limit[12], since[RFC3339_SIZE];
     snprintf(limit, sizeof(limit), "%d", filter->limit);
-    struct db_param params[] = { db_text(filter->queue), db_text(filter->type), db_text(filter->reason),
-                                 db_text(limit) };
-    return db_query(db,
-                    "SELECT " COLUMNS " FROM job.dead WHERE " MATCHES " ORDER BY id DESC LIMIT $4::integer",
-                    params, 4, ret, reterr);
+    struct db_param params[] = {
+        db_text(filter->queue),
+        db_text(filter->type),
+        db_text(filter->reason),
+        db_text(filter->group),
+        db_text(filter->since_us ? rfc3339_format(filter->since_us, 6, since) : NULL),
+        db_text(limit),
+    };
+    return db_query(
+        db,
+        "SELECT g.name, g.queue, g.type, g.reason, g.n, g.first_at, g.last_at, s.id, s.error FROM"
+        " (SELECT c.group_name AS name, min(c.queue) AS queue, min(c.type) AS type, min(c.reason) AS reason,"
+        "   sum(c.n)::bigint AS n, min(c.first_at) AS first_at, max(c.last_at) AS last_at FROM job.dead_count c"
+        "  WHERE ($1::text IS NULL OR c.queue = $1) AND ($2::text IS NULL OR c.type = $2)"
+        "   AND ($3::text IS NULL OR c.reason = $3) AND ($4::text IS NULL OR c.group_name = $4)"
+        "  GROUP BY c.group_name HAVING sum(c.n) > 0 AND ($5::timestamptz IS NULL OR max(c.last_at) >= $5)"
+        "  ORDER BY sum(c.n) DESC, c.group_name LIMIT $6::integer) AS g"
+        " LEFT JOIN LATERAL (SELECT d.id, d.error FROM job.dead d WHERE d.group_name = g.name"
+        "  ORDER BY d.id DESC LIMIT 1) AS s ON true ORDER BY g.n DESC, g.name",
+        params, ARRAY_SIZE(params), ret, reterr);
 }
 
 int dead_find(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
 {
     struct db_param params[] = { db_uuid(id) };
-    return db_query(db, "SELECT " COLUMNS ", headers::text, key, payload FROM job.dead WHERE id = $1", params,
-                    1, ret, reterr);
+    return db_query(
+        db,
+        "SELECT d.id, d.queue, d.type, d.reason, d.delivery, d.attempt, d.error, d.enqueued_at, d.died_at, d.topic,"
+        " d.partition, d.\"offset\", d.group_name, d.edited_at, d.headers::text, d.key, d.payload,"
+        " (SELECT r.parent FROM job.result r WHERE r.id = d.id), d.xmin::text FROM job.dead d WHERE d.id = $1",
+        params, 1, ret, reterr);
+}
+
+int dead_list_edits(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
+{
+    struct db_param params[] = { db_uuid(id) };
+    return db_query(
+        db,
+        "SELECT at, actor, died_at, delivery, queue, type, key, headers::text, payload FROM job.dead_edit"
+        " WHERE job = $1 ORDER BY n",
+        params, 1, ret, reterr);
 }
 
 static int query_ids(struct db *db, const char *sql, const struct uuid *ids, size_t n, struct rows **ret,
@@ -41,38 +67,39 @@ static int query_ids(struct db *db, const char *sql, const struct uuid *ids, siz
 
 int dead_list_these(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)
 {
-    return query_ids(db, "SELECT id, reason FROM job.dead WHERE id = ANY ($1) ORDER BY id", ids, n, ret,
-                     reterr);
+    return query_ids(
+        db, "SELECT d.id, d.reason, job.can_replay(d) FROM job.dead d WHERE d.id = ANY ($1) ORDER BY d.id",
+        ids, n, ret, reterr);
 }
 
 int dead_list_ids(struct db *db, const struct dead_filter *filter, bool replayable, const struct uuid *after,
                   struct rows **ret, struct err *reterr)
 {
     char limit[12];
+    struct dead_match m;
+    struct db_param params[DEAD_MATCH_N + 3];
+    dead_match_fill(&m, filter);
+    memcpy(params, m.params, sizeof(m.params));
     snprintf(limit, sizeof(limit), "%d", filter->limit);
-    struct db_param params[] = {
-        db_text(filter->queue),
-        db_text(filter->type),
-        db_text(filter->reason),
-        db_text(limit),
-        db_text(replayable ? "true" : "false"),
-        after ? db_uuid(after) : db_null(),
-    };
+    params[DEAD_MATCH_N] = db_text(limit);
+    params[DEAD_MATCH_N + 1] = db_text(replayable ? "true" : "false");
+    params[DEAD_MATCH_N + 2] = after ? db_uuid(after) : db_null();
     return db_query(db,
-                    "SELECT id FROM job.dead WHERE " MATCHES
-                    " AND NOT ($5::boolean AND reason = 'malformed') AND ($6::uuid IS NULL OR id > $6)"
-                    " ORDER BY id LIMIT $4::integer",
-                    params, 6, ret, reterr);
+                    "SELECT d.id FROM job.dead d WHERE " DEAD_MATCHES
+                    " AND (NOT $11::boolean OR job.can_replay(d)) AND ($12::uuid IS NULL OR d.id > $12)"
+                    " ORDER BY d.id LIMIT $10::integer",
+                    params, ARRAY_SIZE(params), ret, reterr);
 }
 
 int dead_count(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr)
 {
-    struct db_param params[] = { db_text(filter->queue), db_text(filter->type), db_text(filter->reason) };
+    struct dead_match m;
+    dead_match_fill(&m, filter);
     return db_query(
         db,
-        "SELECT count(*) AS total, count(*) FILTER (WHERE reason = 'malformed') AS malformed FROM job.dead"
-        " WHERE " MATCHES,
-        params, 3, ret, reterr);
+        "SELECT count(*) AS total, count(*) FILTER (WHERE NOT job.can_replay(d)) AS malformed FROM job.dead d"
+        " WHERE " DEAD_MATCHES,
+        m.params, DEAD_MATCH_N, ret, reterr);
 }
 
 int dead_replay(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)

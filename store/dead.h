@@ -6,32 +6,47 @@
 
 #include "store/db.h"
 
-/* NULL: any. */
+/* NULL, 0: any. */
 struct dead_filter {
     const char *queue, *type, *reason;
+    const char *group;          /* its name, as dead_list_groups() has it */
+    const char *error;          /* is somewhere in the error, in capitals or not */
+    const char *key;            /* of order, as text */
+    const char *worker;         /* which had its last try */
+    int64_t since_us, until_us; /* when it died; µs since 1970, the latter excluded */
     int limit;
 };
 
 /*
- * The newest first. Columns: id uuid; queue, type, reason text; delivery, attempt integer; error text; enqueued_at,
- * died_at timestamptz; topic text; partition integer; offset bigint. Return: as db_query().
+ * The groups that match queue, type, reason and group and have got a letter since since_us; those with most letters first. Columns: group, queue,
+ * type, reason text; count bigint; first_seen, last_seen timestamptz; id uuid and error text of its newest letter. Return: as db_query().
  */
-int dead_list(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr);
+int dead_list_groups(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr);
 
-/* The same columns, then headers JSON as text; key, payload bytea. At most one row. Return: as db_query(). */
+/*
+ * The columns of dead_page_list() (store/dead_pages.h), then headers JSON as text; key, payload bytea; parent uuid; version text, which
+ * changes whenever the letter does. At most one row. Return: as db_query().
+ */
 int dead_find(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
 
-/* What of @ids is there. Columns: id uuid; reason text. Return: as db_query(). */
+/*
+ * What the letters of this job were before each change, the oldest first. Columns: edited_at timestamptz; edited_by text; died_at timestamptz; delivery
+ * integer; queue, type text; key bytea; headers JSON as text; payload bytea. Return: as db_query().
+ */
+int dead_list_edits(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
+
+/* What of @ids is there. Columns: id uuid; reason text; can_replay boolean. Return: as db_query(). */
 int dead_list_these(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
 
 /*
- * The next filter->limit ids behind @after (NULL: from the first), oldest first. @replayable: without malformed ones.
+ * The next filter->limit ids behind @after (NULL: from the first), oldest first. @replayable: without those that cannot be
+ * replayed.
  * Column: id uuid. Return: as db_query().
  */
 int dead_list_ids(struct db *db, const struct dead_filter *filter, bool replayable, const struct uuid *after,
                   struct rows **ret, struct err *reterr);
 
-/* How many, and how many of them are malformed. Columns: total, malformed bigint. Return: as db_query(). */
+/* How many, and how many of them cannot be replayed. Columns: total, malformed bigint. Return: as db_query(). */
 int dead_count(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr);
 
 /*

@@ -43,6 +43,82 @@ int queues_find_cursor(struct db *db, const char *topic, int partition, struct r
                     params, 2, ret, reterr);
 }
 
+#define TEXT_OF(macro) TEXT_OF_NUMBER(macro)
+#define TEXT_OF_NUMBER(number) #number
+/* By the index on (queue, run_at): the first ones, and no more than a person waits for. */
+#define PENDING_ROWS                                                                                           \
+    "(SELECT p.reason, p.run_at FROM job.pending p WHERE p.queue = $1 ORDER BY p.run_at, p.id LIMIT " TEXT_OF( \
+        QUEUES_COUNT_MAX) ")"
+
+static int query_queue(struct db *db, const char *sql, const char *queue, struct rows **ret,
+                       struct err *reterr)
+{
+    const struct db_param params[] = { db_text(queue) };
+    return db_query(db, sql, params, 1, ret, reterr);
+}
+
+int queues_describe(struct db *db, const char *queue, struct rows **ret, struct err *reterr)
+{
+    return query_queue(
+        db,
+        "SELECT q.paused_at, q.paused_by, p.n, p.next_run_at,"
+        " (SELECT count(*) FROM job.lease l WHERE l.queue = $1), (SELECT count(*) FROM job.dead d WHERE d.queue = $1),"
+        " (SELECT count(*) FROM job.worker w WHERE $1::text = ANY (w.queues) AND w.lost_at IS NULL AND " LIVE
+        ")"
+        " FROM (SELECT count(*) AS n, min(r.run_at) AS next_run_at FROM " PENDING_ROWS " r) p"
+        " LEFT JOIN job.queue q ON q.name = $1",
+        queue, ret, reterr);
+}
+
+int queues_list_reasons(struct db *db, const char *queue, struct rows **ret, struct err *reterr)
+{
+    return query_queue(db,
+                       "SELECT r.reason, count(*), min(r.run_at) FROM " PENDING_ROWS
+                       " r GROUP BY r.reason ORDER BY r.reason",
+                       queue, ret, reterr);
+}
+
+int queues_list_takers(struct db *db, const char *queue, struct rows **ret, struct err *reterr)
+{
+    return query_queue(db,
+                       "SELECT w.id, w.host, w.pid, w.beat_at,"
+                       " (SELECT count(*) FROM job.lease l WHERE l.worker = w.id AND l.queue = $1),"
+                       " $1::text = ANY (w.quiet), w.narrow ->> $1::text"
+                       " FROM job.worker w WHERE $1::text = ANY (w.queues) ORDER BY w.id",
+                       queue, ret, reterr);
+}
+
+int queues_list_ended(struct db *db, const char *queue, struct rows **ret, struct err *reterr)
+{
+    return query_queue(
+        db,
+        "SELECT r.state, coalesce(sum(r.n) FILTER (WHERE r.hour = h.hour), 0)::bigint,"
+        " coalesce(sum(r.n) FILTER (WHERE r.hour = h.hour - interval '1 hour'), 0)::bigint, sum(r.n)::bigint"
+        " FROM (SELECT date_trunc('hour', clock_timestamp()) AS hour) h"
+        " JOIN job.rollup r ON r.hour > h.hour - interval '1 day' AND r.hour <= h.hour"
+        " WHERE r.queue = $1 GROUP BY r.state ORDER BY r.state",
+        queue, ret, reterr);
+}
+
+/* Five bytes in front of the bits: worker/window.h. */
+int queues_list_places(struct db *db, const char *const *topics, size_t n_topics, struct rows **ret,
+                       struct err *reterr)
+{
+    _cleanup_(array_done) struct array names = { 0 };
+    array_init(&names, PG_TEXT_ARRAY);
+    for (size_t i = 0; i < n_topics; i++)
+        array_append_span(&names, span_from_string(topics[i]));
+    struct db_param params[] = { array_param(&names) };
+    return db_query(
+        db,
+        "SELECT c.topic, c.partition, c.next_offset,"
+        " coalesce(CASE WHEN octet_length(c.done) > 5 THEN bit_count(substr(c.done, 6)) END, 0)::bigint,"
+        " c.owner, w.beat_at, c.updated_at, CASE WHEN c.reset_to IS NULL THEN c.trouble ELSE 'reset' END, c.crash_count"
+        " FROM job.cursor c LEFT JOIN job.worker w ON w.id = c.owner"
+        " WHERE c.topic = ANY ($1) ORDER BY c.topic, c.partition",
+        params, 1, ret, reterr);
+}
+
 int queues_list_keys(struct db *db, const char *const *topics, size_t n_topics, int limit, struct rows **ret,
                      struct err *reterr)
 {

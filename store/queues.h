@@ -21,6 +21,33 @@ int queues_find_cursor(struct db *db, const char *topic, int partition, struct r
                        struct err *reterr);
 
 /*
+ * One queue, one row. Columns: paused_at timestamptz; paused_by text; pending bigint (at most QUEUES_COUNT_MAX, then it may be more), next_run_at timestamptz (of
+ * these); leases, dead, workers bigint (live ones). Return: as db_query().
+ */
+int queues_describe(struct db *db, const char *queue, struct rows **ret, struct err *reterr);
+#define QUEUES_COUNT_MAX 50000
+
+/* Its rows of job.pending, the first QUEUES_COUNT_MAX. Columns: reason text; jobs bigint; next_run_at timestamptz. Return: as db_query(). */
+int queues_list_reasons(struct db *db, const char *queue, struct rows **ret, struct err *reterr);
+
+/*
+ * Workers that take it, live or not. Columns: worker, host text; pid integer; beat_at timestamptz; leases bigint (of the queue); quiet boolean (it is
+ * paused, and nothing of it runs there); narrow text (failed tries per second to which it is held; null: it is not). Return: as db_query().
+ */
+int queues_list_takers(struct db *db, const char *queue, struct rows **ret, struct err *reterr);
+
+/* Jobs of it that ended in the last day. Columns: state text; this_hour, last_hour, day bigint. Return: as db_query(). */
+int queues_list_ended(struct db *db, const char *queue, struct rows **ret, struct err *reterr);
+
+/*
+ * How far the partitions of some topics are done. Columns: topic text; partition integer; next_offset bigint; beyond bigint (later records that are
+ * done); owner text; beat_at timestamptz (of the owner; null: there is no such worker any more); updated_at timestamptz; trouble text (recreated, reset);
+ * crash_count integer. Return: as db_query().
+ */
+int queues_list_places(struct db *db, const char *const *topics, size_t n_topics, struct rows **ret,
+                       struct err *reterr);
+
+/*
  * The keys of some topics whose later jobs wait, those first that wait longest. Columns: key bytea; id uuid, state, type, attempt, run_at
  * of the job that they wait for; since timestamptz; jobs bigint: of the key that have left the log; partition, topic. Return: as db_query().
  */

@@ -32,6 +32,7 @@ enum record_statement {
     STATEMENT_UNREGISTER,
     STATEMENT_CANCELS,
     STATEMENT_PAUSES,
+    STATEMENT_DRAINS,
 };
 
 #define RESULT_COLUMNS                                                                                       \
@@ -81,7 +82,7 @@ const struct session_statement record_statements[] = {
                              "FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS w (id, token, progress) "
                              "WHERE l.id = w.id AND l.token = w.token" },
     [STATEMENT_NOTIFY] = { "SELECT pg_notify('job_result', id::text) FROM unnest($1::uuid[]) AS w (id)" },
-    [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp(), quiet = string_to_array($2, ','), narrow = $3::jsonb "
+    [STATEMENT_BEAT] = { "UPDATE job.worker SET beat_at = clock_timestamp(), quiet = string_to_array($2, ','), narrow = $3::jsonb, phase = $4 "
                          "WHERE id = $1 AND lost_at IS NULL RETURNING beat_at" },
     [STATEMENT_COMMIT] = { "COMMIT" },
     [STATEMENT_TAKE_OVER] = { "SELECT topic, partition, epoch, batch_seq, next_offset, done, log_start, unclean, crash_count, suspect, "
@@ -98,12 +99,14 @@ const struct session_statement record_statements[] = {
                               "ORDER BY c.topic, c.partition FOR UPDATE OF c" },
     [STATEMENT_NOTE_LOST] = { "SELECT job.note_lost($1, $2::integer, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7)" },
     [STATEMENT_NOTE_RECREATED] = { "SELECT job.note_recreated($1, $2::integer, $3::bigint, $4::bigint, $5)" },
-    [STATEMENT_REGISTER] = { "INSERT INTO job.worker AS w (id, host, pid, queues) VALUES ($1, $2, $3, $4) "
+    [STATEMENT_REGISTER] = { "INSERT INTO job.worker AS w (id, host, pid, queues, phase, drain_by, drain_at) VALUES ($1, $2, $3, $4, $5, $6::text, "
+                             "CASE WHEN $6::text IS NOT NULL THEN clock_timestamp() END) "
                              "ON CONFLICT (id) DO UPDATE SET beat_at = clock_timestamp() WHERE w.lost_at IS NULL "
                              "RETURNING beat_at" },
     [STATEMENT_DEAD_HOOK] = { "SELECT job.set_dead_hook($1, $2), $1::text" },
     [STATEMENT_CANCELS] = { "SELECT c.id FROM job.cancel c ORDER BY c.id LIMIT 100000" },
     [STATEMENT_PAUSES] = { "SELECT q.name FROM job.queue q WHERE q.paused_at IS NOT NULL" },
+    [STATEMENT_DRAINS] = { "SELECT w.drain_by FROM job.worker w WHERE w.id = $1 AND w.lost_at IS NULL" },
     [STATEMENT_UNREGISTER] = { "DELETE FROM job.worker w WHERE w.id = $1 AND NOT EXISTS "
                                "(SELECT FROM job.lease l WHERE l.worker = w.id)" },
 };
@@ -613,12 +616,13 @@ static bool is_bare_beat(const struct record_batch *b)
            !b->waiters.n;
 }
 
-void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq,
-                 int64_t parked_grace_us, const char *quiet, const char *narrow, record_reply_fn reply,
-                 void *userdata)
+void record_send(struct record_batch *b, struct session *s, const struct record_beat *beat, int64_t new_seq,
+                 int64_t parked_grace_us, record_reply_fn reply, void *userdata)
 {
     struct db_param param;
-    const struct db_param beat[] = { db_text(worker), db_text(quiet), db_text(narrow) };
+    const char *worker = beat->worker;
+    const struct db_param told[] = { db_text(worker), db_text(beat->quiet), db_text(beat->narrow),
+                                     db_text(beat->phase) };
     int n = 0;
     b->reply = reply;
     b->userdata = userdata;
@@ -650,7 +654,7 @@ void record_send(struct record_batch *b, struct session *s, const char *worker, 
         param = array_param(&b->waiters);
         session_add(s, STATEMENT_NOTIFY, &param, 1), n++;
     }
-    session_add(s, STATEMENT_BEAT, beat, ARRAY_SIZE(beat));
+    session_add(s, STATEMENT_BEAT, told, ARRAY_SIZE(told));
     b->beat_at = n;
     if (!is_bare)
         session_add(s, STATEMENT_COMMIT, NULL, 0);
@@ -735,17 +739,19 @@ void record_note_log(struct session *s, const struct record_log_note *note, sess
     session_submit(s, reply, userdata);
 }
 
-void record_register(struct session *s, const char *worker, const char *host, int pid,
-                     const struct span *queues, size_t n_queues, session_reply_fn reply, void *userdata)
+void record_register(struct session *s, const struct record_worker *worker, session_reply_fn reply,
+                     void *userdata)
 {
     struct array names = { 0 };
     struct bigint_text number;
     array_init(&names, PG_TEXT_ARRAY);
-    for (size_t i = 0; i < n_queues; i++)
-        array_append_span(&names, queues[i]);
-    struct db_param params[] = { db_text(worker), db_text(host), bigint_param(pid, &number),
-                                 array_param(&names) };
-    session_add(s, STATEMENT_REGISTER, params, 4);
+    for (size_t i = 0; i < worker->n_queues; i++)
+        array_append_span(&names, worker->queues[i]);
+    struct db_param params[] = {
+        db_text(worker->id), db_text(worker->host),  bigint_param(worker->pid, &number),
+        array_param(&names), db_text(worker->phase), db_text(worker->drain_by)
+    };
+    session_add(s, STATEMENT_REGISTER, params, ARRAY_SIZE(params));
     session_submit(s, reply, userdata);
     array_done(&names);
 }
@@ -758,10 +764,12 @@ void record_set_dead_hook(struct session *s, const char *queue, const char *work
     session_submit(s, reply, userdata);
 }
 
-void record_list_wishes(struct session *s, session_reply_fn reply, void *userdata)
+void record_list_wishes(struct session *s, const char *worker, session_reply_fn reply, void *userdata)
 {
+    struct db_param param = db_text(worker);
     session_add(s, STATEMENT_CANCELS, NULL, 0);
     session_add(s, STATEMENT_PAUSES, NULL, 0);
+    session_add(s, STATEMENT_DRAINS, &param, 1);
     session_submit(s, reply, userdata);
 }
 

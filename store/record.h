@@ -111,14 +111,17 @@ typedef void (*record_reply_fn)(const struct record_reply *reply, void *userdata
 extern const struct session_statement record_statements[];
 extern const int record_n_statements;
 
-/*
- * Session must be READY. @b may be reset when the reply has come.
- * @quiet: paused queues of which nothing runs in this worker, with commas between them
- * @narrow: as job.worker.narrow, JSON
- */
-void record_send(struct record_batch *b, struct session *s, const char *worker, int64_t new_seq,
-                 int64_t parked_grace_us, const char *quiet, const char *narrow, record_reply_fn reply,
-                 void *userdata);
+/* What a worker says of itself with each batch. */
+struct record_beat {
+    const char *worker;
+    const char *quiet;  /* paused queues of which nothing runs in it, with commas between them */
+    const char *narrow; /* as job.worker.narrow, JSON */
+    const char *phase;  /* as job.worker.phase */
+};
+
+/* Session must be READY. @b may be reset when the reply has come. */
+void record_send(struct record_batch *b, struct session *s, const struct record_beat *beat, int64_t new_seq,
+                 int64_t parked_grace_us, record_reply_fn reply, void *userdata);
 
 /* --- Around the batches; the reply is the session's own ---------------------------------------------------------------- */
 
@@ -175,13 +178,25 @@ struct record_log_note {
 void record_note_log(struct session *s, const struct record_log_note *note, session_reply_fn reply,
                      void *userdata);
 
-/* Registers the worker; rows: clock; none when that name was declared dead. @queues: names. */
-void record_register(struct session *s, const char *worker, const char *host, int pid,
-                     const struct span *queues, size_t n_queues, session_reply_fn reply, void *userdata);
+struct record_worker {
+    const char *id, *host;
+    int pid;
+    const struct span *queues; /* names */
+    size_t n_queues;
+    const char *phase;    /* as job.worker.phase */
+    const char *drain_by; /* who wants it drained, under whatever name it had; NULL: nobody */
+};
+
+/* Registers the worker; rows: clock; none when that name was declared dead. */
+void record_register(struct session *s, const struct record_worker *worker, session_reply_fn reply,
+                     void *userdata);
 /* From now on each job that dies is told to the handler of job.dead in @queue; rows: the queue before that (NULL: none), @queue. */
 void record_set_dead_hook(struct session *s, const char *queue, const char *worker, session_reply_fn reply,
                           void *userdata);
-/* What people want: the jobs that somebody has cancelled; rows: id. And the queues that somebody has paused; second rows: name. */
-void record_list_wishes(struct session *s, session_reply_fn reply, void *userdata);
+/*
+ * What people want: the jobs that somebody has cancelled; rows: id. The queues that somebody has paused; second rows: name. And who wants
+ * this worker drained; third rows: one with who (NULL: nobody), none when it was declared dead.
+ */
+void record_list_wishes(struct session *s, const char *worker, session_reply_fn reply, void *userdata);
 /* Takes the worker's row away (nothing happens while it holds leases). */
 void record_unregister(struct session *s, const char *worker, session_reply_fn reply, void *userdata);

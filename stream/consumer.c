@@ -154,6 +154,13 @@ int consumer_subscribe(struct consumer *c, const char *const *topics, size_t n, 
     return error ? err_set(reterr, -EINVAL, "kafka: subscribe: %s", rd_kafka_err2str(error)) : 0;
 }
 
+void consumer_unsubscribe(struct consumer *c)
+{
+    rd_kafka_resp_err_t error = rd_kafka_unsubscribe(c->rk);
+    if (error)
+        log_warning("kafka: unsubscribe: %s", rd_kafka_err2str(error));
+}
+
 /* --- Events ------------------------------------------------------------------------------------------------------------ */
 
 bool consumer_was_answered(const struct consumer *c)

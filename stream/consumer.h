@@ -75,6 +75,9 @@ int consumer_close(struct consumer *c, int64_t timeout_us);
 /* Topics that do not exist yet are joined when they appear. Return: 0; -EINVAL with @reterr. */
 int consumer_subscribe(struct consumer *c, const char *const *topics, size_t n, struct err *reterr);
 
+/* Leaves the group: REVOKE comes for what there is, and when it is answered others get it. Subscribing again joins anew. */
+void consumer_unsubscribe(struct consumer *c);
+
 /* Has Kafka answered anything yet? Does not ask. */
 bool consumer_was_answered(const struct consumer *c);
 

@@ -38,8 +38,9 @@ struct intake {
     struct list partitions;
     size_t n_partitions;
     enum rebalance pending;
-    int64_t revoked_us;   /* when Kafka asked for the answer that is pending */
-    uintptr_t generation; /* of the assignment: answers to older commits mean nothing */
+    int64_t revoked_us;     /* when Kafka asked for the answer that is pending */
+    uintptr_t generation;   /* of the assignment: answers to older commits mean nothing */
+    bool joined, wants_out; /* the group */
     bool stopping, released, heard, away_logged, unconfirmed_logged;
 };
 
@@ -285,7 +286,7 @@ static void on_assign(struct intake *in, const struct consumer_event *event)
     in->generation++;
     in->pending = REBALANCE_ASSIGN;
     log_info("intake: %zu partitions assigned", event->n_places);
-    for (size_t i = 0; i < event->n_places && !in->stopping; i++) {
+    for (size_t i = 0; i < event->n_places && !in->stopping && in->joined; i++) {
         struct partition *p = partition_new(event->places[i].topic, event->places[i].partition);
         if (!p) {
             in->owner.reader.fatal("out of memory", in->owner.reader.userdata);
@@ -544,9 +545,37 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 
 /* --- Start and end -------------------------------------------------------------------------------------------------------- */
 
+static int subscribe(struct intake *in, struct err *reterr);
+
+/* Joins or leaves the group. Librdkafka takes neither in the middle of a rebalance. */
+static void adjust_membership(struct intake *in)
+{
+    struct err err = { 0 };
+    if (in->pending != REBALANCE_NONE || in->stopping || in->joined != in->wants_out)
+        return;
+    if (in->wants_out) {
+        consumer_unsubscribe(in->consumer);
+        in->joined = false;
+    } else if (list_is_empty(&in->partitions) && subscribe(in, &err) < 0) {
+        in->owner.reader.fatal(*err.text ? err.text : "out of memory", in->owner.reader.userdata);
+    }
+}
+
+void intake_set_out(struct intake *in, bool out)
+{
+    in->wants_out = out;
+    adjust_membership(in);
+}
+
+bool intake_is_out(const struct intake *in)
+{
+    return !in->joined && in->pending == REBALANCE_NONE && list_is_empty(&in->partitions);
+}
+
 void intake_pump(struct intake *in)
 {
-    if (!in->stopping)
+    adjust_membership(in);
+    if (!in->stopping && !in->wants_out)
         reader_pump(&in->reader, &in->partitions);
 }
 
@@ -651,7 +680,9 @@ static int subscribe(struct intake *in, struct err *reterr)
             n++;
         }
     }
-    return consumer_subscribe(in->consumer, names, n, reterr);
+    int r = consumer_subscribe(in->consumer, names, n, reterr);
+    in->joined = r == 0;
+    return r;
 }
 
 static int open_consumer(struct intake *in, struct err *reterr)

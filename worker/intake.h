@@ -85,6 +85,11 @@ void intake_claim(struct intake *in, struct job *job);
 /* Reads what there is room for. */
 void intake_pump(struct intake *in);
 
+/* Leaves the group, or joins it again: not in the middle of a rebalance, but as soon as that is over. What runs goes on with a lease. */
+void intake_set_out(struct intake *in, bool out);
+/* It has left, and every cursor is given back. */
+bool intake_is_out(const struct intake *in);
+
 /* Nothing new from here on: unstarted jobs that hold no lease are dropped, the leased ones are put into @leased. */
 void intake_stop(struct intake *in, struct list *leased);
 /* After intake_stop(): gives every cursor back; owner->release is called, then intake_is_released(). */

@@ -100,7 +100,9 @@ static void look_again(void *userdata)
 }
 
 /* What the connection listens to. */
-static const char *const channels[] = { "job_cancel", "job_key", "job_queue", "job_topic", NULL };
+static const char *const channels[] = {
+    "job_cancel", "job_key", "job_queue", "job_topic", "job_worker", NULL
+};
 
 static void on_notified(const char *channel, const char *payload, void *userdata)
 {
@@ -158,7 +160,14 @@ static void send_register(struct recorder *r)
         queues[n] = span_from_string(r->config->worker.queues[n].name);
     r->request = REQUEST_REGISTER;
     r->beat_sent_us = clock_mono_us();
-    record_register(recorder_session(r), r->worker_id, r->host, getpid(), queues, n, on_registered, r);
+    const struct record_worker worker = { .id = r->worker_id,
+                                          .host = r->host,
+                                          .pid = getpid(),
+                                          .queues = queues,
+                                          .n_queues = n,
+                                          .phase = r->phase,
+                                          .drain_by = r->drain_by };
+    record_register(recorder_session(r), &worker, on_registered, r);
 }
 
 /*
@@ -197,6 +206,21 @@ bool recorder_is_unregistered(const struct recorder *r)
     return r->unregistered;
 }
 
+/* Without a row the worker was declared dead: what was wanted of it is wanted of its next name. */
+static void take_drain(struct recorder *r, const struct rows *rows)
+{
+    if (rows_count(rows) == 0)
+        return;
+    const char *by = rows_text(rows, 0, 0);
+    char *copy = by ? strdup(by) : NULL;
+    if (by && !copy)
+        return;
+    free(r->drain_by);
+    r->drain_by = copy;
+    if (by) /* whoever waits for the end may have asked again */
+        r->beat_at_us = 0;
+}
+
 static void on_wishes(const struct session_reply *reply, void *userdata)
 {
     struct recorder *r = userdata;
@@ -204,6 +228,7 @@ static void on_wishes(const struct session_reply *reply, void *userdata)
         return;
     if (r->wishes_known) /* nobody has asked for them anew meanwhile */
         r->wishes_doubtful = false;
+    take_drain(r, reply->rows[2]);
     r->owner.wishes(reply->rows[0], reply->rows[1], r->owner.userdata);
 }
 
@@ -211,7 +236,7 @@ static void send_wishes(struct recorder *r)
 {
     r->request = REQUEST_WISHES;
     r->wishes_known = true;
-    record_list_wishes(recorder_session(r), on_wishes, r);
+    record_list_wishes(recorder_session(r), r->worker_id, on_wishes, r);
 }
 
 void recorder_read_wishes(struct recorder *r)
@@ -244,6 +269,24 @@ void recorder_set_quiet(struct recorder *r, const char *queues)
 void recorder_set_narrow(struct recorder *r, const char *queues)
 {
     set_text(r, &r->narrow, "{}", queues);
+}
+
+void recorder_set_phase(struct recorder *r, const char *phase)
+{
+    if (strcmp(r->phase, phase) == 0)
+        return;
+    r->phase = phase;
+    r->beat_at_us = 0;
+}
+
+const char *recorder_drain_by(const struct recorder *r)
+{
+    return r->drain_by;
+}
+
+const char *recorder_worker_id(const struct recorder *r)
+{
+    return r->worker_id;
 }
 
 /* --- Take-over ----------------------------------------------------------------------------------------------------------- */
@@ -607,6 +650,7 @@ int recorder_new(struct recorder **ret, sd_event *event, const struct job_config
     r->config = config;
     r->owner = *owner;
     r->limit = BATCH_MAX_JOBS;
+    r->phase = "running";
     backlog_init(&r->finished);
     backlog_init(&r->claims);
     list_init(&r->handovers);
@@ -639,6 +683,7 @@ struct recorder *recorder_free(struct recorder *r)
     recorder_progress_done(r);
     free(r->quiet);
     free(r->narrow);
+    free(r->drain_by);
     backlog_done(&r->finished);
     backlog_done(&r->claims);
     batch_done(&r->batch);

@@ -62,7 +62,7 @@ struct recorder_owner {
     void (*noted)(struct partition *p, void *userdata);    /* its note is written down */
     void (*notified)(const char *channel, const char *payload,
                      void *userdata); /* a channel of the recorder's connection */
-    /* after each connection, and when it was asked for: all that job.cancel has, and the queues that are paused */
+    /* after each connection, and when it was asked for: all that job.cancel has, and the queues that are paused; see recorder_drain_by(), too */
     void (*wishes)(const struct rows *cancelled, const struct rows *paused, void *userdata);
     void (*progress)(void *userdata); /* something has changed: look again */
     void *userdata;
@@ -88,13 +88,18 @@ void recorder_add_claim(struct recorder *r, struct job *job);
 void recorder_add_handover(struct recorder *r, struct job *job);
 /* The configuration has changed. */
 void recorder_reload(struct recorder *r);
-/* Tells the owner anew which jobs are cancelled and which queues are paused. Until then nothing should start, for it could be wrong. */
+/* Tells the owner anew which jobs are cancelled, which queues are paused and whether this worker is to be drained. Until then nothing should start, for it could be wrong. */
 void recorder_read_wishes(struct recorder *r);
 bool recorder_knows_wishes(const struct recorder *r);
 /* Tells others that of these paused queues nothing runs here any more: names with commas between them. A change is written at once. */
 void recorder_set_quiet(struct recorder *r, const char *queues);
 /* The same: of these queues too many tries fail. @queues: a JSON object, see job.worker.narrow. */
 void recorder_set_narrow(struct recorder *r, const char *queues);
+/* The same: as job.worker.phase. @phase is not copied. */
+void recorder_set_phase(struct recorder *r, const char *phase);
+/* Who wants this worker drained, as far as is known; NULL: nobody. It is remembered when the worker goes on under a new name. */
+const char *recorder_drain_by(const struct recorder *r);
+const char *recorder_worker_id(const struct recorder *r);
 /* How far @job is, which runs. Written with the next batch once the job holds a lease; the newest counts. Each call may cause a batch. */
 void recorder_set_progress(struct recorder *r, struct job *job, struct span progress);
 bool recorder_is_away(const struct recorder *r);

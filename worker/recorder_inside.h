@@ -50,6 +50,8 @@ struct recorder {
     int64_t gap_at_us;
     int64_t beat_at_us;        /* when the next beat of its own is due */
     char *quiet, *narrow;      /* owned: what the next beat tells; NULL: nothing */
+    const char *phase;         /* the same */
+    char *drain_by;            /* owned: who wants this worker drained; NULL: nobody */
     size_t n_leases;           /* jobs that hold a lease, in this process */
     int64_t beat_sent_us;      /* when the request under way, which is a beat too, was sent */
     int64_t lease_deadline_us; /* when the leases may be lost; 0: no beat has been answered since they were */

@@ -62,9 +62,12 @@ void settle_send_batch(struct recorder *r)
     r->batch.seq = ++r->seq;
     r->request = REQUEST_BATCH;
     r->beat_sent_us = clock_mono_us();
-    record_send(r->batch.rows, recorder_session(r), r->worker_id, r->batch.seq,
-                r->config->worker.unknown_type_grace_us, r->quiet ? r->quiet : "",
-                r->narrow ? r->narrow : "{}", on_recorded, r);
+    const struct record_beat beat = { .worker = r->worker_id,
+                                      .quiet = r->quiet ? r->quiet : "",
+                                      .narrow = r->narrow ? r->narrow : "{}",
+                                      .phase = r->phase };
+    record_send(r->batch.rows, recorder_session(r), &beat, r->batch.seq,
+                r->config->worker.unknown_type_grace_us, on_recorded, r);
 }
 
 static void close_offset(struct job *job)

@@ -56,6 +56,7 @@ struct worker {
     struct intake *intake;
     struct ready *ready;
     sd_event_source *post, *drain_timer, *zygote_timer;
+    bool draining; /* somebody wants no more jobs here; the process stays */
     bool zygote_hangs;
     enum phase phase;
     int status;
@@ -111,10 +112,12 @@ static void return_job(struct job *job, void *userdata)
     struct worker *w = userdata;
     if (job->orphan) {
         job_free(job);
-    } else if (w->phase <= PHASE_RUNNING && !(job->partition && job->partition->closing)) {
+    } else if (w->phase <= PHASE_RUNNING && !w->draining && !(job->partition && job->partition->closing)) {
         put_ready(w, job);
     } else if (job->token) {
-        give_lease_back(w, job, "its worker stopped before it started");
+        give_lease_back(w, job,
+                        w->draining ? "its worker was drained before it started"
+                                    : "its worker stopped before it started");
     } else {
         job->partition->n_open--; /* still in the log */
         job_free(job);
@@ -310,6 +313,48 @@ static void take_cancels(struct worker *w, const struct rows *ids)
     }
 }
 
+static bool is_any(const struct job *job, const void *unused)
+{
+    (void)job;
+    (void)unused;
+    return true;
+}
+
+static bool has_token(const struct job *job, const void *unused)
+{
+    (void)unused;
+    return job->token != 0;
+}
+
+/* Nothing starts any more, and others get the partitions: what waits stays in the log or goes back there, what runs gets its lease. */
+static void start_wished_drain(struct worker *w)
+{
+    struct list leased;
+    list_init(&leased);
+    log_info("drain: %s wants it: %zu jobs go on to their end, nothing else starts here",
+             recorder_drain_by(w->recorder), pool_n_running(w->pool));
+    pool_take_back(w->pool, is_any, NULL);
+    ready_take_matching(w->ready, has_token, NULL, &leased);
+    list_for_each_safe(link, &leased)
+    {
+        list_remove(link);
+        return_job(job_of(link), w);
+    }
+}
+
+static void take_drain(struct worker *w)
+{
+    bool wanted = recorder_drain_by(w->recorder) != NULL;
+    if (wanted == w->draining || w->phase != PHASE_RUNNING || !w->intake)
+        return;
+    w->draining = wanted;
+    intake_set_out(w->intake, wanted);
+    if (wanted)
+        start_wished_drain(w);
+    else
+        log_info("drain: it is not wanted any more: going on");
+}
+
 static void take_wishes(const struct rows *cancelled, const struct rows *paused, void *userdata)
 {
     struct worker *w = userdata;
@@ -322,6 +367,7 @@ static void take_wishes(const struct rows *cancelled, const struct rows *paused,
         give_lease_back(w, job_of(link), "its queue is paused");
     }
     take_cancels(w, cancelled);
+    take_drain(w);
 }
 
 static void tell_narrow(struct worker *w)
@@ -342,6 +388,21 @@ static void tell_quiet(struct worker *w)
     recorder_set_quiet(w->recorder, queues.size ? queues.data : "");
 }
 
+static bool is_drained(const struct worker *w)
+{
+    return w->draining && intake_is_out(w->intake) && pool_n_running(w->pool) == 0 &&
+           recorder_n_waiting(w->recorder) == 0 && recorder_n_leases(w->recorder) == 0;
+}
+
+/* Others hear of it with the next beat, which comes at once. */
+static void tell_phase(struct worker *w)
+{
+    recorder_set_phase(w->recorder, w->phase > PHASE_RUNNING ? "stopping"
+                                    : is_drained(w)          ? "drained"
+                                    : w->draining            ? "draining"
+                                                             : "running");
+}
+
 /* "<topic> <partition>" */
 static void topic_changed(struct worker *w, const char *payload)
 {
@@ -358,6 +419,8 @@ static void notified(const char *channel, const char *payload, void *userdata)
     if (strcmp(channel, "job_key") == 0)
         intake_keys(w->intake)->is_urgent = true;
     if (strcmp(channel, "job_queue") == 0)
+        recorder_read_wishes(w->recorder);
+    if (strcmp(channel, "job_worker") == 0 && strcmp(payload, recorder_worker_id(w->recorder)) == 0)
         recorder_read_wishes(w->recorder);
     if (strcmp(channel, "job_topic") == 0)
         topic_changed(w, payload);
@@ -401,6 +464,8 @@ static bool drop_cancelled(struct worker *w, struct job *job)
 static bool dispatch(struct worker *w)
 {
     bool any = false;
+    if (w->draining)
+        return false;
     ready_open(w->ready);
     while (recorder_has_room(w->recorder) && recorder_knows_wishes(w->recorder)) {
         struct job *job = ready_peek(w->ready);
@@ -464,12 +529,19 @@ static const char *const phase_names[] = {
     [PHASE_KILLING] = "interrupting", [PHASE_RELEASING] = "releasing", [PHASE_LEAVING] = "leaving",
 };
 
+static const char *name_phase(const struct worker *w)
+{
+    if (w->phase != PHASE_RUNNING || !w->draining)
+        return phase_names[w->phase];
+    return is_drained(w) ? "drained" : "being drained";
+}
+
 static void tell_life(struct worker *w)
 {
     if (w->phase == PHASE_STARTING || !w->intake)
         return;
     life_tell(w->life, &(struct life_facts){
-                           .phase = phase_names[w->phase],
+                           .phase = name_phase(w),
                            .n_partitions = intake_n_partitions(w->intake),
                            .n_running = pool_n_running(w->pool),
                            .n_executors = pool_n_executors(w->pool),
@@ -495,7 +567,9 @@ static int on_post(sd_event_source *source, void *userdata)
         handover_watch(w->handover);
         tell_quiet(w);
         tell_narrow(w);
+        tell_phase(w);
     } else if (w->phase > PHASE_RUNNING) {
+        tell_phase(w);
         go_on_stopping(w);
     }
     if (w->phase >= PHASE_RUNNING)
@@ -720,7 +794,7 @@ static int on_dump_signal(sd_event_source *source, const struct signalfd_siginfo
     struct worker *w = userdata;
     (void)source;
     (void)info;
-    log_info("state: %s", phase_names[w->phase]);
+    log_info("state: %s", name_phase(w));
     pool_dump(w->pool);
     storm_dump(w->storm);
     recorder_dump(w->recorder);

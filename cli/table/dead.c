@@ -13,18 +13,53 @@ static const char *const words_reason[] = { "exhausted", "failed",       "crashe
             .help = "Only those that died of this: exhausted, failed, crashed, malformed or unknown_type"    \
     }
 
+/* Which dead letters; cli/dead_filter.c reads them. */
+#define OPTION_GROUP                                                                                         \
+    {                                                                                                        \
+        "group", 'g', .kind = VALUE_TEXT, .argument = "NAME",                                                \
+                      .help = "Only of this group, as `jobctl dead groups` names it"                         \
+    }
+#define OPTION_SINCE                                                                                         \
+    {                                                                                                        \
+        "since", .kind = VALUE_MOMENT, .argument = "TIME",                                                   \
+                 .help = "Only those that died then or later: RFC 3339, or so long ago (2h)"                 \
+    }
+#define OPTIONS_FILTER                                                                                       \
+    OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_GROUP,                            \
+        { "error", .kind = VALUE_TEXT, .argument = "TEXT",                                                   \
+          .help = "Only those with this text in their error, in capitals or not" },                          \
+        OPTION_SINCE,                                                                                        \
+        { "until", .kind = VALUE_MOMENT, .argument = "TIME", .help = "Only those that died before that" },   \
+        { "key", 'k', .kind = VALUE_TEXT, .argument = "KEY", .help = "Only those with this key of order" },  \
+    {                                                                                                        \
+        "worker", .kind = VALUE_TEXT, .argument = "WORKER", .help = "Only those whose last try it had"       \
+    }
+
 static const struct command_option dead_list_options[] = {
-    OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_LIMIT, { 0 },
+    OPTIONS_FILTER,
+    OPTION_LIMIT,
+    { "after", .kind = VALUE_ID, .argument = "ID",
+      .help = "Go on behind this one, the last of the page before" },
+    { 0 },
+};
+
+static const struct command_option dead_groups_options[] = {
+    OPTION_QUEUE("Only of this queue"),
+    OPTION_TYPE,
+    OPTION_REASON,
+    OPTION_GROUP,
+    { "since", .kind = VALUE_MOMENT, .argument = "TIME",
+      .help = "Only those that have got one since: RFC 3339, or so long ago (2h)" },
+    OPTION_LIMIT,
+    { 0 },
 };
 
 static const struct command_option dead_replay_options[] = {
-    OPTION_ALL, OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_DRY_RUN, OPTION_YES,
-    { 0 },
+    OPTION_ALL, OPTIONS_FILTER, OPTION_DRY_RUN, OPTION_YES, { 0 },
 };
 
 static const struct command_option dead_purge_options[] = {
-    OPTION_ALL, OPTION_QUEUE("Only of this queue"), OPTION_TYPE, OPTION_REASON, OPTION_DRY_RUN, OPTION_YES,
-    { 0 },
+    OPTION_ALL, OPTIONS_FILTER, OPTION_DRY_RUN, OPTION_YES, { 0 },
 };
 
 static const struct command_option dead_hook_options[] = {
@@ -39,8 +74,27 @@ const struct command table_dead[] = {
       .max_arguments = 0,
       .options = dead_list_options,
       .run = command_dead_list,
+      .watchable = true,
       .summary = "List the newest dead letters",
-      .examples = EXAMPLES("jobctl dead list --reason crashed", "those whose handler crashed") },
+      .details =
+          "In the order of their ids, which is that of enqueueing. --after goes on where a page has ended. What only few letters match is\n"
+          "looked for page by page, so Ctrl-C ends it at any time.",
+      .examples = EXAMPLES("jobctl dead list --reason crashed", "those whose handler crashed",
+                           "jobctl dead list --error 'connection refused' --since 2h",
+                           "what could not connect in the last two hours",
+                           "jobctl dead list --group 3f1c09a7be42 -n 10", "some of a group") },
+    { .path = "dead groups",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = dead_groups_options,
+      .run = command_dead_groups,
+      .watchable = true,
+      .summary = "List what dead letters died of, and how many of each",
+      .details =
+          "Letters of one queue, type and reason are a group when their errors differ in nothing but numbers, ids, addresses, times and what is\n"
+          "quoted. first_seen and last_seen are the first and the last death since the group last had none, whatever was replayed since.",
+      .examples = EXAMPLES("jobctl dead groups", "the largest first",
+                           "jobctl dead groups --since 1h --sort last_seen:desc", "what is dying now") },
     { .path = "dead show",
       .arguments = "ID",
       .argument_kind = VALUE_ID,

@@ -24,6 +24,25 @@ static const struct command_option job_wait_options[] = {
     { 0 },
 };
 
+static const char *const words_tail_state[] = {
+    "retrying", "succeeded", "dead", "cancelled", "expired", "duplicate", NULL,
+};
+
+static const struct command_option job_tail_options[] = {
+    { "state", 's', .kind = VALUE_WORD, .argument = "STATE", .words = words_tail_state,
+      .help =
+          "Only in this state: retrying (a try that failed), succeeded, dead, cancelled, expired or duplicate" },
+    OPTION_QUEUE("Only of this queue"),
+    OPTION_TYPE,
+    { "worker", .kind = VALUE_TEXT, .argument = "WORKER",
+      .help = "Only of workers whose id begins so, like web3/4711" },
+    { "error", .kind = VALUE_TEXT, .argument = "TEXT",
+      .help = "Only with this in the error; large and small letters are the same" },
+    { "limit", 'n', .kind = VALUE_COUNT, .argument = "N", .min = 0, .max = 10000,
+      .help = "So many that have ended before come first; 10 if not said" },
+    { 0 },
+};
+
 const struct command table_job[] = {
     { .path = "job show",
       .watchable = true,
@@ -50,6 +69,18 @@ const struct command table_job[] = {
       .examples = EXAMPLES("jobctl job list --state running",
                            "what runs and holds a lease (claimed before its start)",
                            "jobctl job list -q mail -n 10 -o jsonl", "one JSON object per line") },
+    { .path = "job tail",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = job_tail_options,
+      .run = command_job_tail,
+      .summary = "Follow jobs as they end, and tries that fail, until Ctrl-C",
+      .details =
+          "Each end comes once, half a second after it was committed at the latest. A try that fails is `retrying`, with its outcome as the\n"
+          "reason; which queue and type it was of is known while the job waits for its next try. When PostgreSQL is away, what\n"
+          "has ended meanwhile comes when it is back. Jobs of handlers with record = \"failures\" leave no record when they succeed.",
+      .examples = EXAMPLES("jobctl job tail -q mail --state dead", "what fails for good in one queue",
+                           "jobctl job tail -n 0 -o jsonl --error timeout", "one JSON object per line") },
     { .path = "job cancel",
       .arguments = "ID…",
       .argument_kind = VALUE_ID,
@@ -72,5 +103,19 @@ const struct command table_job[] = {
       .details = "Exit status 0 when all succeeded, 1 when one ended otherwise, 5 when the time was over.",
       .examples = EXAMPLES("jobctl job wait 0190a6c2-7d3e-7f00-8000-000000000000 --wait-timeout 1m",
                            "at most a minute") },
+    { .path = "job why",
+      .arguments = "ID",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .run = command_job_why,
+      .watchable = true,
+      .summary = "Explain why a job is where it is, with the evidence, and what would change it",
+      .details =
+          "Asks PostgreSQL, and Kafka where that matters; says what it cannot know when one of them is away. In JSON, `cause` is one of\n"
+          "a fixed set of words (docs/why.md). Exit status 3 when nobody knows the job.",
+      .examples = EXAMPLES("jobctl job why 0190a6c2-7d3e-7f00-8000-000000000000",
+                           "one sentence, and what it rests on",
+                           "jobctl job why 0190a6c2-7d3e-7f00-8000-000000000000 --watch", "until it moves") },
     { 0 },
 };

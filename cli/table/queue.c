@@ -11,6 +11,15 @@ static const struct command_option queue_drain_options[] = {
     { 0 },
 };
 
+static const struct command_option queue_create_options[] = {
+    { "partitions", .kind = VALUE_COUNT, .argument = "N", .min = 1, .max = 1000,
+      .help = "Of each topic that is made; 8 if not said. A declared queue has what its declaration says" },
+    OPTION_DRY_RUN,
+    { 0 },
+};
+
+static const struct command_option queue_set_options[] = { OPTION_DRY_RUN, OPTION_YES, { 0 } };
+
 const struct command table_queue[] = {
     { .path = "queue list",
       .watchable = true,
@@ -20,6 +29,45 @@ const struct command table_queue[] = {
       .summary = "List the queues with what waits, runs and died in them",
       .details = "Works with PostgreSQL or Kafka alone, and says what it cannot know then.",
       .examples = EXAMPLES("jobctl queue list -o json", "as JSON") },
+    { .path = "queue show",
+      .arguments = "QUEUE",
+      .argument_kind = VALUE_QUEUE,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .run = command_queue_show,
+      .watchable = true,
+      .summary = "Show everything about one queue",
+      .details =
+          "Its declaration; each partition with owner, cursor and lag, and the time of the oldest job that waits there; what waits in\n"
+          "PostgreSQL, by reason; its workers, and how many tries a second may fail in one where too many do; what ended by the hour.\n"
+          "Works with PostgreSQL or Kafka alone, and says what it cannot know then. Exit status 3 when there is no trace of it.",
+      .examples = EXAMPLES("jobctl queue show mail", "as tables", "jobctl queue show mail -o json",
+                           "as one object") },
+    { .path = "queue create",
+      .arguments = "QUEUE",
+      .argument_kind = VALUE_QUEUE,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .options = queue_create_options,
+      .run = command_queue_create,
+      .summary = "Make the topics of one queue, whether it is declared or not",
+      .details =
+          "Changes nothing that is there, so repeating it is safe. What is made is noted in job.audit.",
+      .examples = EXAMPLES("jobctl queue create mail --partitions 4", "with four partitions") },
+    { .path = "queue set",
+      .arguments = "QUEUE KEY=VALUE…",
+      .argument_kind = VALUE_TEXT,
+      .min_arguments = 2,
+      .max_arguments = -1,
+      .options = queue_set_options,
+      .run = command_queue_set,
+      .summary = "Change what can be changed of a queue while everything runs",
+      .details =
+          "paused=true|false: as queue pause and resume. partitions=N: adds partitions, as topic apply --grow does. That changes which\n"
+          "partition a key belongs to: it asks first, and a queue that has a handler with order is refused until it is drained.\n"
+          "Everything else stands in the configuration. Changes are noted in job.audit.",
+      .examples = EXAMPLES("jobctl queue set mail paused=true", "nothing of it starts any more",
+                           "jobctl queue set mail partitions=16 --dry-run", "what would be done") },
     { .path = "queue keys",
       .watchable = true,
       .arguments = "QUEUE",

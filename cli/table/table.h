@@ -12,6 +12,7 @@ extern const struct command table_enqueue[];
 extern const struct command table_job[];
 extern const struct command table_dead[];
 extern const struct command table_queue[];
+extern const struct command table_worker[];
 extern const struct command table_cron[];
 extern const struct command table_topic[];
 extern const struct command table_db[];

@@ -632,7 +632,8 @@ START_TEST(dead_letters_are_replayed)
     control_says("malformed");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending"), 3);
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.dead WHERE reason = 'malformed'"), 1);
-    control_expect(2, "dead replay --all --reason malformed");
+    control_expect(0, "dead replay --all --reason malformed");
+    control_says("malformed ones left where they are");
     teardown();
 }
 END_TEST

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "cli/help.h"
+#include "cli/man.h"
 #include "tests/support/suite.h"
 
 #define MAX_WORDS 32
@@ -248,8 +249,35 @@ START_TEST(help_names_every_command_and_option)
 }
 END_TEST
 
+/* The page escapes hyphens. */
+START_TEST(manual_page_names_every_command_and_option)
+{
+    char text[160];
+    _cleanup_buf_ struct buf page = { 0 };
+    man_append(&page);
+    ck_assert(!page.failed);
+    for (const struct command *c = NULL; (c = command_next(c));) {
+        const struct command_option *lists[COMMAND_OPTION_LISTS];
+        command_get_options(c, lists);
+        snprintf(text, sizeof(text), "\n.SS \"%s\"\n", c->path);
+        const char *section = strstr(page.data, text);
+        ck_assert_msg(section != NULL, "%s", c->path);
+        for (size_t i = 0; i < COMMAND_OPTION_LISTS; i++)
+            for (const struct command_option *o = lists[i]; o->name; o++) {
+                _cleanup_buf_ struct buf name = { 0 };
+                buf_append_string(&name, "\\fB\\-\\-");
+                for (const char *at = o->name; *at; at++)
+                    buf_append_format(&name, *at == '-' ? "\\%c" : "%c", *at);
+                const char *found = strstr(i + 1 < COMMAND_OPTION_LISTS ? section : page.data, name.data);
+                ck_assert_msg(found != NULL, "%s --%s", c->path, o->name);
+            }
+    }
+}
+END_TEST
+
 SUITE_MAIN("cli_arguments", options_stand_anywhere, last_value_counts_unless_an_option_repeats,
            two_hyphens_end_the_options, values_are_read, wrong_values_name_the_rule, slips_are_recognised,
            options_of_other_commands_are_refused, arguments_are_counted, help_is_there_at_each_level,
            version_and_nothing_need_no_command, an_option_means_the_same_everywhere, every_row_is_complete,
-           every_example_is_accepted, help_names_every_command_and_option)
+           every_example_is_accepted, help_names_every_command_and_option,
+           manual_page_names_every_command_and_option)

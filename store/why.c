@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/why.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* As store/queues.c has it: a worker that has not beaten for this long is not counted as live. */
+#define LIVE(w) w ".lost_at IS NULL AND " w ".beat_at > clock_timestamp() - interval '15 seconds'"
+
+/* The first job of a key that has not ended and comes before @seq. */
+#define BLOCKER(topic, partition, hash, seq)                                                                 \
+    "LEFT JOIN LATERAL (SELECT f.id, f.since,"                                                               \
+    " (SELECT s.state FROM job.status s WHERE s.id = f.id LIMIT 1) AS state"                                 \
+    " FROM (SELECT h.id, h.since FROM job.hold h WHERE h.topic = " topic " AND h.partition = " partition     \
+    " AND h.key_hash = " hash " AND h.seq < " seq                                                            \
+    " AND NOT EXISTS (SELECT FROM job.result e WHERE e.id = h.id) ORDER BY h.seq LIMIT 1) f) b ON true "
+
+/*
+ * Who has asked for a cancellation: one of the last 10,000 notes before it, of a week; a person makes few of them, and none
+ * that is older is worth reading through more.
+ */
+#define CANCEL_ACTOR                                                                                         \
+    "(SELECT n.actor FROM (SELECT u.actor, u.action, u.job, u.detail FROM job.audit u"                       \
+    " WHERE u.at <= coalesce(c.asked_at, r.finished_at) + interval '1 second'"                               \
+    " AND u.at > coalesce(c.asked_at, r.finished_at) - interval '7 days' ORDER BY u.at DESC LIMIT 10000) n"  \
+    " WHERE n.action = 'cancel' AND (n.job = $1 OR n.detail -> 'ids' ? ($1)::text) LIMIT 1)"
+
+int why_find_job(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
+{
+    struct db_param params[] = { db_uuid(id) };
+    return db_query(
+        db,
+        "SELECT clock_timestamp(),"
+        " CASE WHEN r.id IS NOT NULL OR d.id IS NOT NULL THEN 'ended' WHEN l.id IS NOT NULL THEN 'leased'"
+        " WHEN p.id IS NOT NULL THEN 'pending' WHEN a.outcome IS NOT NULL THEN 'tried' END,"
+        " (SELECT s.state FROM job.status s WHERE s.id = $1 LIMIT 1),"
+        " coalesce(r.queue, d.queue, l.queue, p.queue), coalesce(r.type, d.type, l.type, p.type),"
+        " coalesce(r.reason, d.reason, p.reason), coalesce(r.error, d.error),"
+        " coalesce(r.attempt, d.attempt, l.attempt, p.attempt, a.attempt),"
+        " coalesce(r.delivery, d.delivery, l.delivery, p.delivery, a.delivery), coalesce(r.worker, l.worker),"
+        " coalesce(r.topic, d.topic, l.topic, p.topic), coalesce(r.partition, d.partition, l.partition, p.partition),"
+        " coalesce(r.\"offset\", d.\"offset\", l.\"offset\"),"
+        " coalesce(r.enqueued_at, d.enqueued_at, l.enqueued_at, job.time_of(p.headers ->> 'ce_time')),"
+        " coalesce(r.started_at, l.started_at), coalesce(r.finished_at, d.died_at), p.run_at,"
+        " job.expiry(coalesce(l.headers, p.headers, d.headers)), l.progress::text, r.result ->> 'duplicate_of',"
+        " CASE WHEN r.state = 'duplicate' THEN (SELECT s.state FROM job.status s WHERE s.id ="
+        "  substring(r.result ->> 'duplicate_of' FROM '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$')::uuid LIMIT 1) END,"
+        " d.id IS NOT NULL, w.beat_at, w.lost_at,"
+        " (SELECT count(*) FROM job.attempt t WHERE t.id = $1), a.outcome, a.error, a.attempt, a.delivery, a.finished_at,"
+        " (SELECT min(t.finished_at) FROM job.attempt t WHERE t.id = $1 AND t.outcome = 'parked' AND t.delivery >"
+        "  coalesce((SELECT max(o.delivery) FROM job.attempt o WHERE o.id = $1 AND o.outcome <> 'parked'), 0)),"
+        " c.asked_at, CASE WHEN c.id IS NOT NULL OR r.state = 'cancelled' THEN " CANCEL_ACTOR " END,"
+        " b.id, b.state, b.since"
+        " FROM (SELECT) one LEFT JOIN job.result r ON r.id = $1 LEFT JOIN job.dead d ON d.id = $1"
+        " LEFT JOIN job.lease l ON l.id = $1 LEFT JOIN job.worker w ON w.id = l.worker"
+        " LEFT JOIN job.pending p ON p.id = $1 LEFT JOIN job.cancel c ON c.id = $1 LEFT JOIN job.hold h ON h.id = $1"
+        " LEFT JOIN LATERAL (SELECT t.outcome, t.error, t.attempt, t.delivery, t.finished_at FROM job.attempt t"
+        " WHERE t.id = $1 ORDER BY t.delivery DESC LIMIT 1) a ON true " BLOCKER("h.topic", "h.partition",
+                                                                                "h.key_hash", "h.seq"),
+        params, 1, ret, reterr);
+}
+
+/* $4: an offset of the partition. Five bytes stand in front of the bits: worker/window.h. */
+#define BITS "8 * (octet_length(c.done) - 5)"
+#define IS_DONE                                                                                              \
+    "CASE WHEN $4::bigint < c.next_offset THEN true WHEN $4::bigint - c.next_offset < " BITS                 \
+    " THEN get_bit(substr(c.done, 6), $4::bigint - c.next_offset) = 1 ELSE false END"
+#define AHEAD                                                                                                \
+    "greatest($4::bigint - c.next_offset"                                                                    \
+    " - coalesce(bit_count(substr(c.done, 6, greatest(least(($4::bigint - c.next_offset) / 8, 2000), 0)::integer)), 0), 0)"
+#define DUTIES(name)                                                                                                \
+    "(SELECT count(*) FROM pg_stat_activity v WHERE v.datname = current_database() AND v.application_name = '" name \
+    "')"
+
+int why_find_road(struct db *db, const struct why_road *road, struct rows **ret, struct err *reterr)
+{
+    char partition[12], offset[24], hash[24], seq[24];
+    bool has_place = road->topic != NULL;
+    snprintf(partition, sizeof(partition), "%d", (int)road->partition);
+    snprintf(offset, sizeof(offset), "%" PRId64, road->offset);
+    snprintf(hash, sizeof(hash), "%" PRId64, road->key_hash);
+    snprintf(seq, sizeof(seq), "%" PRId64, road->key_seq);
+    struct db_param params[] = {
+        db_text(road->queue),
+        db_text(road->topic),
+        db_text(has_place ? partition : NULL),
+        db_text(has_place ? offset : NULL),
+        db_text(has_place && road->has_key ? hash : NULL),
+        db_text(has_place && road->has_key ? seq : NULL),
+    };
+    return db_query(
+        db,
+        "SELECT clock_timestamp(), q.paused_at, q.paused_by,"
+        " (SELECT count(*) FROM job.worker w WHERE $1::text = ANY (w.queues) AND " LIVE(
+            "w") "),"
+                 " (SELECT count(*) FROM job.worker w WHERE " LIVE(
+                     "w") "), c.next_offset,"
+                          " CASE WHEN c.reset_to IS NULL THEN c.trouble ELSE 'reset' END, c.crash_count, " IS_DONE
+                          ", " AHEAD ","
+                          " c.owner, o.beat_at, o.lost_at, (SELECT count(*) FROM job.lease l WHERE l.worker = c.owner),"
+                          " n.id, n.narrow ->> $1::text, b.id, b.state, b.since,"
+                          " " DUTIES("relay") ", " DUTIES("later") ", " DUTIES(
+                              "clock") ","
+                                       " (SELECT p.run_at FROM job.pending p WHERE p.queue = $1::text ORDER BY p.run_at, p.id LIMIT 1)"
+                                       " FROM (SELECT) one LEFT JOIN job.queue q ON q.name = $1::text"
+                                       " LEFT JOIN job.cursor c ON c.topic = $2::text AND c.partition = $3::integer"
+                                       " LEFT JOIN job.worker o ON o.id = c.owner"
+                                       " LEFT JOIN LATERAL (SELECT w.id, w.narrow FROM job.worker w WHERE w.narrow ? $1::text AND " LIVE(
+                                           "w") " ORDER BY w.id IS DISTINCT FROM c.owner, w.id LIMIT 1) n ON true " BLOCKER("$2::text",
+                                                                                                                            "$3::integer",
+                                                                                                                            "$5::bigint",
+                                                                                                                            "$6::bigint"),
+        params, 6, ret, reterr);
+}
