@@ -113,8 +113,9 @@ static void append_text(struct buf *b, const struct cell *cell, int digits)
 
 void cell_append_csv(struct buf *b, const struct cell *cell)
 {
-    _cleanup_buf_ struct buf text = { 0 };
-    append_text(&text, cell, 6);
+    _cleanup_buf_ struct buf raw = { 0 }, text = { 0 };
+    append_text(&raw, cell, 6);
+    printable_append_multiline(&text, (struct span){ raw.data, raw.size });
     if (cell->kind == CELL_NULL)
         return;
     if (text.size > 0 && !memchr(text.data, '"', text.size) && !strpbrk(text.data, ",\r\n")) {

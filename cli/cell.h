@@ -55,7 +55,7 @@ struct cell cell_text(const char *text);
 struct cell cell_json(const char *json);
 
 void cell_append_json(struct buf *b, const struct cell *cell);
-/* RFC 4180: quoted where needed; null is empty, an empty string is "". */
+/* RFC 4180: quoted where needed; null is empty, an empty string is "". Control characters but for ends of lines and tabs are "\\x1b". */
 void cell_append_csv(struct buf *b, const struct cell *cell);
 /* One line without control characters. A null is nothing. */
 void cell_append_plain(struct buf *b, const struct cell *cell);

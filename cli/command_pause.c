@@ -56,8 +56,8 @@ static int await_quiet(struct invocation *in, int64_t timeout_us, struct err *re
         if (timeout_us >= 0 && clock_mono_us() >= deadline_us)
             return err_set(
                 reterr, STATUS_TIMED_OUT,
-                "the queue is paused, but did not come to rest within %s: %lld workers still run jobs of it, "
-                "%lld jobs have a lease; jobctl queue resume %s lets it go on",
+                "the queue is paused, but did not come to rest within %s: workers that still run jobs of it: %lld; "
+                "jobs with a lease: %lld. `jobctl queue resume %s` lets it go on",
                 duration_format(timeout_us, duration), (long long)n_workers, (long long)n_leases,
                 in->arguments.words[0]);
         db_wait(in->db, -1, LOOK_EVERY_US, NULL, 0);

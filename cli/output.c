@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "cli/choice.h"
+#include "cli/printable.h"
 #include "cli/sorting.h"
 #include "cli/status.h"
 #include "libjob/json_text.h"
@@ -153,6 +154,15 @@ static void append_csv(struct buf *b, const struct output *o, const struct cell 
     }
 }
 
+/* What a terminal would obey stands in JSON as \u001b. */
+static void make_printable(struct output *o)
+{
+    struct buf line = { 0 };
+    printable_append_json(&line, (struct span){ o->line.data, o->line.size });
+    buf_done(&o->line);
+    o->line = line;
+}
+
 static void write_line(struct output *o, const char *before, const char *after)
 {
     if (o->line.failed || fprintf(o->to, "%s%s%s", before, o->line.size ? o->line.data : "", after) < 0)
@@ -206,10 +216,12 @@ static void put(struct output *o, const struct cell *cells)
         break;
     case OUTPUT_JSONL:
         append_chosen(&o->line, &o->choice, o->columns, cells);
+        make_printable(o);
         write_line(o, "", "\n");
         break;
     case OUTPUT_JSON:
         append_chosen(&o->line, &o->choice, o->columns, cells);
+        make_printable(o);
         write_line(o, o->n_rows ? ",\n " : "[", "");
         break;
     }
@@ -313,7 +325,9 @@ int output_one(const struct output_style *style, FILE *to, const struct output_c
     if (is_table)
         return judge(print_members(&own, to, columns, &choice, cells), reterr);
     append_chosen(&line, &choice, columns, cells);
-    return judge(line.failed || fprintf(to, "%s\n", line.data) < 0, reterr);
+    _cleanup_buf_ struct buf printable = { 0 };
+    printable_append_json(&printable, (struct span){ line.data, line.size });
+    return judge(line.failed || printable.failed || fprintf(to, "%s\n", printable.data) < 0, reterr);
 }
 
 bool output_wants_colours(FILE *to)

@@ -48,7 +48,30 @@ static void append_character(struct buf *b, uint32_t c, const char *bytes, size_
         buf_append(b, bytes, size);
 }
 
-void printable_append(struct buf *b, struct span text)
+static bool is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || is_invisible(c);
+}
+
+static void append_multiline(struct buf *b, uint32_t c, const char *bytes, size_t size)
+{
+    if (c == '\n' || c == '\t' || c == '\r')
+        buf_append(b, bytes, size);
+    else
+        append_character(b, c, bytes, size);
+}
+
+static void append_json(struct buf *b, uint32_t c, const char *bytes, size_t size)
+{
+    if (c == '\n' || !is_control(c))
+        buf_append(b, bytes, size);
+    else
+        buf_append_format(b, "\\u%04x", c);
+}
+
+typedef void append_fn(struct buf *b, uint32_t c, const char *bytes, size_t size);
+
+static void append_each(struct buf *b, struct span text, append_fn *append)
 {
     while (text.size > 0) {
         uint32_t c = 0;
@@ -57,9 +80,24 @@ void printable_append(struct buf *b, struct span text)
             size = 1;
             buf_append_format(b, "\\x%02x", (unsigned char)text.data[0]);
         } else {
-            append_character(b, c, text.data, size);
+            append(b, c, text.data, size);
         }
         text.data += size;
         text.size -= size;
     }
+}
+
+void printable_append(struct buf *b, struct span text)
+{
+    append_each(b, text, append_character);
+}
+
+void printable_append_multiline(struct buf *b, struct span text)
+{
+    append_each(b, text, append_multiline);
+}
+
+void printable_append_json(struct buf *b, struct span json)
+{
+    append_each(b, json, append_json);
 }

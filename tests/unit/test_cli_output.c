@@ -176,7 +176,7 @@ END_TEST
 START_TEST(csv_begins_with_names)
 {
     ck_assert_str_eq(output(OUTPUT_CSV, 2, false), "name,n,note,more\n"
-                                                   "größe,7,\"x,\033[1m\",{}\n"
+                                                   "größe,7,\"x,\\x1b[1m\",{}\n"
                                                    "b,12345,,\n");
     ck_assert_str_eq(output(OUTPUT_CSV, 0, false), "name,n,note,more\n");
 }
@@ -187,7 +187,37 @@ START_TEST(one_row_is_one_object)
     ck_assert_str_eq(output(OUTPUT_TABLE, 1, true), "name größe\nn    7\nnote x,\\x1b[1m\n");
     ck_assert_str_eq(output(OUTPUT_JSON, 1, true),
                      "{\"name\": \"größe\", \"n\": 7, \"note\": \"x,\\u001b[1m\", \"more\": {}}\n");
-    ck_assert_str_eq(output(OUTPUT_CSV, 1, true), "name,n,note,more\ngröße,7,\"x,\033[1m\",{}\n");
+    ck_assert_str_eq(output(OUTPUT_CSV, 1, true), "name,n,note,more\ngröße,7,\"x,\\x1b[1m\",{}\n");
+}
+END_TEST
+
+/* C1 controls and turning marks are no control characters for JSON, but terminals obey them. */
+START_TEST(json_and_csv_are_safe_on_a_terminal)
+{
+    struct output_style style = { 0 };
+    struct cell row[N_COLUMNS] = { cell_text("\xc2\x9b"
+                                             "31m"),
+                                   cell_int(1), cell_text("two\nlines\x7f"),
+                                   cell_json("{\"a\": \"x\xe2\x80\xaey\"}") };
+    static const struct {
+        enum output_format format;
+        const char *text;
+    } cases[] = {
+        { OUTPUT_JSONL,
+          "{\"name\": \"\\u009b31m\", \"n\": 1, \"note\": \"two\\u000alines\\u007f\", \"more\": {\"a\": \"x\\u202ey\"}}\n" },
+        { OUTPUT_CSV,
+          "name,n,note,more\n\\x9b31m,1,\"two\nlines\\x7f\",\"{\"\"a\"\": \"\"x\\u{202e}y\"\"}\"\n" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char *data;
+        size_t size;
+        FILE *to = open_memstream(&data, &size);
+        style.format = cases[i].format;
+        ck_assert_int_eq(output_one(&style, to, columns, N_COLUMNS, row, NULL), 0);
+        fclose(to);
+        ck_assert_str_eq(data, cases[i].text);
+        free(data);
+    }
 }
 END_TEST
 
@@ -322,6 +352,7 @@ END_TEST
 SUITE_MAIN("cli_output", terminals_get_no_control_characters, json_keeps_types,
            payloads_are_shown_as_what_they_are, csv_is_quoted_where_it_must_be, plain_cells_are_one_line,
            tables_elsewhere_than_on_terminals_are_always_the_same, json_is_one_array, jsonl_is_a_line_per_row,
-           csv_begins_with_names, one_row_is_one_object, columns_are_those_that_were_asked_for,
-           names_can_be_left_out, rows_are_sorted_by_what_was_asked_for, wrong_columns_name_the_right_ones,
+           csv_begins_with_names, one_row_is_one_object, json_and_csv_are_safe_on_a_terminal,
+           columns_are_those_that_were_asked_for, names_can_be_left_out,
+           rows_are_sorted_by_what_was_asked_for, wrong_columns_name_the_right_ones,
            times_are_relative_where_that_says_more, times_are_absolute_on_demand)
