@@ -99,7 +99,8 @@ static int drop_day(struct clean *c, struct db *db, bool *ret_more, struct err *
         return r;
     c->next_rule = 0;
     c->next_us = clock_mono_us() + pause_us(c);
-    return retention_empty_defaults(db, c->days_us, attempts_us, CLEAN_ROWS, reterr);
+    r = retention_empty_defaults(db, c->days_us, attempts_us, CLEAN_ROWS, reterr);
+    return r ? r : retention_forget_bulk(db, attempts_us, CLEAN_ROWS, reterr);
 }
 
 int clean_step(struct clean *c, struct db *db, bool *ret_more, struct err *reterr)

@@ -22,6 +22,7 @@ enum value_kind {
     VALUE_DURATION, /* "10m" */
     VALUE_TIME,     /* RFC 3339 */
     VALUE_MOMENT,   /* RFC 3339, or a duration: so long ago */
+    VALUE_RATE,     /* "50/s" */
     VALUE_ID,       /* UUID */
     VALUE_QUEUE,
     VALUE_TYPE,

@@ -12,6 +12,8 @@ int command_job_cancel(struct invocation *in, struct err *reterr);
 int command_job_tail(struct invocation *in, struct err *reterr);
 int command_job_wait(struct invocation *in, struct err *reterr);
 int command_job_why(struct invocation *in, struct err *reterr);
+int command_job_run_now(struct invocation *in, struct err *reterr);
+int command_job_replay(struct invocation *in, struct err *reterr);
 
 int command_dead_list(struct invocation *in, struct err *reterr);
 int command_dead_groups(struct invocation *in, struct err *reterr);

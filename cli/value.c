@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "base/timefmt.h"
 #include "base/uuid.h"
+#include "cli/pace.h"
 #include "libjob/names.h"
 
 static int refuse_word(const char *what, const char *word, const char *const *words, struct err *reterr)
@@ -89,6 +90,13 @@ int value_check(enum value_kind kind, const struct command_option *option, const
             if (strcmp(option->words[i], text) == 0)
                 return 0;
         return refuse_word(what, text, option->words, reterr);
+    case VALUE_RATE:
+        if (pace_parse(text) == 0)
+            return err_set(
+                reterr, VALUE_INVALID,
+                "%s: expected so many per second like \"50/s\" (also /m, /h), at most %d/s, found \"%s\"",
+                what, PACE_PER_SECOND_MAX, text);
+        return 0;
     case VALUE_PAIR:
         return check_pair(what, text, reterr);
     case VALUE_ID:

@@ -72,36 +72,6 @@ int dead_list_these(struct db *db, const struct uuid *ids, size_t n, struct rows
         ids, n, ret, reterr);
 }
 
-int dead_list_ids(struct db *db, const struct dead_filter *filter, bool replayable, const struct uuid *after,
-                  struct rows **ret, struct err *reterr)
-{
-    char limit[12];
-    struct dead_match m;
-    struct db_param params[DEAD_MATCH_N + 3];
-    dead_match_fill(&m, filter);
-    memcpy(params, m.params, sizeof(m.params));
-    snprintf(limit, sizeof(limit), "%d", filter->limit);
-    params[DEAD_MATCH_N] = db_text(limit);
-    params[DEAD_MATCH_N + 1] = db_text(replayable ? "true" : "false");
-    params[DEAD_MATCH_N + 2] = after ? db_uuid(after) : db_null();
-    return db_query(db,
-                    "SELECT d.id FROM job.dead d WHERE " DEAD_MATCHES
-                    " AND (NOT $11::boolean OR job.can_replay(d)) AND ($12::uuid IS NULL OR d.id > $12)"
-                    " ORDER BY d.id LIMIT $10::integer",
-                    params, ARRAY_SIZE(params), ret, reterr);
-}
-
-int dead_count(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr)
-{
-    struct dead_match m;
-    dead_match_fill(&m, filter);
-    return db_query(
-        db,
-        "SELECT count(*) AS total, count(*) FILTER (WHERE NOT job.can_replay(d)) AS malformed FROM job.dead d"
-        " WHERE " DEAD_MATCHES,
-        m.params, DEAD_MATCH_N, ret, reterr);
-}
-
 int dead_replay(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)
 {
     return query_ids(db, "SELECT job.replay($1)", ids, n, ret, reterr);

@@ -39,17 +39,6 @@ int dead_list_edits(struct db *db, const struct uuid *id, struct rows **ret, str
 int dead_list_these(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
 
 /*
- * The next filter->limit ids behind @after (NULL: from the first), oldest first. @replayable: without those that cannot be
- * replayed.
- * Column: id uuid. Return: as db_query().
- */
-int dead_list_ids(struct db *db, const struct dead_filter *filter, bool replayable, const struct uuid *after,
-                  struct rows **ret, struct err *reterr);
-
-/* How many, and how many of them cannot be replayed. Columns: total, malformed bigint. Return: as db_query(). */
-int dead_count(struct db *db, const struct dead_filter *filter, struct rows **ret, struct err *reterr);
-
-/*
  * Who hears of deaths. One row: queue text (NULL: nobody), workers bigint (live ones that take jobs of it), waiting bigint (deaths that
  * are on their way to Kafka, or back to it). Return: as db_query().
  */

@@ -70,3 +70,11 @@ int retention_empty_defaults(struct db *db, int64_t results_us, int64_t attempts
                     " $2::bigint * interval '1 microsecond', $3::integer)",
                     params, ARRAY_SIZE(params), NULL, reterr);
 }
+
+int retention_forget_bulk(struct db *db, int64_t keep_us, int at_most, struct err *reterr)
+{
+    char keep[NUMBER_SIZE], limit[NUMBER_SIZE];
+    const struct db_param params[] = { number(keep_us, keep), number(at_most, limit) };
+    return db_query(db, "SELECT job.forget_bulk($1::bigint * interval '1 microsecond', $2::integer)", params,
+                    ARRAY_SIZE(params), NULL, reterr);
+}

@@ -29,3 +29,6 @@ int retention_delete(struct db *db, const struct retention_rule *rule, int at_mo
 /* Keeps the default partitions empty. Return: as db_query(). */
 int retention_empty_defaults(struct db *db, int64_t results_us, int64_t attempts_us, int at_most,
                              struct err *reterr);
+
+/* Runs over many jobs, and what replayed jobs had died of, longer ago than @keep_us. Return: as db_query(). */
+int retention_forget_bulk(struct db *db, int64_t keep_us, int at_most, struct err *reterr);

@@ -54,13 +54,11 @@ static const struct command_option dead_groups_options[] = {
     { 0 },
 };
 
-static const struct command_option dead_replay_options[] = {
-    OPTION_ALL, OPTIONS_FILTER, OPTION_DRY_RUN, OPTION_YES, { 0 },
-};
+#define OPTIONS_CHANGE                                                                                       \
+    OPTION_ALL, OPTIONS_FILTER, OPTION_RATE, OPTION_RESUME, OPTION_NEW, OPTION_DRY_RUN, OPTION_YES
 
-static const struct command_option dead_purge_options[] = {
-    OPTION_ALL, OPTIONS_FILTER, OPTION_DRY_RUN, OPTION_YES, { 0 },
-};
+static const struct command_option dead_replay_options[] = { OPTIONS_CHANGE, { 0 } };
+static const struct command_option dead_purge_options[] = { OPTIONS_CHANGE, { 0 } };
 
 static const struct command_option dead_hook_options[] = {
     { "off", .kind = VALUE_NONE, .help = "From now on nobody hears of them" },
@@ -74,7 +72,6 @@ const struct command table_dead[] = {
       .max_arguments = 0,
       .options = dead_list_options,
       .run = command_dead_list,
-      .watchable = true,
       .summary = "List the newest dead letters",
       .details =
           "In the order of their ids, which is that of enqueueing. --after goes on where a page has ended. What only few letters match is\n"
@@ -112,10 +109,15 @@ const struct command table_dead[] = {
       .run = command_dead_replay,
       .summary = "Run dead jobs again, under their ids",
       .details =
-          "They start anew with attempt 1; their earlier tries stay as history. Malformed messages cannot be replayed.",
-      .examples =
-          EXAMPLES("jobctl dead replay 0190a6c2-7d3e-7f00-8000-000000000000", "this one",
-                   "jobctl dead replay --all --type report --dry-run", "which ones of a type it would be") },
+          "They start anew with attempt 1; their earlier tries stay as history. Malformed messages cannot be replayed. With --all a line\n"
+          "tells how many; -o json, jsonl and csv have a row for each. What was broken off (Ctrl-C, a crash) is gone on with by --resume;\n"
+          "each letter is replayed once, and one that dies again meanwhile is not replayed again by the same run.",
+      .examples = EXAMPLES("jobctl dead replay 0190a6c2-7d3e-7f00-8000-000000000000", "this one",
+                           "jobctl dead replay --all --type report --dry-run",
+                           "how many of a type it would be, with a few",
+                           "jobctl dead replay --all --error 'connection refused' --since 2h --rate 50/s",
+                           "gently, those that a service was away for", "jobctl dead replay --resume 7",
+                           "go on with a run that was interrupted") },
     { .path = "dead purge",
       .arguments = "[ID…]",
       .argument_kind = VALUE_ID,
@@ -124,7 +126,9 @@ const struct command table_dead[] = {
       .options = dead_purge_options,
       .run = command_dead_purge,
       .summary = "Throw dead letters away",
-      .details = "The job's result stays as the record of what became of it; payload and headers are gone.",
+      .details =
+          "The job's result stays as the record of what became of it; payload and headers are gone. Runs of --all can be gone on with, as\n"
+          "those of `jobctl dead replay`.",
       .examples = EXAMPLES("jobctl dead purge --all --reason malformed --yes", "without asking") },
     { .path = "dead hook",
       .arguments = "",

@@ -92,6 +92,17 @@ const struct command table_job[] = {
           "A job that runs is asked to stop, and killed when it does not. `noted` is said of a job that PostgreSQL does not know: it\n"
           "will not start when a worker reads it within a week. Exit status 1 when one had ended before.",
       .examples = EXAMPLES("jobctl job cancel 0190a6c2-7d3e-7f00-8000-000000000000", "this one") },
+    { .path = "job run-now",
+      .arguments = "ID…",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = -1,
+      .run = command_job_run_now,
+      .summary = "Let jobs that wait for a time (delayed, to be tried again, snoozed) be due at once",
+      .details =
+          "`was due`: it goes as soon as its queue lets it. Exit status 1 when one runs already or has ended, 3 when one waits for nothing.",
+      .examples = EXAMPLES("jobctl job run-now 0190a6c2-7d3e-7f00-8000-000000000000",
+                           "do not wait for its next try") },
     { .path = "job wait",
       .arguments = "ID…",
       .argument_kind = VALUE_ID,

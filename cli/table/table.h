@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "cli/command.h"
 
 extern const struct command table_enqueue[];
@@ -38,6 +40,20 @@ extern const struct command table_single[];
 #define OPTION_ALL                                                                                           \
     {                                                                                                        \
         "all", .kind = VALUE_NONE, .help = "All that the filters leave, instead of named ones"               \
+    }
+#define OPTION_RATE                                                                                          \
+    {                                                                                                        \
+        "rate", .kind = VALUE_RATE, .argument = "N/s",                                                       \
+                .help = "No faster than so many per second (/m: minute, /h: hour), evenly"                   \
+    }
+#define OPTION_RESUME                                                                                        \
+    {                                                                                                        \
+        "resume", .kind = VALUE_COUNT, .argument = "RUN", .min = 1, .max = INT64_C(1000000000000000),        \
+                  .help = "Go on with this run, which was interrupted"                                       \
+    }
+#define OPTION_NEW                                                                                           \
+    {                                                                                                        \
+        "new", .kind = VALUE_NONE, .help = "Begin anew, although a run of the same was interrupted"          \
     }
 #define OPTION_YES                                                                                           \
     {                                                                                                        \
