@@ -44,6 +44,7 @@ static const struct scenario {
     { "relay", bench_relay, "due rows of job.pending into Kafka" },
     { "lateness", bench_lateness, "from the time of a scheduled job to its start, beside a million others" },
     { "unique", bench_unique, "jobs with unique keys, by SQL and by the topic job.later" },
+    { "pages", bench_pages, "a page of `jobctl job list`, by filter; --jobs 10000000 are promised" },
     { "long_job", bench_long_job, "jobs that run for an hour, while they do" },
 };
 

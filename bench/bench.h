@@ -43,5 +43,7 @@ int bench_wake(const struct bench_options *options, FILE *out);
 int bench_relay(const struct bench_options *options, FILE *out);
 /* From the time of a scheduled job until its handler runs, while many wait for a later one. */
 int bench_lateness(const struct bench_options *options, FILE *out);
+/* How long a page of a list takes, whatever is asked for, beside as many results as jobs are said. */
+int bench_pages(const struct bench_options *options, FILE *out);
 /* Jobs with unique keys: in transactions of 16 clients, and through the topic of the later ones. */
 int bench_unique(const struct bench_options *options, FILE *out);

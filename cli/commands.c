@@ -50,6 +50,7 @@ static const struct command_option watch_options[] = {
     { "watch", .kind = VALUE_NONE, .help = "Look again and again, in place, until Ctrl-C" },
     { "interval", .kind = VALUE_DURATION, .argument = "DURATION",
       .help = "With --watch: how often; 2s if not said" },
+    { "no-pager", .kind = VALUE_NONE, .help = "Long tables do not go through $PAGER on a terminal" },
     { 0 },
 };
 

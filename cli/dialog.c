@@ -22,6 +22,19 @@ void dialog_say(const char *format, ...)
     fprintf(stderr, "jobctl: %s\n", line.size ? line.data : "");
 }
 
+void dialog_say_later(struct invocation *in, const char *format, ...)
+{
+    char text[2048];
+    va_list ap;
+    if (!isatty(STDERR_FILENO))
+        return;
+    va_start(ap, format);
+    vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    buf_append_string(&in->later, in->later.size ? "; " : "");
+    buf_append_string(&in->later, text);
+}
+
 /* A configuration that was not read says nothing about what is meant. */
 static bool nothing_is_declared(const struct invocation *in)
 {

@@ -7,6 +7,9 @@
 /* One line that begins with "jobctl: ". */
 void dialog_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same behind all that the command prints, and only to somebody at a terminal: what could be done next. */
+void dialog_say_later(struct invocation *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Says so when the configuration does not declare the queue, or names no handler for the type; NULL: nothing to say. */
 void dialog_remark_queue(const struct invocation *in, const char *queue);
 void dialog_remark_type(const struct invocation *in, const char *type);

@@ -67,6 +67,7 @@ void invocation_close(struct invocation *in)
     db_free(in->db);
     config_free(in->config);
     arguments_done(&in->arguments);
+    buf_done(&in->later);
 }
 
 const char *invocation_config_path(const struct invocation *in)

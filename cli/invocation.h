@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "cli/arguments.h"
 #include "cli/output.h"
@@ -23,6 +24,7 @@ struct invocation {
     struct job_config *config; /* set before the command runs */
     struct db *db;
     struct admin *admin;
+    struct buf later; /* what is said behind the output, on a terminal; "": nothing */
 };
 
 /* From what the global options say to style and configuration. Return: an enum status. */

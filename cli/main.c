@@ -9,6 +9,7 @@
 #include "cli/complete.h"
 #include "cli/dialog.h"
 #include "cli/help.h"
+#include "cli/pager.h"
 #include "cli/watch.h"
 #include "libjob/include/job.h"
 
@@ -42,8 +43,7 @@ static int run(struct invocation *in, int argc, char **argv, struct err *reterr)
     int r = invocation_open(in, reterr);
     if (r || check)
         return r;
-    return arguments_has(&in->arguments, "watch") ? watch_run(in, reterr)
-                                                  : in->arguments.command->run(in, reterr);
+    return arguments_has(&in->arguments, "watch") ? watch_run(in, reterr) : pager_run(in, reterr);
 }
 
 int main(int argc, char **argv)
@@ -57,6 +57,8 @@ int main(int argc, char **argv)
     int status = run(&in, argc, argv, &err);
     if (fflush(stdout) != 0 && status == STATUS_DONE)
         status = err_set(&err, STATUS_FAILED, "the output could not be written");
+    if (in.later.size && !in.later.failed)
+        dialog_say("%s", in.later.data);
     if (err.text[0])
         dialog_say("%s", err.text);
     invocation_close(&in);

@@ -78,6 +78,23 @@ static int check_moment(enum value_kind kind, const char *what, const char *text
     return 0;
 }
 
+/* An option that may be repeated takes several words at once, too: "dead,expired". */
+static int check_words(const struct command_option *option, const char *what, const char *text,
+                       struct err *reterr)
+{
+    char word[80];
+    for (size_t size, i;; text += size + 1) {
+        size = option->repeat ? strcspn(text, ",") : strlen(text);
+        snprintf(word, sizeof(word), "%.*s", (int)size, text);
+        for (i = 0; option->words[i] && strcmp(option->words[i], word) != 0; i++)
+            ;
+        if (!option->words[i])
+            return refuse_word(what, word, option->words, reterr);
+        if (!text[size])
+            return 0;
+    }
+}
+
 int value_check(enum value_kind kind, const struct command_option *option, const char *what, const char *text,
                 struct err *reterr)
 {
@@ -86,10 +103,7 @@ int value_check(enum value_kind kind, const struct command_option *option, const
     case VALUE_COUNT:
         return check_count(option, what, text, reterr);
     case VALUE_WORD:
-        for (size_t i = 0; option->words[i]; i++)
-            if (strcmp(option->words[i], text) == 0)
-                return 0;
-        return refuse_word(what, text, option->words, reterr);
+        return check_words(option, what, text, reterr);
     case VALUE_RATE:
         if (pace_parse(text) == 0)
             return err_set(

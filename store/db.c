@@ -14,7 +14,7 @@
 
 #define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC)
 #define DEFAULT_IDLE_TIMEOUT_US (5 * USEC_PER_SEC)
-#define MAX_PARAMS 40
+#define MAX_PARAMS 64
 #define MAX_PREPARED 16
 
 struct db {

@@ -1,32 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/jobs.h"
 
-#include <stdio.h>
-
 #include "store/array.h"
-
-#define LISTED                                                                                               \
-    "SELECT id, state, queue, type, attempt, delivery, run_at, started_at, finished_at, worker, reason"      \
-    " FROM job.status WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR queue = $2)"           \
-    " AND ($3::text IS NULL OR type = $3)"
-
-/* Newest first, by the time in the id. Ids that no UUIDv7 of today can be (foreign producers' own) come last, not first. */
-int jobs_list(struct db *db, const struct jobs_filter *filter, struct rows **ret, struct err *reterr)
-{
-    char limit[12];
-    snprintf(limit, sizeof(limit), "%d", filter->limit);
-    struct db_param params[] = { db_text(filter->state), db_text(filter->queue), db_text(filter->type),
-                                 db_text(limit) };
-    return db_query(
-        db,
-        "WITH edge AS MATERIALIZED (SELECT job.first_id_after(clock_timestamp() + interval '1 hour') AS id),"
-        " real AS (" LISTED " AND id < (SELECT id FROM edge) ORDER BY id DESC LIMIT $4::integer),"
-        " odd AS (" LISTED " AND id >= (SELECT id FROM edge) ORDER BY id DESC LIMIT $4::integer)"
-        " SELECT id, state, queue, type, attempt, delivery, run_at, started_at, finished_at, worker, reason FROM"
-        " (SELECT *, 0 AS part FROM real UNION ALL SELECT *, 1 FROM odd) AS both_parts"
-        " ORDER BY part, id DESC LIMIT $4::integer",
-        params, 4, ret, reterr);
-}
 
 int jobs_find(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
 {

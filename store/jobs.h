@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking at jobs: what PostgreSQL knows of them, for people and for those who wait. Changes nothing. */
+/* Looking at single jobs: what PostgreSQL knows of them, for people and for those who wait. Changes nothing. */
 #pragma once
 
 #include "store/db.h"
-
-/* NULL: any. */
-struct jobs_filter {
-    const char *state, *queue, *type;
-    int limit;
-};
-
-/*
- * The newest jobs first, as job.status has them. Columns: id uuid; state, queue, type text; attempt, delivery integer;
- * run_at, started_at, finished_at timestamptz; worker, reason text. Return: as db_query().
- */
-int jobs_list(struct db *db, const struct jobs_filter *filter, struct rows **ret, struct err *reterr);
 
 /*
  * Everything about one job, at most one row. Columns: id uuid; state, queue, type, reason text; attempt, delivery integer;

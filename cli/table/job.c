@@ -9,12 +9,36 @@ static const char *const words_state[] = {
 };
 
 static const struct command_option job_list_options[] = {
-    { "state", 's', .kind = VALUE_WORD, .argument = "STATE", .words = words_state,
+    { "state", 's', .repeat = true, .kind = VALUE_WORD, .argument = "STATE", .words = words_state,
       .help =
-          "Only in this state: scheduled, queued, waiting, running, retrying, succeeded, dead, cancelled, expired or duplicate" },
+          "Only in these states, like dead,expired: scheduled, queued, waiting, running, retrying, succeeded, dead, cancelled, expired, duplicate" },
     OPTION_QUEUE("Only of this queue"),
     OPTION_TYPE,
+    { "since", .kind = VALUE_MOMENT, .argument = "TIME",
+      .help =
+          "Only those enqueued from this time on, by the time in the id: RFC 3339, or how long ago, like 2h" },
+    { "until", .kind = VALUE_MOMENT, .argument = "TIME", .help = "Only those enqueued before this time" },
+    { "finished-since", .kind = VALUE_MOMENT, .argument = "TIME",
+      .help = "Only those that ended at this time or later" },
+    { "finished-until", .kind = VALUE_MOMENT, .argument = "TIME",
+      .help = "Only those that ended before this time" },
+    { "worker", .kind = VALUE_TEXT, .argument = "WORKER",
+      .help = "Only those that this worker runs or ran last: its id, or its host" },
+    { "error", .kind = VALUE_TEXT, .argument = "TEXT",
+      .help =
+          "Only those whose error has this text, in whatever case; of those to be tried again, their last try's" },
+    { "trace", .kind = VALUE_TEXT, .argument = "ID",
+      .help = "Only those of this trace: its id, or a traceparent" },
+    { "key", 'k', .kind = VALUE_TEXT, .argument = "KEY", .help = "Only those with this ordering key" },
+    { "tag", .repeat = true, .kind = VALUE_TEXT, .argument = "TAG",
+      .help = "Only those with this tag; with several of them, all" },
+    { "parent", .kind = VALUE_ID, .argument = "ID", .help = "Only those that came from this job" },
+    { "where", .repeat = true, .kind = VALUE_TEXT, .argument = "CONDITION",
+      .help =
+          "Only those that hold this: a path into payload, result or headers, then = != < <= > >= ~ and JSON, or exists or missing; several joined by and" },
     OPTION_LIMIT,
+    { "all", .kind = VALUE_NONE, .help = "Without limit, page after page" },
+    { "after", .kind = VALUE_ID, .argument = "ID", .help = "Go on behind this job" },
     { 0 },
 };
 
@@ -65,10 +89,22 @@ const struct command table_job[] = {
       .run = command_job_list,
       .summary = "List the newest jobs that PostgreSQL knows",
       .details =
-          "A job that is queued for its first try is known to Kafka only; `jobctl queue list` counts those.",
+          "Newest first, by the time in the id. A job that is queued for its first try is known to Kafka only; `jobctl queue list`\n"
+          "counts those.\n\n"
+          "A path begins with payload, result or headers: payload.to, payload.items[0].n, headers.\"x-tenant\". What it leads to is compared\n"
+          "with JSON: = and != whole values, < <= > >= numbers or strings, ~ a string with a POSIX extended regular expression.\n"
+          "Where a path leads to nothing, only `missing` is true.\n\n"
+          "Payload, headers, key and tags are in PostgreSQL as long as a job waits, runs or has a dead letter; with these filters\n"
+          "only such jobs are listed. With --state dead alone those with a dead letter are listed: without the purged ones.\n\n"
+          "However many jobs there are, a page is read in steps of some milliseconds; where few match, it may take many. Ctrl-C\n"
+          "prints what was found and how to go on. With --all, jsonl and csv are written as they are read.",
       .examples = EXAMPLES("jobctl job list --state running",
                            "what runs and holds a lease (claimed before its start)",
-                           "jobctl job list -q mail -n 10 -o jsonl", "one JSON object per line") },
+                           "jobctl job list -q mail -n 10 -o jsonl", "one JSON object per line",
+                           "jobctl job list --state dead,retrying --error 'connection refused' --since 2h",
+                           "what that host's fall has cost",
+                           "jobctl job list --where 'payload.to = \"ada@example.org\" and payload.n > 3'",
+                           "by what the payload has") },
     { .path = "job tail",
       .arguments = "",
       .max_arguments = 0,

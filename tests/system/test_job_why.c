@@ -363,7 +363,7 @@ START_TEST(a_running_job_says_where_and_whether_it_is_to_stop)
     site_start_worker(site);
     char *id = enqueue("selftest.sleep -p '{\"ms\": 60000, \"progress\": 1, \"stubborn\": true}'");
     site_await(site, 30, "SELECT progress IS NOT NULL FROM job.lease");
-    explain(id, "running", "It runs in worker ", "jobctl job cancel");
+    explain(id, "running", "It has run in worker ", "jobctl job cancel");
     control_prints("progress {\\\"percent\\\": 0}");
     control_prints("\"state\": \"running\"");
     control_expect(0, "job cancel %s", id);

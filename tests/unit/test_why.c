@@ -233,7 +233,7 @@ START_TEST(a_silent_worker_is_told_from_a_lost_one)
     expect(&f, "worker_lost", "declared dead 2s ago", "a broker makes it due");
     f = leased();
     f.beat_us = ago(4); /* it beats every 2 s: one may be late */
-    expect(&f, "running", "It runs", "");
+    expect(&f, "running", "It has run in worker", "");
 }
 END_TEST
 

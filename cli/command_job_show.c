@@ -1,58 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jobctl job: looking at jobs. */
+/* jobctl job show. */
 #include "cli/commands.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "cli/dialog.h"
+#include "cli/absent.h"
 #include "cli/lookup.h"
 #include "cli/present.h"
-#include "cli/wait.h"
 #include "libjob/names.h"
 #include "store/jobs.h"
-
-/* --- list --- */
-
-/* As jobs_list() has them. */
-static const struct output_column list_columns[] = {
-    { "id", CELL_ID },
-    { "state", CELL_TEXT },
-    { "queue", CELL_TEXT },
-    { "type", CELL_TEXT },
-    { "attempt", CELL_INT },
-    { "delivery", CELL_INT },
-    { "run_at", CELL_TIME },
-    { "started_at", CELL_TIME },
-    { "finished_at", CELL_TIME },
-    { "worker", CELL_TEXT, OUTPUT_CUTTABLE },
-    { "reason", CELL_TEXT },
-};
-
-int command_job_list(struct invocation *in, struct err *reterr)
-{
-    _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
-    struct jobs_filter filter = {
-        .state = arguments_get(&in->arguments, "state"),
-        .queue = arguments_get(&in->arguments, "queue"),
-        .type = arguments_get(&in->arguments, "type"),
-        .limit = (int)arguments_get_count(&in->arguments, "limit", 50),
-    };
-    int r = invocation_connect(in, reterr);
-    if (r)
-        return r;
-    r = jobs_list(in->db, &filter, &rows, reterr);
-    if (r)
-        return invocation_judge_store(in, r, reterr);
-    if (rows_count(rows) == 0) {
-        dialog_remark_queue(in, filter.queue);
-        dialog_remark_type(in, filter.type);
-    }
-    return present_rows(in, list_columns, ARRAY_SIZE(list_columns), rows, reterr);
-}
-
-/* --- show --- */
 
 /* As jobs_find() has them, and two more. */
 static const struct output_column show_columns[] = {
@@ -173,25 +131,6 @@ static int print_queued(struct invocation *in, const struct lookup *l, struct er
     return present_one(in, show_columns, ARRAY_SIZE(show_columns), cells, reterr);
 }
 
-static int say_not_found(const struct uuid *id, const char *why, struct err *reterr)
-{
-    char text[UUID_TEXT_SIZE];
-    return err_set(reterr, STATUS_NOT_FOUND, "job %s: %s", uuid_format(id, text), why);
-}
-
-static int judge_lookup(const struct uuid *id, int r, struct err *reterr)
-{
-    if (r == LOOKUP_NOT_FOUND)
-        return say_not_found(id, "not seen by any worker yet, or never enqueued", reterr);
-    if (r == LOOKUP_TIMED_OUT)
-        return say_not_found(
-            id,
-            "not seen by any worker yet, or never enqueued (the queues hold more than could be "
-            "searched in 2 s)",
-            reterr);
-    return r;
-}
-
 /* Between the two looks at PostgreSQL a worker may have taken it from Kafka. */
 static int show_unknown(struct invocation *in, const struct uuid *id, struct err *reterr)
 {
@@ -201,9 +140,9 @@ static int show_unknown(struct invocation *in, const struct uuid *id, struct err
     if (r != NOT_KNOWN)
         goto done;
     if (found)
-        r = judge_lookup(id, found, reterr);
+        r = absent_judge(id, found, reterr);
     else if (l.ahead < 0)
-        r = say_not_found(id, "it has ended, and there is no record of it (any more)", reterr);
+        r = absent_say_passed(id, reterr);
     else
         r = print_queued(in, &l, reterr);
 done:
@@ -220,67 +159,4 @@ int command_job_show(struct invocation *in, struct err *reterr)
         return r;
     r = show_known(in, &id, reterr);
     return r == NOT_KNOWN ? show_unknown(in, &id, reterr) : r;
-}
-
-/* --- wait --- */
-
-static bool is_among(const struct rows *rows, const struct uuid *id)
-{
-    struct uuid known;
-    for (size_t i = 0; i < rows_count(rows); i++) {
-        rows_uuid(rows, i, 0, &known);
-        if (uuid_equal(&known, id))
-            return true;
-    }
-    return false;
-}
-
-/* Return: STATUS_NOT_FOUND when nobody has @id for certain. When Kafka cannot be asked, waiting is all that is left. */
-static int check_unknown(struct invocation *in, const struct uuid *id, struct err *reterr)
-{
-    _cleanup_(rows_free_cleanup) struct rows *known = NULL;
-    struct lookup l = { 0 };
-    struct err ignored = { 0 };
-    int found = lookup_find(in, id, &l, &ignored);
-    bool passed = found == 0 && l.ahead < 0;
-    lookup_done(&l);
-    if (found != LOOKUP_NOT_FOUND && !passed)
-        return STATUS_DONE;
-    int r = jobs_list_known(in->db, id, 1, &known, reterr);
-    if (r)
-        return invocation_judge_store(in, r, reterr);
-    if (rows_count(known) > 0)
-        return STATUS_DONE;
-    return passed ? say_not_found(id, "it has ended, and there is no record of it (any more)", reterr)
-                  : judge_lookup(id, LOOKUP_NOT_FOUND, reterr);
-}
-
-static int check_ids(struct invocation *in, const struct uuid *ids, size_t n, struct err *reterr)
-{
-    _cleanup_(rows_free_cleanup) struct rows *known = NULL;
-    int r = jobs_list_known(in->db, ids, n, &known, reterr);
-    if (r)
-        return invocation_judge_store(in, r, reterr);
-    for (size_t i = 0; r == STATUS_DONE && i < n; i++)
-        if (!is_among(known, &ids[i]))
-            r = check_unknown(in, &ids[i], reterr);
-    return r;
-}
-
-int command_job_wait(struct invocation *in, struct err *reterr)
-{
-    size_t n = in->arguments.n_words;
-    if (n > WAIT_MAX_JOBS)
-        return err_set(reterr, STATUS_USAGE, "at most %d jobs can be waited for at once", WAIT_MAX_JOBS);
-    _cleanup_free_ struct uuid *ids = calloc(n + 1, sizeof(*ids));
-    if (!ids)
-        return err_set(reterr, STATUS_FAILED, "out of memory");
-    for (size_t i = 0; i < n; i++)
-        uuid_parse(in->arguments.words[i], strlen(in->arguments.words[i]), &ids[i]);
-    int r = wait_prepare(in, reterr);
-    if (r == STATUS_DONE)
-        r = check_ids(in, ids, n, reterr);
-    if (r)
-        return r;
-    return wait_for_jobs(in, ids, n, arguments_get_duration(&in->arguments, "wait-timeout"), NULL, reterr);
 }
