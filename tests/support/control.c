@@ -229,8 +229,12 @@ static void compare(const char *name, struct buf *text)
         return;
     }
     read_file(path, &golden);
-    ck_assert_msg(strcmp(golden.data, text->data) == 0, "%s should be\n%s\nbut it is\n%s", path, golden.data,
-                  text->data);
+    size_t same = 0;
+    for (size_t i = 0; golden.data[i] && golden.data[i] == text->data[i]; i++)
+        if (golden.data[i] == '\n')
+            same = i + 1;
+    ck_assert_msg(strcmp(golden.data, text->data) == 0, "%s goes on with\n%.1500s\nbut jobctl with\n%.1500s",
+                  path, golden.data + same, text->data + same);
 }
 
 void control_golden(const char *name, const char *arguments)

@@ -249,25 +249,32 @@ START_TEST(help_names_every_command_and_option)
 }
 END_TEST
 
-/* The page escapes hyphens. */
+/* As the page has it. */
+static void append_escaped(struct buf *b, const char *name)
+{
+    for (; *name; name++)
+        buf_append_format(b, *name == '-' ? "\\%c" : "%c", *name);
+}
+
 START_TEST(manual_page_names_every_command_and_option)
 {
-    char text[160];
     _cleanup_buf_ struct buf page = { 0 };
     man_append(&page);
     ck_assert(!page.failed);
     for (const struct command *c = NULL; (c = command_next(c));) {
         const struct command_option *lists[COMMAND_OPTION_LISTS];
         command_get_options(c, lists);
-        snprintf(text, sizeof(text), "\n.SS \"%s\"\n", c->path);
-        const char *section = strstr(page.data, text);
+        _cleanup_buf_ struct buf head = { 0 };
+        buf_append_string(&head, "\n.SS \"");
+        append_escaped(&head, c->path);
+        buf_append_string(&head, "\"\n");
+        const char *section = strstr(page.data, head.data);
         ck_assert_msg(section != NULL, "%s", c->path);
         for (size_t i = 0; i < COMMAND_OPTION_LISTS; i++)
             for (const struct command_option *o = lists[i]; o->name; o++) {
                 _cleanup_buf_ struct buf name = { 0 };
                 buf_append_string(&name, "\\fB\\-\\-");
-                for (const char *at = o->name; *at; at++)
-                    buf_append_format(&name, *at == '-' ? "\\%c" : "%c", *at);
+                append_escaped(&name, o->name);
                 const char *found = strstr(i + 1 < COMMAND_OPTION_LISTS ? section : page.data, name.data);
                 ck_assert_msg(found != NULL, "%s --%s", c->path, o->name);
             }

@@ -361,7 +361,8 @@ START_TEST(each_obstacle_on_the_way_hides_those_behind_it)
     f.crash_count = 3;
     expect(&f, "careful", "died 3 times while they took up partition 3", "reason crashed");
     f.blocker = (struct why_other){ .id = OTHER, .state = "retrying", .since_us = ago(30) };
-    expect(&f, "key", "job " OTHER " (retrying) of the same key comes first, and has for 30s", "job why " OTHER);
+    expect(&f, "key", "job " OTHER " (retrying) of the same key comes first, and has for 30s",
+           "job why " OTHER);
     f.beat_us = ago(16);
     expect(&f, "owner_silent", "w7, which owns partition 3 of job.mail, stopped beating 16s ago",
            "session_timeout");
