@@ -176,7 +176,7 @@ static int change_named(struct changing *c, struct err *reterr)
 
 /* --- Which of the two --- */
 
-static int check_selection(const struct arguments *a, const struct change *change, struct err *reterr)
+static int check_selection(const struct arguments *a, struct err *reterr)
 {
     bool filtered = dead_filter_is_given(a);
     bool all = arguments_has(a, "all");
@@ -193,7 +193,7 @@ static int check_selection(const struct arguments *a, const struct change *chang
 static int run_change(struct invocation *in, const struct change *change, struct err *reterr)
 {
     struct changing c = { .in = in, .change = change, .dry_run = arguments_has(&in->arguments, "dry-run") };
-    int r = check_selection(&in->arguments, change, reterr);
+    int r = check_selection(&in->arguments, reterr);
     if (r == STATUS_DONE)
         r = invocation_connect(in, reterr);
     if (r)
