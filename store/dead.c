@@ -54,6 +54,16 @@ int dead_list_edits(struct db *db, const struct uuid *id, struct rows **ret, str
         params, 1, ret, reterr);
 }
 
+int dead_edit(struct db *db, const struct dead_revision *c, struct rows **ret, struct err *reterr)
+{
+    struct db_param params[] = {
+        db_uuid(&c->id),  db_text(c->version), db_text(c->queue),    db_text(c->type),
+        db_bytes(c->key), db_text(c->headers), db_bytes(c->payload),
+    };
+    return db_query(db, "SELECT job.edit_dead($1, $2, $3, $4, $5, $6::jsonb, $7)", params, ARRAY_SIZE(params),
+                    ret, reterr);
+}
+
 static int query_ids(struct db *db, const char *sql, const struct uuid *ids, size_t n, struct rows **ret,
                      struct err *reterr)
 {

@@ -60,13 +60,16 @@ END $$;
 
 -- As before: no dead job goes silently. It waits again, and what it had died of is kept; or somebody has purged it.
 CREATE OR REPLACE FUNCTION job.note_purge() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    purged uuid[] := ARRAY(SELECT g.id FROM gone g WHERE NOT EXISTS (SELECT FROM job.pending p WHERE p.id = g.id));
 BEGIN
     INSERT INTO job.replayed (id, delivery, attempt, died_at, reason, error, run)
     SELECT g.id, g.delivery, g.attempt, g.died_at, g.reason, g.error, job.current_run() FROM gone g
     WHERE EXISTS (SELECT FROM job.pending p WHERE p.id = g.id)
     ORDER BY g.id
     ON CONFLICT DO NOTHING;
-    PERFORM job.note_action('purge', ARRAY(SELECT g.id FROM gone g WHERE NOT EXISTS (SELECT FROM job.pending p WHERE p.id = g.id)));
+    DELETE FROM job.dead_edit e WHERE e.job = ANY (purged);
+    PERFORM job.note_action('purge', purged);
     RETURN NULL;
 END $$;
 
