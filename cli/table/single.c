@@ -11,7 +11,26 @@ static const struct command_option doctor_options[] = {
     { 0 },
 };
 
+static const struct command_option top_options[] = {
+    { "once", .kind = VALUE_NONE, .help = "Print one moment and end; with -o json for scripts" },
+    { "interval", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help = "How often to look, from 250ms to 1m; 2s if not said. Keys + and - change it" },
+    { 0 },
+};
+
 const struct command table_single[] = {
+    { .path = "top",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = top_options,
+      .run = command_top,
+      .summary = "Show on the whole screen what is going on: queues, workers, long jobs, errors",
+      .details =
+          "Keys: 1-4 and Tab choose what is in front, arrows scroll, s and r sort, / filters, p stands still, + and - change how often it\n"
+          "looks, h helps, q quits. Works with PostgreSQL or Kafka alone, and says what it cannot know then. A look takes PostgreSQL a\n"
+          "few milliseconds, however much there is: what is many is counted up to a limit, as in 1000+.",
+      .examples = EXAMPLES("jobctl top", "until q", "jobctl top --once -o json",
+                           "one moment; rates are of one second") },
     { .path = "doctor",
       .watchable = true,
       .arguments = "",

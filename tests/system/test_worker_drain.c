@@ -69,7 +69,8 @@ static void enqueue(const char *type, const char *payload, int n)
 {
     char text[4352];
     trace_put_path(payload, text, sizeof(text));
-    site_sql(site, "SELECT job.enqueue('selftest', '%s', '%s') FROM generate_series(1, %d)", type, text, n);
+    site_sql(site, "SELECT job.enqueue('selftest', '%s', '%s', key => n::text) FROM generate_series(1, %d) n",
+             type, text, n); /* by their keys they go to all partitions */
 }
 
 static void await_results(int n)
@@ -96,14 +97,15 @@ START_TEST(drained_worker_gives_its_partitions_away_and_ends_what_runs)
     _cleanup_free_ char *a = id_of(one), *b = id_of(two);
     site_await(site, 20, "SELECT count(DISTINCT owner) = 2 FROM job.cursor");
     trace_enqueue(site, "selftest.sleep", 4,
-                  "{\"ms\": 4000, \"trace\": \"%s\"}"); /* they fill both workers */
+                  "{\"ms\": 8000, \"trace\": \"%s\"}"); /* they fill both workers */
     trace_await_starts(4);
     trace_enqueue(site, "selftest.sleep", 200, "{\"ms\": 20, \"trace\": \"%s\"}");
     jobctl(0, "worker drain '%s' --no-wait", a);
     says("draining");
-    site_await(site, 5, "SELECT count(*) = 4 FROM job.cursor WHERE owner = '%s'", b);
-    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.worker w WHERE phase = 'drained'"
-                                    " AND (SELECT count(*) FROM job.result r WHERE r.worker = w.id) < 2"),
+    site_await(site, 8, "SELECT count(*) = 4 FROM job.cursor WHERE owner = '%s'", b);
+    ck_assert_int_eq(site_ask(site,
+                              "SELECT count(*) FROM job.worker w WHERE phase = 'drained'"
+                              " AND (SELECT count(*) FROM job.result r WHERE r.worker = w.id) < 2"),
                      0);
     jobctl(0, "worker drain '%s'", a);
     says("drained");
