@@ -51,7 +51,7 @@ static bool is_dead(struct judging *j)
     const struct why_facts *f = j->f;
     if (!why_is(f->state, "dead"))
         return false;
-    why_say(j, "It is dead since ");
+    why_say(j, "It has been dead for ");
     why_say_span(j, why_since(j, f->finished_us));
     why_say(j, ", because ");
     say_death(j);
@@ -166,7 +166,7 @@ static bool is_stopping(struct judging *j)
 static bool is_running(struct judging *j)
 {
     const struct why_facts *f = j->f;
-    why_say(j, "It runs in worker %s since ", why_known(f->worker));
+    why_say(j, "It has been running in worker %s for ", why_known(f->worker));
     why_say_span(j, why_since(j, f->started_us));
     why_say(j, ", attempt %d", f->attempt);
     if (f->progress)

@@ -103,9 +103,9 @@ static bool is_parked(struct judging *j)
     if (f->parked_since_us) {
         why_say(j, ", and dies as unknown_type when that has been so for ");
         why_say_span(j, f->parked_grace_us);
-        why_say(j, " (since ");
+        why_say(j, " (by now ");
         why_say_span(j, why_since(j, f->parked_since_us));
-        why_say(j, " now)");
+        why_say(j, ")");
     }
     why_advise(j, "start a worker of the queue %s with a handler for %s", why_known(f->queue),
                why_known(f->type));
