@@ -161,13 +161,18 @@ static int set_paused(struct invocation *in, bool paused, struct output *o, stru
     return STATUS_DONE;
 }
 
+struct growth {
+    int wanted;
+    bool refused; /* one of its topics */
+};
+
 static void report_partitions(struct apply *a, const struct apply_report *done)
 {
     char value[12], was[12];
-    bool *refused = a->userdata;
-    *refused |= strcmp(done->action, "refused") == 0;
-    bool will_be_mended = strcmp(done->action, "would be grown") == 0;
-    snprintf(value, sizeof(value), "%d", (int)done->partitions);
+    struct growth *growth = a->userdata;
+    bool would = strcmp(done->action, "would be grown") == 0;
+    growth->refused |= strcmp(done->action, "refused") == 0;
+    snprintf(value, sizeof(value), "%d", would ? growth->wanted : (int)done->partitions);
     snprintf(was, sizeof(was), "%d", (int)done->was);
     const struct cell cells[] = {
         cell_text(done->queue),
@@ -176,7 +181,7 @@ static void report_partitions(struct apply *a, const struct apply_report *done)
         cell_text(was),
         cell_text(done->topic),
         cell_text(done->action),
-        cell_text(will_be_mended ? NULL : done->wrong),
+        cell_text(would ? NULL : done->wrong),
     };
     output_add(a->out, cells);
 }
@@ -222,7 +227,7 @@ static void remark_declaration(const struct invocation *in, const char *queue, i
 static int set_partitions(struct invocation *in, int partitions, struct output *o, struct err *reterr)
 {
     char name[NAME_QUEUE_MAX + 1];
-    bool refused = false;
+    struct growth growth = { .wanted = partitions };
     const struct config_queue *declared =
         config_find_queue(in->config, span_from_string(in->arguments.words[0]));
     struct config_queue queue = declared ? *declared : (struct config_queue){ 0 };
@@ -231,7 +236,7 @@ static int set_partitions(struct invocation *in, int partitions, struct output *
                        .dry_run = arguments_has(&in->arguments, "dry-run"),
                        .out = o,
                        .report = report_partitions,
-                       .userdata = &refused,
+                       .userdata = &growth,
                        .all_right = true };
     snprintf(name, sizeof(name), "%s", in->arguments.words[0]);
     queue.name = name;
@@ -247,7 +252,7 @@ static int set_partitions(struct invocation *in, int partitions, struct output *
         if (note_partitions(in, partitions, &err))
             dialog_say("%s (it is not written down in job.audit)", err.text);
     }
-    if (r == STATUS_DONE && (refused || (!a.dry_run && !a.all_right)))
+    if (r == STATUS_DONE && (growth.refused || (!a.dry_run && !a.all_right)))
         return err_set(reterr, STATUS_FAILED, "the queue %s is not as it should be: see \"wrong\"", name);
     return r;
 }

@@ -166,7 +166,7 @@ static bool is_stopping(struct judging *j)
 static bool is_running(struct judging *j)
 {
     const struct why_facts *f = j->f;
-    why_say(j, "It has run in worker %s for ", why_known(f->worker));
+    why_say(j, "It has been running in worker %s for ", why_known(f->worker));
     why_say_span(j, why_since(j, f->started_us));
     why_say(j, ", attempt %d", f->attempt);
     if (f->progress)

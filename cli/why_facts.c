@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "cli/places.h"
+#include "cli/why_others.h"
 #include "libjob/names.h"
 #include "store/why.h"
 
@@ -26,17 +26,6 @@ static int64_t take_number(const struct rows *rows, int column)
 static int32_t take_int(const struct rows *rows, int column, int32_t otherwise)
 {
     return rows_is_null(rows, 0, column) ? otherwise : rows_int(rows, 0, column);
-}
-
-static void take_blocker(struct why_inquiry *q, const struct rows *rows, int column)
-{
-    struct uuid id;
-    if (rows_is_null(rows, 0, column))
-        return;
-    rows_uuid(rows, 0, column, &id);
-    q->facts.blocker = (struct why_other){ .id = uuid_format(&id, q->blocker),
-                                           .state = rows_text(rows, 0, column + 1),
-                                           .since_us = take_time(rows, column + 2) };
 }
 
 /* --- The job --- */
@@ -78,8 +67,7 @@ static void take_job(struct why_inquiry *q)
     f->run_at_us = take_time(j, WHY_JOB_RUN_AT);
     f->expires_us = take_time(j, WHY_JOB_EXPIRES_AT);
     f->progress = rows_text(j, 0, WHY_JOB_PROGRESS);
-    f->original = (struct why_other){ .id = rows_text(j, 0, WHY_JOB_DUPLICATE_OF),
-                                      .state = rows_text(j, 0, WHY_JOB_DUPLICATE_STATE) };
+    f->original.id = rows_text(j, 0, WHY_JOB_DUPLICATE_OF);
     f->has_letter = rows_bool(j, 0, WHY_JOB_LETTER);
     f->beat_us = take_time(j, WHY_JOB_BEAT_AT);
     f->lost_us = take_time(j, WHY_JOB_LOST_AT);
@@ -98,7 +86,6 @@ static void take_history(struct why_inquiry *q)
     f->parked_since_us = take_time(j, WHY_JOB_PARKED_SINCE);
     f->cancel_us = take_time(j, WHY_JOB_CANCEL_AT);
     f->cancel_actor = rows_text(j, 0, WHY_JOB_CANCEL_ACTOR);
-    take_blocker(q, j, WHY_JOB_BLOCKER);
 }
 
 /* PostgreSQL's part; that it is away is a fact. Return: an enum status. */
@@ -184,18 +171,6 @@ static int ask_kafka(struct invocation *in, struct why_inquiry *q, struct err *r
 
 /* --- The way --- */
 
-static int64_t key_seq(const struct why_inquiry *q)
-{
-    return q->found.key_seq > 0 ? q->found.key_seq - 1 : q->found.offset;
-}
-
-/* Only jobs of types with an order wait for others of their key; what is not configured here may have one. */
-static bool is_perhaps_ordered(const struct invocation *in, const struct why_inquiry *q)
-{
-    const struct config_handler *h = config_find_handler(in->config, span_from_string(q->facts.type));
-    return q->found.has_key && (!h || h->order != CONFIG_KEYS_NONE);
-}
-
 static void take_road(struct why_inquiry *q)
 {
     const struct rows *r = q->road;
@@ -226,7 +201,6 @@ static void take_partition(struct why_inquiry *q)
     f->beat_us = take_time(r, WHY_ROAD_BEAT_AT);
     f->lost_us = take_time(r, WHY_ROAD_LOST_AT);
     f->n_leases = take_number(r, WHY_ROAD_LEASES);
-    take_blocker(q, r, WHY_ROAD_BLOCKER);
     if (rows_bool(r, 0, WHY_ROAD_DONE) && !f->trouble)
         f->place = WHY_PASSED;
 }
@@ -235,15 +209,8 @@ static int ask_road(struct invocation *in, struct why_inquiry *q, struct err *re
 {
     struct why_facts *f = &q->facts;
     bool in_log = f->place == WHY_QUEUED;
-    uint64_t hash = hash_fnv1a(HASH_START, q->found.key.data, q->found.key.size);
     struct why_road road = {
-        .queue = f->queue,
-        .topic = in_log ? f->topic : NULL,
-        .partition = f->partition,
-        .offset = f->offset,
-        .has_key = in_log && is_perhaps_ordered(in, q),
-        .key_hash = (int64_t)hash,
-        .key_seq = key_seq(q),
+        .queue = f->queue, .topic = in_log ? f->topic : NULL, .partition = f->partition, .offset = f->offset
     };
     int r = invocation_judge_store(in, why_find_road(in->db, &road, &q->road, reterr), reterr);
     if (r)
@@ -342,6 +309,8 @@ int why_inquire(struct invocation *in, const struct uuid *id, struct why_inquiry
         return say_both_away(ret, reterr);
     if (!f->store_error && f->queue && f->place != WHY_ENDED)
         r = ask_road(in, ret, reterr);
+    if (r == STATUS_DONE && !f->store_error)
+        r = why_ask_others(in, ret, reterr);
     if (r == STATUS_DONE && f->place == WHY_PENDING && f->run_at_us <= f->now_us + SOON_US)
         r = ask_topic(in, ret, reterr);
     take_config(in, f);
@@ -352,5 +321,7 @@ void why_inquiry_done(struct why_inquiry *q)
 {
     rows_free(q->job);
     rows_free(q->road);
+    rows_free(q->before);
+    rows_free(q->states);
     lookup_done(&q->found);
 }

@@ -15,6 +15,8 @@ struct why_inquiry {
     struct uuid id;
     char id_text[UUID_TEXT_SIZE];
     struct rows *job, *road; /* as why_find_job() and why_find_road() have them; NULL: not asked */
+    struct rows *before;     /* as why_list_before() has it */
+    struct rows *states;     /* of the other job */
     struct lookup found;
     char blocker[UUID_TEXT_SIZE];
     char queue[NAME_QUEUE_MAX + 1], topic[NAME_TOPIC_MAX + 1];

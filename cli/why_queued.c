@@ -97,7 +97,7 @@ static bool is_blocked(struct judging *j)
         return false;
     why_say(j, "Its key is taken: ");
     why_say_other(j, &f->blocker);
-    why_say(j, " of the same key comes first, and has for ");
+    why_say(j, " of the same key has come first for ");
     why_say_span(j, why_since(j, f->blocker.since_us));
     why_advise(j, "the end of that job: jobctl job why %s; jobctl job cancel %s lets this one go",
                f->blocker.id, f->blocker.id);

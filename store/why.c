@@ -4,16 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "store/array.h"
+
 /* As store/queues.c has it: a worker that has not beaten for this long is not counted as live. */
 #define LIVE(w) w ".lost_at IS NULL AND " w ".beat_at > clock_timestamp() - interval '15 seconds'"
-
-/* The first job of a key that has not ended and comes before @seq. */
-#define BLOCKER(topic, partition, hash, seq)                                                                 \
-    "LEFT JOIN LATERAL (SELECT f.id, f.since,"                                                               \
-    " (SELECT s.state FROM job.status s WHERE s.id = f.id LIMIT 1) AS state"                                 \
-    " FROM (SELECT h.id, h.since FROM job.hold h WHERE h.topic = " topic " AND h.partition = " partition     \
-    " AND h.key_hash = " hash " AND h.seq < " seq                                                            \
-    " AND NOT EXISTS (SELECT FROM job.result e WHERE e.id = h.id) ORDER BY h.seq LIMIT 1) f) b ON true "
 
 /*
  * Who has asked for a cancellation: one of the last 10,000 notes before it, of a week; a person makes few of them, and none
@@ -43,20 +37,17 @@ int why_find_job(struct db *db, const struct uuid *id, struct rows **ret, struct
         " coalesce(r.enqueued_at, d.enqueued_at, l.enqueued_at, job.time_of(p.headers ->> 'ce_time')),"
         " coalesce(r.started_at, l.started_at), coalesce(r.finished_at, d.died_at), p.run_at,"
         " job.expiry(coalesce(l.headers, p.headers, d.headers)), l.progress::text, r.result ->> 'duplicate_of',"
-        " CASE WHEN r.state = 'duplicate' THEN (SELECT s.state FROM job.status s WHERE s.id ="
-        "  substring(r.result ->> 'duplicate_of' FROM '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$')::uuid LIMIT 1) END,"
         " d.id IS NOT NULL, w.beat_at, w.lost_at,"
         " (SELECT count(*) FROM job.attempt t WHERE t.id = $1), a.outcome, a.error, a.attempt, a.delivery, a.finished_at,"
         " (SELECT min(t.finished_at) FROM job.attempt t WHERE t.id = $1 AND t.outcome = 'parked' AND t.delivery >"
         "  coalesce((SELECT max(o.delivery) FROM job.attempt o WHERE o.id = $1 AND o.outcome <> 'parked'), 0)),"
         " c.asked_at, CASE WHEN c.id IS NOT NULL OR r.state = 'cancelled' THEN " CANCEL_ACTOR " END,"
-        " b.id, b.state, b.since"
+        " h.topic, h.partition, h.key_hash, h.seq"
         " FROM (SELECT) one LEFT JOIN job.result r ON r.id = $1 LEFT JOIN job.dead d ON d.id = $1"
         " LEFT JOIN job.lease l ON l.id = $1 LEFT JOIN job.worker w ON w.id = l.worker"
         " LEFT JOIN job.pending p ON p.id = $1 LEFT JOIN job.cancel c ON c.id = $1 LEFT JOIN job.hold h ON h.id = $1"
         " LEFT JOIN LATERAL (SELECT t.outcome, t.error, t.attempt, t.delivery, t.finished_at FROM job.attempt t"
-        " WHERE t.id = $1 ORDER BY t.delivery DESC LIMIT 1) a ON true " BLOCKER("h.topic", "h.partition",
-                                                                                "h.key_hash", "h.seq"),
+        " WHERE t.id = $1 ORDER BY t.delivery DESC LIMIT 1) a ON true",
         params, 1, ret, reterr);
 }
 
@@ -74,19 +65,15 @@ int why_find_job(struct db *db, const struct uuid *id, struct rows **ret, struct
 
 int why_find_road(struct db *db, const struct why_road *road, struct rows **ret, struct err *reterr)
 {
-    char partition[12], offset[24], hash[24], seq[24];
+    char partition[12], offset[24];
     bool has_place = road->topic != NULL;
     snprintf(partition, sizeof(partition), "%d", (int)road->partition);
     snprintf(offset, sizeof(offset), "%" PRId64, road->offset);
-    snprintf(hash, sizeof(hash), "%" PRId64, road->key_hash);
-    snprintf(seq, sizeof(seq), "%" PRId64, road->key_seq);
     struct db_param params[] = {
         db_text(road->queue),
         db_text(road->topic),
         db_text(has_place ? partition : NULL),
         db_text(has_place ? offset : NULL),
-        db_text(has_place && road->has_key ? hash : NULL),
-        db_text(has_place && road->has_key ? seq : NULL),
     };
     return db_query(
         db,
@@ -98,7 +85,7 @@ int why_find_road(struct db *db, const struct why_road *road, struct rows **ret,
                           " CASE WHEN c.reset_to IS NULL THEN c.trouble ELSE 'reset' END, c.crash_count, " IS_DONE
                           ", " AHEAD ","
                           " c.owner, o.beat_at, o.lost_at, (SELECT count(*) FROM job.lease l WHERE l.worker = c.owner),"
-                          " n.id, n.narrow ->> $1::text, b.id, b.state, b.since,"
+                          " n.id, n.narrow ->> $1::text,"
                           " " DUTIES("relay") ", " DUTIES("later") ", " DUTIES(
                               "clock") ","
                                        " (SELECT p.run_at FROM job.pending p WHERE p.queue = $1::text ORDER BY p.run_at, p.id LIMIT 1)"
@@ -106,9 +93,32 @@ int why_find_road(struct db *db, const struct why_road *road, struct rows **ret,
                                        " LEFT JOIN job.cursor c ON c.topic = $2::text AND c.partition = $3::integer"
                                        " LEFT JOIN job.worker o ON o.id = c.owner"
                                        " LEFT JOIN LATERAL (SELECT w.id, w.narrow FROM job.worker w WHERE w.narrow ? $1::text AND " LIVE(
-                                           "w") " ORDER BY w.id IS DISTINCT FROM c.owner, w.id LIMIT 1) n ON true " BLOCKER("$2::text",
-                                                                                                                            "$3::integer",
-                                                                                                                            "$5::bigint",
-                                                                                                                            "$6::bigint"),
-        params, 6, ret, reterr);
+                                           "w") " ORDER BY w.id IS DISTINCT FROM c.owner, w.id LIMIT 1) n ON true",
+        params, 4, ret, reterr);
+}
+
+/* By the index on (topic, partition, key_hash, seq): whether they have ended is looked up for these few only. */
+int why_list_before(struct db *db, const struct why_hold *hold, struct rows **ret, struct err *reterr)
+{
+    char partition[12], hash[24], seq[24];
+    snprintf(partition, sizeof(partition), "%d", (int)hold->partition);
+    snprintf(hash, sizeof(hash), "%" PRId64, hold->key_hash);
+    snprintf(seq, sizeof(seq), "%" PRId64, hold->seq);
+    struct db_param params[] = { db_text(hold->topic), db_text(partition), db_text(hash), db_text(seq) };
+    return db_query(db,
+                    "SELECT h.id, h.since FROM job.hold h WHERE h.topic = $1 AND h.partition = $2::integer"
+                    " AND h.key_hash = $3::bigint AND h.seq < $4::bigint ORDER BY h.seq LIMIT 64",
+                    params, 4, ret, reterr);
+}
+
+int why_list_states(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr)
+{
+    _cleanup_(array_done) struct array array = { 0 };
+    array_init(&array, PG_UUID_ARRAY);
+    for (size_t i = 0; i < n; i++)
+        array_append_uuid(&array, &ids[i]);
+    struct db_param params[] = { array_param(&array) };
+    return db_query(db,
+                    "SELECT s.id, s.state, s.finished_at IS NOT NULL FROM job.status s WHERE s.id = ANY ($1)",
+                    params, 1, ret, reterr);
 }

@@ -25,10 +25,9 @@ enum {
     WHY_JOB_RUN_AT,
     WHY_JOB_EXPIRES_AT,
     WHY_JOB_PROGRESS,
-    WHY_JOB_DUPLICATE_OF,
-    WHY_JOB_DUPLICATE_STATE,
-    WHY_JOB_LETTER,  /* boolean: it has a dead letter */
-    WHY_JOB_BEAT_AT, /* of the worker that holds its lease, and the next two */
+    WHY_JOB_DUPLICATE_OF, /* text: an id, unless somebody has written something else */
+    WHY_JOB_LETTER,       /* boolean: it has a dead letter */
+    WHY_JOB_BEAT_AT,      /* of the worker that holds its lease, and the next two */
     WHY_JOB_LOST_AT,
     WHY_JOB_TRIES,       /* bigint */
     WHY_JOB_TRY_OUTCOME, /* of the last try, and the next four */
@@ -39,16 +38,17 @@ enum {
     WHY_JOB_PARKED_SINCE, /* since when only workers got it that did not know its type */
     WHY_JOB_CANCEL_AT,
     WHY_JOB_CANCEL_ACTOR,
-    WHY_JOB_BLOCKER, /* uuid: the job of its key that comes first, and the next two */
-    WHY_JOB_BLOCKER_STATE,
-    WHY_JOB_BLOCKER_SINCE,
+    WHY_JOB_HOLD_TOPIC, /* its place in the order of its key, and the next three; null: it has none */
+    WHY_JOB_HOLD_PARTITION,
+    WHY_JOB_HOLD_HASH, /* bigint */
+    WHY_JOB_HOLD_SEQ,  /* bigint */
     WHY_JOB_N
 };
 
 /* One row, also of a job that is not known. Blocks for one question. Return: as db_query(). */
 int why_find_job(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
 
-/* Columns of why_find_road(). Of the partition and of the key only when the road has them. */
+/* Columns of why_find_road(). Of the partition only when the road leads there. */
 enum {
     WHY_ROAD_NOW,
     WHY_ROAD_PAUSED_AT,
@@ -66,10 +66,7 @@ enum {
     WHY_ROAD_LEASES,        /* bigint: jobs that the owner holds */
     WHY_ROAD_NARROW_WORKER, /* in which too many tries of the queue fail: the owner, without one any live worker */
     WHY_ROAD_NARROW_RATE, /* text: failed tries per second */
-    WHY_ROAD_BLOCKER,     /* uuid: the job of its key that comes first, and the next two */
-    WHY_ROAD_BLOCKER_STATE,
-    WHY_ROAD_BLOCKER_SINCE,
-    WHY_ROAD_RELAYS, /* bigint: connections of brokers' duties, and the next two */
+    WHY_ROAD_RELAYS,      /* bigint: connections of brokers' duties, and the next two */
     WHY_ROAD_LATERS,
     WHY_ROAD_CLOCKS,
     WHY_ROAD_OLDEST_DUE_AT, /* of the queue's rows in job.pending, the first */
@@ -82,10 +79,20 @@ struct why_road {
     const char *topic; /* NULL: not in Kafka */
     int32_t partition;
     int64_t offset;
-    bool has_key;
-    int64_t key_hash; /* as job.hold has it */
-    int64_t key_seq;  /* its place among the jobs of its key */
 };
 
 /* One row. Blocks for one question. Return: as db_query(). */
 int why_find_road(struct db *db, const struct why_road *road, struct rows **ret, struct err *reterr);
+
+/* A place in the order of a key, as job.hold has it. */
+struct why_hold {
+    const char *topic;
+    int32_t partition;
+    int64_t key_hash, seq;
+};
+
+/* The first jobs of the key that have left the log and come before it, at most 64. Columns: id uuid; since timestamptz. Return: as db_query(). */
+int why_list_before(struct db *db, const struct why_hold *hold, struct rows **ret, struct err *reterr);
+
+/* Those of @ids that PostgreSQL knows. Columns: id uuid; state text; ended boolean. Return: as db_query(). */
+int why_list_states(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);

@@ -363,7 +363,7 @@ START_TEST(a_running_job_says_where_and_whether_it_is_to_stop)
     site_start_worker(site);
     char *id = enqueue("selftest.sleep -p '{\"ms\": 60000, \"progress\": 1, \"stubborn\": true}'");
     site_await(site, 30, "SELECT progress IS NOT NULL FROM job.lease");
-    explain(id, "running", "It has run in worker ", "jobctl job cancel");
+    explain(id, "running", "It has been running in worker ", "jobctl job cancel");
     control_prints("progress {\\\"percent\\\": 0}");
     control_prints("\"state\": \"running\"");
     control_expect(0, "job cancel %s", id);
@@ -392,6 +392,38 @@ START_TEST(a_job_behind_its_key_names_the_one_before_it)
     json_decref(json);
     site_stop(worker); /* what waits in it for its turn goes back */
     explain(second, "no_worker", "No live worker", NULL);
+    free(first);
+    free(second);
+    teardown();
+}
+END_TEST
+
+#define ROWS_READ                                                                                            \
+    "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables WHERE schemaname = 'job' AND relname IN ('hold', 'pending')"
+
+START_TEST(a_job_behind_many_of_its_key_is_explained_without_reading_them)
+{
+    setup();
+    site_sql(site, "INSERT INTO job.pending (id, run_at, delivery, attempt, queue, type, reason, headers)"
+                   " SELECT job.new_id(), now() + interval '10 minutes', 2, 1, 'mail', 't', 'throttled', '{}'"
+                   " FROM generate_series(1, 5000);"
+                   "INSERT INTO job.hold (id, seq, key_hash, partition, topic, key)"
+                   " SELECT id, row_number() OVER (ORDER BY id), 7, 0, 'x', 'k' FROM job.pending");
+    site_sql(site, "ANALYZE job.hold, job.pending");
+    char *id = site_ask_text(site, "SELECT id::text FROM job.hold WHERE seq = 5000");
+    char *first = site_ask_text(site, "SELECT id::text FROM job.hold WHERE seq = 1");
+    site_sql(site, "SELECT pg_stat_force_next_flush()");
+    int64_t before = site_ask(site, ROWS_READ);
+    explain(id, "key", " (waiting) of the same key comes first", first);
+    site_await(site, 10, "SELECT numbackends = 1 FROM pg_stat_database WHERE datname = current_database()");
+    ck_assert_int_lt(site_ask(site, ROWS_READ) - before, 1000);
+    site_sql(site,
+             "INSERT INTO job.result (id, queue, type, state, attempt, delivery, finished_at)"
+             " VALUES ('%s', 'mail', 't', 'succeeded', 1, 1, now())",
+             first);
+    char *second = site_ask_text(site, "SELECT id::text FROM job.hold WHERE seq = 2");
+    explain(id, "key", "comes first", second); /* the hold of one that has ended is nobody's turn */
+    free(id);
     free(first);
     free(second);
     teardown();
@@ -513,13 +545,34 @@ START_TEST(people_get_the_sentence_the_evidence_and_the_way_on)
 }
 END_TEST
 
-SUITE_MAIN("job_why", a_queued_job_names_the_first_obstacle, a_busy_worker_is_told_from_a_slow_one,
-           a_job_that_the_cursor_has_passed_has_ended, an_expired_job_in_kafka_says_so,
-           what_comes_later_waits_for_a_broker_to_read_it, a_row_that_is_not_due_says_what_it_waits_for,
-           a_due_row_says_what_keeps_brokers_from_it, brokers_that_hold_back_or_are_behind_are_named,
-           a_row_that_brokers_do_not_send_says_for_how_long, jobs_that_were_tried_say_what_became_of_the_try,
-           jobs_that_ended_say_how, a_running_job_says_where_and_whether_it_is_to_stop,
-           a_job_behind_its_key_names_the_one_before_it, a_delivery_under_way_is_found_in_kafka,
-           a_lost_worker_is_named, unknown_jobs_are_told_by_the_exit_status,
-           with_kafka_alone_it_says_what_it_cannot_know, bad_input_names_the_rule,
-           people_get_the_sentence_the_evidence_and_the_way_on)
+START_TEST(its_output_is_as_it_was_read)
+{
+    setup();
+    site_sql(
+        site,
+        "INSERT INTO job.result (id, queue, type, state, reason, attempt, delivery, error, enqueued_at, started_at,"
+        " finished_at, worker, topic, partition, \"offset\") VALUES ('" UNKNOWN_ID
+        "', 'mail', 'welcome', 'dead',"
+        " 'exhausted', 2, 2, E'550 no such user: \"ada\\x1b[2J\"\\nand a second line', '2026-01-01', '2026-01-01', '2026-01-01',"
+        " 'w7', 'job.mail', 0, 41);"
+        "INSERT INTO job.attempt (id, delivery, attempt, outcome, error, started_at, finished_at, worker) VALUES"
+        " ('" UNKNOWN_ID "', 2, 2, 'failed', '550', '2026-01-01', '2026-01-01', 'w7');"
+        "INSERT INTO job.dead (id, died_at, delivery, attempt, queue, type, reason, headers)"
+        " VALUES ('" UNKNOWN_ID "', '2026-01-01', 2, 2, 'mail', 'welcome', 'exhausted', '{}')");
+    control_mask("for [0-9]+d", "for SOME DAYS");
+    control_golden("job_why", "job why " UNKNOWN_ID);
+    teardown();
+}
+END_TEST
+
+SUITE_MAIN("job_why", its_output_is_as_it_was_read, a_queued_job_names_the_first_obstacle,
+           a_busy_worker_is_told_from_a_slow_one, a_job_that_the_cursor_has_passed_has_ended,
+           an_expired_job_in_kafka_says_so, what_comes_later_waits_for_a_broker_to_read_it,
+           a_row_that_is_not_due_says_what_it_waits_for, a_due_row_says_what_keeps_brokers_from_it,
+           brokers_that_hold_back_or_are_behind_are_named, a_row_that_brokers_do_not_send_says_for_how_long,
+           jobs_that_were_tried_say_what_became_of_the_try, jobs_that_ended_say_how,
+           a_running_job_says_where_and_whether_it_is_to_stop, a_job_behind_its_key_names_the_one_before_it,
+           a_job_behind_many_of_its_key_is_explained_without_reading_them,
+           a_delivery_under_way_is_found_in_kafka, a_lost_worker_is_named,
+           unknown_jobs_are_told_by_the_exit_status, with_kafka_alone_it_says_what_it_cannot_know,
+           bad_input_names_the_rule, people_get_the_sentence_the_evidence_and_the_way_on)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every command prints, in every format, on one prepared set of data: tests/data/jobctl/.
+ * What every command prints, in every format, on one prepared set of data: tests/data/jobctl/each/.
  *
  * Everything in it happened in 2024, so that it looks the same whenever the test runs; what happens now is masked.
  */
@@ -176,28 +176,28 @@ static void compare_all(const struct golden *list, size_t n)
 /* --- What only looks --- */
 
 static const struct golden looks[] = {
-    { "job_show", "job show " DEAD },
-    { "job_show_retrying", "job show " RETRYING },
-    { "job_show_running", "job show " RUNNING },
-    { "job_list", "job list" },
-    { "job_list_columns", "job list --state dead --columns state,id --sort id --no-headers" },
-    { "job_why", "job why " DEAD },
-    { "job_wait", "job wait " SUCCEEDED },
-    { "dead_list", "dead list" },
-    { "dead_groups", "dead groups" },
-    { "dead_show", "dead show " DEAD },
-    { "dead_hook", "dead hook" },
-    { "queue_list", "queue list" },
-    { "queue_show", "queue show mail" },
-    { "queue_keys", "queue keys mail" },
-    { "worker_list", "worker list" },
-    { "worker_show", "worker show web-1/77/a1b2c3" },
-    { "cron_list", "cron list" },
-    { "cron_next", "cron next '30 2 * * *' --tz Europe/Berlin --from 2024-03-29T00:00:00Z" },
-    { "topic_list", "topic list" },
-    { "topic_trim", "topic trim" },
-    { "db_status", "db status" },
-    { "version", "version" },
+    { "each/job_show", "job show " DEAD },
+    { "each/job_show_retrying", "job show " RETRYING },
+    { "each/job_show_running", "job show " RUNNING },
+    { "each/job_list", "job list" },
+    { "each/job_list_columns", "job list --state dead --columns state,id --sort id --no-headers" },
+    { "each/job_why", "job why " DEAD },
+    { "each/job_wait", "job wait " SUCCEEDED },
+    { "each/dead_list", "dead list" },
+    { "each/dead_groups", "dead groups" },
+    { "each/dead_show", "dead show " DEAD },
+    { "each/dead_hook", "dead hook" },
+    { "each/queue_list", "queue list" },
+    { "each/queue_show", "queue show mail" },
+    { "each/queue_keys", "queue keys mail" },
+    { "each/worker_list", "worker list" },
+    { "each/worker_show", "worker show web-1/77/a1b2c3" },
+    { "each/cron_list", "cron list" },
+    { "each/cron_next", "cron next '30 2 * * *' --tz Europe/Berlin --from 2024-03-29T00:00:00Z" },
+    { "each/topic_list", "topic list" },
+    { "each/topic_trim", "topic trim" },
+    { "each/db_status", "db status" },
+    { "each/version", "version" },
 };
 
 START_TEST(what_looks_prints_what_it_did)
@@ -209,25 +209,25 @@ END_TEST
 /* --- What changes something: four times in each format, and each must be right for what the ones before left --- */
 
 static const struct golden changes[] = {
-    { "topic_apply", "topic apply" },
-    { "topic_reset", "topic reset mail --yes" },
-    { "queue_create", "queue create mail" },
-    { "queue_set", "queue set mail paused=true" },
-    { "queue_pause", "queue pause mail" },
-    { "queue_resume", "queue resume mail" },
-    { "queue_drain", "queue drain mail --timeout 5s" },
-    { "cron_run", "cron run nightly" },
-    { "cron_enable", "cron enable nightly" },
-    { "cron_disable", "cron disable nightly" },
-    { "cron_remove", "cron remove nightly --yes" },
-    { "enqueue", "enqueue welcome --in 1h --payload '{}'" },
-    { "job_cancel", "job cancel " SCHEDULED " " SUCCEEDED },
-    { "dead_replay_dry", "dead replay --all --dry-run" },
-    { "dead_replay", "dead replay " DEAD },
-    { "dead_purge_dry", "dead purge --all --dry-run" },
-    { "dead_purge", "dead purge " DEAD_TOO " --yes" },
-    { "worker_drain", "worker drain web-1/77/a1b2c3 --no-wait" },
-    { "db_migrate", "db migrate" },
+    { "each/topic_apply", "topic apply" },
+    { "each/topic_reset", "topic reset mail --yes" },
+    { "each/queue_create", "queue create mail" },
+    { "each/queue_set", "queue set mail paused=true" },
+    { "each/queue_pause", "queue pause mail" },
+    { "each/queue_resume", "queue resume mail" },
+    { "each/queue_drain", "queue drain mail --timeout 5s" },
+    { "each/cron_run", "cron run nightly" },
+    { "each/cron_enable", "cron enable nightly" },
+    { "each/cron_disable", "cron disable nightly" },
+    { "each/cron_remove", "cron remove nightly --yes" },
+    { "each/enqueue", "enqueue welcome --in 1h --payload '{}'" },
+    { "each/job_cancel", "job cancel " SCHEDULED " " SUCCEEDED },
+    { "each/dead_replay_dry", "dead replay --all --dry-run" },
+    { "each/dead_replay", "dead replay " DEAD },
+    { "each/dead_purge_dry", "dead purge --all --dry-run" },
+    { "each/dead_purge", "dead purge " DEAD_TOO " --yes" },
+    { "each/worker_drain", "worker drain web-1/77/a1b2c3 --no-wait" },
+    { "each/db_migrate", "db migrate" },
 };
 
 START_TEST(what_changes_something_prints_what_it_did)
@@ -241,21 +241,21 @@ END_TEST
 START_TEST(help_and_refusals_are_as_they_were)
 {
     static const struct golden once[] = {
-        { "help", "--help" },
-        { "help_job", "job --help" },
-        { "help_enqueue", "enqueue --help" },
-        { "refused_command", "job lsit" },
-        { "refused_option", "job list --sate dead" },
-        { "refused_value", "job list --state daed" },
-        { "refused_column", "job list --columns staet" },
-        { "refused_id", "job show 17" },
-        { "refused_queue", "job list --queue Mail" },
-        { "near_queue", "job list --queue maill" },
-        { "near_type", "job list --type welcom" },
-        { "unknown_job", "job show " NOBODY },
-        { "unknown_dead", "dead show " NOBODY },
-        { "unknown_cron", "cron run nobody" },
-        { "purge_asks", "dead purge --all" },
+        { "each/help", "--help" },
+        { "each/help_job", "job --help" },
+        { "each/help_enqueue", "enqueue --help" },
+        { "each/refused_command", "job lsit" },
+        { "each/refused_option", "job list --sate dead" },
+        { "each/refused_value", "job list --state daed" },
+        { "each/refused_column", "job list --columns staet" },
+        { "each/refused_id", "job show 17" },
+        { "each/refused_queue", "job list --queue Mail" },
+        { "each/near_queue", "job list --queue maill" },
+        { "each/near_type", "job list --type welcom" },
+        { "each/unknown_job", "job show " NOBODY },
+        { "each/unknown_dead", "dead show " NOBODY },
+        { "each/unknown_cron", "cron run nobody" },
+        { "each/purge_asks", "dead purge --all" },
     };
     setup();
     for (size_t i = 0; i < ARRAY_SIZE(once); i++)

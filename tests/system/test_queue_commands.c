@@ -341,7 +341,24 @@ START_TEST(unknown_queues_are_not_found)
 }
 END_TEST
 
-SUITE_MAIN("queue_commands", a_declared_queue_gets_the_topics_that_it_declares,
+#define TIME "20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"
+
+START_TEST(their_output_is_as_it_was_read)
+{
+    prepare_queue();
+    site_sql(site, "UPDATE job.worker SET pid = 4711");
+    control_mask(TIME, "TIME");
+    control_golden("queue_show", "queue show mail");
+    control_golden("queue_set", "queue set mail paused=true partitions=4 --dry-run");
+    control_golden("queue_create", "queue create mail --dry-run");
+    control_golden_once("queue_create_undeclared", "queue create reports --partitions 3 --dry-run");
+    control_golden_once("queue_set_refused", "queue set mail retention=7d");
+    teardown();
+}
+END_TEST
+
+SUITE_MAIN("queue_commands", their_output_is_as_it_was_read,
+           a_declared_queue_gets_the_topics_that_it_declares,
            a_queue_that_is_not_declared_is_made_and_its_declaration_shown,
            creating_without_postgresql_works_and_says_what_is_missing, bad_creations_name_the_rule,
            pausing_by_set_is_pausing, partitions_are_added_when_somebody_agrees,

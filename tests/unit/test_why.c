@@ -209,7 +209,7 @@ START_TEST(running_says_where_since_when_and_how_far)
 {
     struct why_facts f = leased();
     f.progress = "{\"percent\": 40}";
-    expect(&f, "running", "It has run in worker w7 for 3m20s, attempt 1, progress {\"percent\": 40}",
+    expect(&f, "running", "It has been running in worker w7 for 3m20s, attempt 1, progress {\"percent\": 40}",
            "job cancel " ID);
     f.narrow_worker = "w8";
     f.narrow_rate = "1000";
@@ -233,7 +233,7 @@ START_TEST(a_silent_worker_is_told_from_a_lost_one)
     expect(&f, "worker_lost", "declared dead 2s ago", "a broker makes it due");
     f = leased();
     f.beat_us = ago(4); /* it beats every 2 s: one may be late */
-    expect(&f, "running", "It has run in worker", "");
+    expect(&f, "running", "It has been running", "");
 }
 END_TEST
 
@@ -361,8 +361,7 @@ START_TEST(each_obstacle_on_the_way_hides_those_behind_it)
     f.crash_count = 3;
     expect(&f, "careful", "died 3 times while they took up partition 3", "reason crashed");
     f.blocker = (struct why_other){ .id = OTHER, .state = "retrying", .since_us = ago(30) };
-    expect(&f, "key", "job " OTHER " (retrying) of the same key comes first, and has for 30s",
-           "job why " OTHER);
+    expect(&f, "key", "job " OTHER " (retrying) of the same key has come first for 30s", "job why " OTHER);
     f.beat_us = ago(16);
     expect(&f, "owner_silent", "w7, which owns partition 3 of job.mail, stopped beating 16s ago",
            "session_timeout");
