@@ -81,7 +81,6 @@ static const struct command_option dead_import_options[] = {
     { 0 },
 };
 
-
 static const struct command_option dead_replay_options[] = { OPTIONS_CHANGE, { 0 } };
 static const struct command_option dead_purge_options[] = { OPTIONS_CHANGE, { 0 } };
 

@@ -103,9 +103,8 @@ START_TEST(drained_worker_gives_its_partitions_away_and_ends_what_runs)
     jobctl(0, "worker drain '%s' --no-wait", a);
     says("draining");
     site_await(site, 8, "SELECT count(*) = 4 FROM job.cursor WHERE owner = '%s'", b);
-    ck_assert_int_eq(site_ask(site,
-                              "SELECT count(*) FROM job.worker w WHERE phase = 'drained'"
-                              " AND (SELECT count(*) FROM job.result r WHERE r.worker = w.id) < 2"),
+    ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.worker w WHERE phase = 'drained'"
+                                    " AND (SELECT count(*) FROM job.result r WHERE r.worker = w.id) < 2"),
                      0);
     jobctl(0, "worker drain '%s'", a);
     says("drained");
