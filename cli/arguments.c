@@ -61,10 +61,12 @@ struct raw {
     const char *name; /* long; not NUL-terminated */
     size_t size;
     char letter; /* 0: it was the long form */
-    const char *text;
+    const char *text, *second;
 };
 
 struct scan {
+    char **argv;
+    int argc, at; /* the next argument */
     const char **words;
     size_t n_words;
     struct raw *raws;
@@ -93,8 +95,13 @@ static const struct command_option *find_anywhere(const struct raw *raw)
     return found;
 }
 
-static int scan_long(struct scan *scan, const char *word, const char *next, bool *took_next,
-                     struct err *reterr)
+/* Return: NULL at the end of the line. */
+static const char *take_next(struct scan *scan)
+{
+    return scan->at < scan->argc ? scan->argv[scan->at++] : NULL;
+}
+
+static int scan_long(struct scan *scan, const char *word, struct err *reterr)
 {
     struct raw raw = { .name = word, .size = strcspn(word, "="), .text = strchr(word, '=') };
     const struct command_option *option = find_anywhere(&raw);
@@ -102,20 +109,19 @@ static int scan_long(struct scan *scan, const char *word, const char *next, bool
         raw.text++;
     if (option && option->kind == VALUE_NONE && raw.text)
         return err_set(reterr, ARGUMENTS_INVALID, "--%s takes no argument", option->name);
-    if (option && option->kind != VALUE_NONE && !raw.text) {
-        if (!next)
-            return err_set(reterr, ARGUMENTS_INVALID, "--%s needs an argument: %s", option->name,
-                           option->argument);
-        raw.text = next;
-        *took_next = true;
-    }
+    if (option && option->kind != VALUE_NONE && !raw.text)
+        raw.text = take_next(scan);
+    if (option && option->twofold)
+        raw.second = take_next(scan);
+    if (option && option->kind != VALUE_NONE && (!raw.text || (option->twofold && !raw.second)))
+        return err_set(reterr, ARGUMENTS_INVALID, "--%s needs %s: %s", option->name,
+                       option->twofold ? "two arguments" : "an argument", option->argument);
     scan->raws[scan->n_raws++] = raw;
     return 0;
 }
 
 /* "-y", "-yo json", "-ojson". */
-static int scan_short(struct scan *scan, const char *word, const char *next, bool *took_next,
-                      struct err *reterr)
+static int scan_short(struct scan *scan, const char *word, struct err *reterr)
 {
     for (; *word; word++) {
         struct raw raw = { .letter = *word };
@@ -125,11 +131,10 @@ static int scan_short(struct scan *scan, const char *word, const char *next, boo
         raw.name = option->name;
         raw.size = strlen(option->name);
         if (option->kind != VALUE_NONE) {
-            raw.text = word[1] ? word + 1 + (word[1] == '=') : next;
+            raw.text = word[1] ? word + 1 + (word[1] == '=') : take_next(scan);
             if (!raw.text)
                 return err_set(reterr, ARGUMENTS_INVALID, "-%c needs an argument: %s", *word,
                                option->argument);
-            *took_next = !word[1];
         }
         scan->raws[scan->n_raws++] = raw;
         if (raw.text)
@@ -138,26 +143,21 @@ static int scan_short(struct scan *scan, const char *word, const char *next, boo
     return 0;
 }
 
-static int scan_all(struct scan *scan, int argc, char **argv, struct err *reterr)
+static int scan_all(struct scan *scan, struct err *reterr)
 {
     bool only_words = false;
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL;
-        bool took_next = false;
-        int r = 0;
+    int r = 0;
+    for (const char *word; r == 0 && (word = take_next(scan));) {
         if (only_words || word[0] != '-' || !word[1])
             scan->words[scan->n_words++] = word;
         else if (strcmp(word, "--") == 0)
             only_words = true;
         else if (word[1] == '-')
-            r = scan_long(scan, word + 2, next, &took_next, reterr);
+            r = scan_long(scan, word + 2, reterr);
         else
-            r = scan_short(scan, word + 1, next, &took_next, reterr);
-        if (r)
-            return r;
-        i += took_next;
+            r = scan_short(scan, word + 1, reterr);
     }
-    return 0;
+    return r;
 }
 
 /* --- Second pass: which command, and is everything its own? --- */
@@ -236,7 +236,12 @@ static int take_option(struct arguments *a, const struct raw *raw, struct err *r
     if (option->kind == VALUE_NONE)
         return 0;
     snprintf(what, sizeof(what), "--%s", option->name);
-    return value_check(option->kind, option, what, raw->text, reterr) ? ARGUMENTS_INVALID : 0;
+    if (value_check(option->kind, option, what, raw->text, reterr))
+        return ARGUMENTS_INVALID;
+    if (!raw->second)
+        return 0;
+    a->values[a->n_values++] = (struct argument_value){ option, raw->second };
+    return value_check(option->kind, option, what, raw->second, reterr) ? ARGUMENTS_INVALID : 0;
 }
 
 static int check_words(const struct arguments *a, struct err *reterr)
@@ -283,7 +288,7 @@ static size_t count_options(int argc, char **argv)
     size_t n = 0;
     for (int i = 1; i < argc; i++)
         n += argv[i][0] == '-' ? strlen(argv[i]) : 0;
-    return n + 1;
+    return n + 1; /* a long one with two values has more characters than two */
 }
 
 int arguments_parse(struct arguments *ret, int argc, char **argv, struct err *reterr)
@@ -296,8 +301,8 @@ int arguments_parse(struct arguments *ret, int argc, char **argv, struct err *re
     ret->values = calloc(n_options, sizeof(*ret->values));
     if (!words || !raws || !ret->words || !ret->values)
         return err_set(reterr, -ENOMEM, "out of memory");
-    struct scan scan = { .words = words, .raws = raws };
-    int r = scan_all(&scan, argc, argv, reterr);
+    struct scan scan = { .argv = argv, .argc = argc, .at = 1, .words = words, .raws = raws };
+    int r = scan_all(&scan, reterr);
     return r ? r : interpret(ret, &scan, reterr);
 }
 

@@ -34,6 +34,7 @@ struct command_option {
     const char *name; /* without the two hyphens; NULL ends a list */
     char letter;      /* 0: none */
     bool repeat;      /* may be given several times; otherwise the last one counts */
+    bool twofold;     /* takes two arguments of its kind, one behind the other; has no letter */
     enum value_kind kind;
     const char *argument;     /* its name in help; NULL for a flag */
     long min, max;            /* COUNT */

@@ -72,7 +72,11 @@ int rerun_list(struct db *db, const struct rerun_filter *filter, int64_t after_u
 int rerun_find_oldest(struct db *db, int64_t *ret_us, struct err *reterr)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
-    int r = db_query(db, "SELECT job.oldest_day('result')", NULL, 0, &rows, reterr);
+    int r = db_query(db,
+                     "SELECT CASE WHEN EXISTS (SELECT FROM job.result_default d WHERE d.finished_at < o.day)"
+                     " THEN '-infinity' ELSE o.day END"
+                     " FROM (SELECT job.oldest_day('result') - interval '1 day' AS day) AS o",
+                     NULL, 0, &rows, reterr);
     if (r == 0)
         *ret_us = rows_time_us(rows, 0, 0);
     return r;

@@ -25,7 +25,7 @@ int rerun_count(struct db *db, const struct rerun_filter *filter, int64_t from_u
 int rerun_list(struct db *db, const struct rerun_filter *filter, int64_t after_us,
                const struct uuid *after_id, int64_t to_us, int limit, struct rows **ret, struct err *reterr);
 
-/* When the first day of ids begins that is kept. Return: as db_query(). */
+/* None has ended before; INT64_MIN: that is not known. Return: as db_query(). */
 int rerun_find_oldest(struct db *db, int64_t *ret_us, struct err *reterr);
 
 /* --- New jobs --- */

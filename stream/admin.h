@@ -38,6 +38,7 @@ enum admin_outcome {
     ADMIN_EXISTS = 3,    /* admin_create_topic: it was there already, and is as it was */
     ADMIN_NO_TOPIC = 4,  /* Kafka knows no such topic */
     ADMIN_NOT_FOUND = 5, /* admin_find_message: not within the budget and the range that was looked at */
+    ADMIN_STOPPED = 6,   /* admin_read_messages: whoever takes them wanted no more */
 };
 
 /* Does not connect. @config is copied. Return: 0; negative errno with @reterr (a property that librdkafka refuses). */
@@ -207,3 +208,34 @@ struct admin_found {
 int admin_find_message(struct admin *a, const char *const *topics, size_t n_topics, int64_t from_time_ms,
                        admin_match_fn match, void *userdata, int64_t budget_us, struct admin_found *ret,
                        struct err *reterr);
+
+/* --- Reading messages whose places are known --- */
+
+enum admin_fate {
+    ADMIN_READ,    /* it was taken */
+    ADMIN_TRIMMED, /* deleted from the start of the log */
+    ADMIN_BEYOND,  /* the log has not come that far: it is another one than it was */
+    ADMIN_MISSING, /* no message has this offset */
+};
+
+struct admin_want {
+    int32_t partition;
+    int64_t offset;
+    enum admin_fate fate; /* out */
+};
+
+/* @want: its index. @m is valid during the call. Return: false when no more are wanted. */
+typedef bool (*admin_take_fn)(size_t want, const struct message *m, void *userdata);
+
+/**
+ * admin_read_messages() - read messages of one topic by their offsets
+ * @wants: ordered by partition, then offset
+ * @n:     at least 1
+ *
+ * Reads without being a member of any group and commits nothing. Partitions are read side by side, each in the order of its log; what lies between
+ * two messages that are wanted is read through when it is little, and passed over when it is much. The time-out counts from the last message that came.
+ *
+ * Return: 0, with the fate of each; ADMIN_STOPPED; ADMIN_NO_TOPIC; ADMIN_REFUSED; ADMIN_AWAY; negative errno.
+ */
+int admin_read_messages(struct admin *a, const char *topic, struct admin_want *wants, size_t n,
+                        admin_take_fn take, void *userdata, struct err *reterr);

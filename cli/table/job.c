@@ -42,6 +42,29 @@ static const struct command_option job_list_options[] = {
     { 0 },
 };
 
+static const char *const words_replayed_state[] = { "succeeded", "cancelled", "expired", "duplicate", NULL };
+
+static const struct command_option job_replay_options[] = {
+    OPTION_TYPE,
+    OPTION_QUEUE("Only of this queue"),
+    { "finished-between", .twofold = true, .kind = VALUE_MOMENT, .argument = "FROM TO",
+      .help = "Only those that ended in this time: two times of RFC 3339, or so long ago (3h 1h)" },
+    { "state", 's', .repeat = true, .kind = VALUE_WORD, .argument = "STATE", .words = words_replayed_state,
+      .help =
+          "Only those that ended so: succeeded (if not said), cancelled, expired or duplicate; may be repeated" },
+    { "where", .repeat = true, .kind = VALUE_TEXT, .argument = "CONDITION",
+      .help =
+          "Only those with this in payload, result or headers, like 'payload.to = \"ada@example.org\"'; may be repeated" },
+    { "limit", 'n', .kind = VALUE_COUNT, .argument = "N", .min = 1, .max = INT64_C(1000000000000),
+      .help = "At most so many" },
+    OPTION_RATE,
+    OPTION_RESUME,
+    OPTION_NEW,
+    OPTION_DRY_RUN,
+    OPTION_YES,
+    { 0 },
+};
+
 static const struct command_option job_wait_options[] = {
     { "wait-timeout", .kind = VALUE_DURATION, .argument = "DURATION",
       .help = "Wait no longer; then exit with status 5" },
@@ -128,13 +151,27 @@ const struct command table_job[] = {
           "A job that runs is asked to stop, and killed when it does not. `noted` is said of a job that PostgreSQL does not know: it\n"
           "will not start when a worker reads it within a week. Exit status 1 when one had ended before.",
       .examples = EXAMPLES("jobctl job cancel 0190a6c2-7d3e-7f00-8000-000000000000", "this one") },
+    { .path = "job replay",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = job_replay_options,
+      .run = command_job_replay,
+      .summary = "Run jobs that have ended once more, as new ones",
+      .details =
+          "For what a bad deploy did wrong. Their messages are read from Kafka, as long as it has them; a job whose message is gone is\n"
+          "listed, and the exit status is 1. Each gets a new id, and the old one as its parent. Dead jobs are run again by `jobctl dead\n"
+          "replay`. What was broken off is gone on with by --resume. docs/replay.md.",
+      .examples = EXAMPLES(
+          "jobctl job replay --type report --finished-between 3h 1h --dry-run", "what it would be",
+          "jobctl job replay --type welcome_email --finished-between 2026-01-31T18:00:00Z 2026-01-31T19:30:00Z --where 'payload.lang = \"de\"' --rate 20/s",
+          "gently, mails that went out in the wrong language") },
     { .path = "job run-now",
       .arguments = "ID…",
       .argument_kind = VALUE_ID,
       .min_arguments = 1,
       .max_arguments = -1,
       .run = command_job_run_now,
-      .summary = "Let jobs that wait for a time (delayed, to be tried again, snoozed) be due at once",
+      .summary = "Make jobs due that wait for a time: delayed, snoozed, to be tried again",
       .details =
           "`was due`: it goes as soon as its queue lets it. Exit status 1 when one runs already or has ended, 3 when one waits for nothing.",
       .examples = EXAMPLES("jobctl job run-now 0190a6c2-7d3e-7f00-8000-000000000000",

@@ -5,16 +5,18 @@
 #include <signal.h>
 #include <stdio.h>
 
+/* In parts: a statement may take 30 s. */
 void letters_make(struct site *s, int n)
 {
-    site_sql(
-        s,
-        "INSERT INTO job.dead (id, died_at, delivery, attempt, queue, type, reason, error, headers, payload)"
-        " SELECT job.new_id(), clock_timestamp(), 3, 3, 'mail', 't', (ARRAY['exhausted', 'failed', 'crashed'])[n %% 3 + 1], 'E' || n,"
-        " '{\"h\": \"v\"}', convert_to('{\"n\": ' || n || '}', 'UTF8') FROM generate_series(1, %d) AS n;"
-        "INSERT INTO job.result (id, finished_at, attempt, delivery, queue, type, state, reason)"
-        " SELECT id, died_at, attempt, delivery, queue, type, 'dead', reason FROM job.dead",
-        n);
+    for (int from = 1; from <= n; from += 10000)
+        site_sql(
+            s,
+            "INSERT INTO job.dead (id, died_at, delivery, attempt, queue, type, reason, error, headers, payload)"
+            " SELECT job.new_id(), clock_timestamp(), 3, 3, 'mail', 't', (ARRAY['exhausted', 'failed', 'crashed'])[n %% 3 + 1],"
+            " 'E' || n, '{\"h\": \"v\"}', convert_to('{\"n\": ' || n || '}', 'UTF8') FROM generate_series(%d, %d) AS n",
+            from, from + 9999 < n ? from + 9999 : n);
+    site_sql(s, "INSERT INTO job.result (id, finished_at, attempt, delivery, queue, type, state, reason)"
+                " SELECT id, died_at, attempt, delivery, queue, type, 'dead', reason FROM job.dead");
 }
 
 int64_t letters_run(struct site *s)

@@ -210,7 +210,9 @@ static const struct golden changes[] = {
     { "each/cron_disable", "cron disable nightly" },
     { "each/cron_remove", "cron remove nightly --yes" },
     { "each/enqueue", "enqueue welcome --in 1h --payload '{}'" },
-    { "each/job_run_now", "job run-now " RETRYING },
+    { "each/job_run_now", "job run-now " RETRYING " " SUCCEEDED " " RUNNING " " NOBODY },
+    { "each/job_replay_dry",
+      "job replay -t welcome --finished-between 2024-07-12T00:00:00Z 2024-07-13T00:00:00Z --dry-run" },
     { "each/job_cancel", "job cancel " SCHEDULED " " SUCCEEDED },
     { "each/dead_replay_dry", "dead replay --all --dry-run" },
     { "each/dead_edit", "dead edit " DEAD " --set timeout=30s" },
@@ -218,6 +220,7 @@ static const struct golden changes[] = {
     { "each/dead_replay", "dead replay " DEAD },
     { "each/dead_purge_dry", "dead purge --all --dry-run" },
     { "each/dead_purge", "dead purge " DEAD_TOO " --yes" },
+    { "each/dead_purge_all", "dead purge --all --reason malformed --yes" },
     { "each/worker_drain", "worker drain web-1/77/a1b2c3 --no-wait" },
     { "each/db_migrate", "db migrate --columns current" },
 };

@@ -45,6 +45,15 @@ static void stop_mock(struct mock *m)
     rd_kafka_destroy(m->rk);
 }
 
+static void produce_later(struct mock *m, const char *topic, int partition, const char *value)
+{
+    ck_assert_int_eq(rd_kafka_producev(m->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                       RD_KAFKA_V_VALUE((void *)(uintptr_t)value, strlen(value)),
+                                       RD_KAFKA_V_END),
+                     0);
+}
+
 static void produce(struct mock *m, const char *topic, int partition, const char *value,
                     rd_kafka_headers_t *headers)
 {
@@ -256,6 +265,72 @@ START_TEST(too_many_headers_are_said)
 }
 END_TEST
 
+struct taken {
+    size_t n, stop_at;
+    struct {
+        size_t want;
+        char value[16];
+    } messages[64];
+};
+
+static bool take(size_t want, const struct message *m, void *userdata)
+{
+    struct taken *t = userdata;
+    t->messages[t->n].want = want;
+    snprintf(t->messages[t->n].value, sizeof(t->messages[0].value), "%.*s", (int)m->value.size,
+             m->value.data);
+    return ++t->n != t->stop_at;
+}
+
+static const char *find_taken(const struct taken *t, size_t want)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->messages[i].want == want)
+            return t->messages[i].value;
+    return "";
+}
+
+START_TEST(messages_are_read_where_they_are_known_to_be)
+{
+    struct mock m;
+    struct err err = { 0 };
+    struct taken t = { 0 };
+    char value[16];
+    struct admin_want wants[] = {
+        { -1, 0, ADMIN_READ },   { 0, 0, ADMIN_MISSING }, { 0, 2999, ADMIN_MISSING }, { 1, 3, ADMIN_MISSING },
+        { 1, 3, ADMIN_MISSING }, { 1, 9, ADMIN_MISSING }, { 1, 10, ADMIN_READ },      { 7, 0, ADMIN_READ },
+    };
+    start_mock(&m, 3);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(value, sizeof(value), "%d", i);
+        produce_later(&m, "job.mail", 0, value);
+    }
+    for (int i = 0; i < 10; i++) {
+        snprintf(value, sizeof(value), "b%d", i);
+        produce(&m, "job.mail", 1, value, NULL);
+    }
+    ck_assert_msg(admin_read_messages(m.admin, "job.mail", wants, ARRAY_SIZE(wants), take, &t, &err) == 0,
+                  "%s", err.text);
+    ck_assert_uint_eq(t.n, 5);
+    ck_assert_str_eq(find_taken(&t, 1), "0");
+    ck_assert_str_eq(find_taken(&t, 2), "2999"); /* what is between was passed over */
+    ck_assert_str_eq(find_taken(&t, 3), "b3");
+    ck_assert_str_eq(find_taken(&t, 4), "b3");
+    ck_assert_str_eq(find_taken(&t, 5), "b9");
+    for (size_t i = 1; i <= 5; i++)
+        ck_assert_int_eq(wants[i].fate, ADMIN_READ);
+    ck_assert_int_eq(wants[0].fate, ADMIN_BEYOND);
+    ck_assert_int_eq(wants[6].fate, ADMIN_BEYOND);
+    ck_assert_int_eq(wants[7].fate, ADMIN_BEYOND);
+    t = (struct taken){ .stop_at = 2 };
+    ck_assert_int_eq(admin_read_messages(m.admin, "job.mail", wants, ARRAY_SIZE(wants), take, &t, &err),
+                     ADMIN_STOPPED);
+    ck_assert_uint_eq(t.n, 2);
+    ck_assert_int_eq(admin_read_messages(m.admin, "job.mail", &wants[7], 1, take, &t, &err), 0);
+    stop_mock(&m);
+}
+END_TEST
+
 START_TEST(no_message_is_freed_without_harm)
 {
     ck_assert_ptr_null(message_free(NULL));
@@ -266,4 +341,5 @@ END_TEST
 SUITE_MAIN("admin", nobody_there_is_an_outcome, a_property_that_is_none_is_refused,
            topics_are_listed_by_prefix, ranges_tell_both_ends, a_message_is_found_with_its_place,
            a_search_ends_when_all_was_read, an_empty_topic_is_searched_at_once, headers_are_taken_as_they_are,
-           too_many_headers_are_said, no_message_is_freed_without_harm)
+           too_many_headers_are_said, messages_are_read_where_they_are_known_to_be,
+           no_message_is_freed_without_harm)

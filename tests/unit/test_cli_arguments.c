@@ -42,6 +42,23 @@ static void refuses(const char *line, const char *text)
     ck_assert_msg(strstr(err.text, text) != NULL, "%s: \"%s\" does not say \"%s\"", line, err.text, text);
 }
 
+START_TEST(an_option_may_take_two_arguments)
+{
+    size_t at = 0;
+    ck_assert_msg(parse("jobctl job replay --finished-between 3h 2026-01-31T18:00:00Z --type t") == 0, "%s",
+                  err.text);
+    ck_assert_uint_eq(parsed.n_words, 0);
+    ck_assert_str_eq(arguments_next(&parsed, "finished-between", &at), "3h");
+    ck_assert_str_eq(arguments_next(&parsed, "finished-between", &at), "2026-01-31T18:00:00Z");
+    ck_assert_ptr_null(arguments_next(&parsed, "finished-between", &at));
+    ck_assert_msg(parse("jobctl --finished-between=3h 2h job replay") == 0, "%s", err.text);
+    ck_assert_str_eq(parsed.command->path, "job replay");
+    refuses("jobctl job replay --finished-between 3h", "--finished-between needs two arguments: FROM TO");
+    refuses("jobctl job replay --finished-between", "--finished-between needs two arguments: FROM TO");
+    refuses("jobctl job replay --finished-between 3h soon", "found \"soon\"");
+}
+END_TEST
+
 START_TEST(options_stand_anywhere)
 {
     static const char *const lines[] = {
@@ -282,9 +299,9 @@ START_TEST(manual_page_names_every_command_and_option)
 }
 END_TEST
 
-SUITE_MAIN("cli_arguments", options_stand_anywhere, last_value_counts_unless_an_option_repeats,
-           two_hyphens_end_the_options, values_are_read, wrong_values_name_the_rule, slips_are_recognised,
-           options_of_other_commands_are_refused, arguments_are_counted, help_is_there_at_each_level,
-           version_and_nothing_need_no_command, an_option_means_the_same_everywhere, every_row_is_complete,
-           every_example_is_accepted, help_names_every_command_and_option,
-           manual_page_names_every_command_and_option)
+SUITE_MAIN("cli_arguments", options_stand_anywhere, an_option_may_take_two_arguments,
+           last_value_counts_unless_an_option_repeats, two_hyphens_end_the_options, values_are_read,
+           wrong_values_name_the_rule, slips_are_recognised, options_of_other_commands_are_refused,
+           arguments_are_counted, help_is_there_at_each_level, version_and_nothing_need_no_command,
+           an_option_means_the_same_everywhere, every_row_is_complete, every_example_is_accepted,
+           help_names_every_command_and_option, manual_page_names_every_command_and_option)
