@@ -118,6 +118,31 @@ int lookup_find_wished(struct invocation *in, const struct uuid *id, const struc
     return r;
 }
 
+/* Without a topic it is not the one. */
+static void take(const struct message *m, void *userdata)
+{
+    struct lookup *l = userdata;
+    if (is_it(m, l))
+        l->topic = strdup(m->topic);
+}
+
+int lookup_read(struct invocation *in, const struct uuid *id, const char *topic, int32_t partition,
+                int64_t offset, struct lookup *ret, struct err *reterr)
+{
+    *ret = (struct lookup){ .id = *id, .partition = partition, .offset = offset };
+    int r = invocation_prepare_kafka(in, reterr);
+    if (r)
+        return r;
+    r = admin_read_record(in->admin, topic, partition, offset, take, ret, BUDGET_US, reterr);
+    if (r == ADMIN_NOT_FOUND || r == ADMIN_NO_TOPIC)
+        return LOOKUP_NOT_FOUND;
+    if (r)
+        return invocation_judge_kafka(in, r, reterr);
+    if (ret->failed)
+        return err_set(reterr, STATUS_FAILED, "out of memory");
+    return ret->topic ? STATUS_DONE : LOOKUP_NOT_FOUND;
+}
+
 void lookup_done(struct lookup *l)
 {
     buf_done(&l->type);

@@ -47,4 +47,10 @@ struct lookup_wish {
 /* The same with a wish. */
 int lookup_find_wished(struct invocation *in, const struct uuid *id, const struct lookup_wish *wish,
                        struct lookup *ret, struct err *reterr);
+/*
+ * The message of @id at a place where it is said to lie, within 2 s. `ahead` stays 0. Return: 0; LOOKUP_NOT_FOUND: that record is gone, or is another
+ * job's by now; another enum status with the reason.
+ */
+int lookup_read(struct invocation *in, const struct uuid *id, const char *topic, int32_t partition,
+                int64_t offset, struct lookup *ret, struct err *reterr);
 void lookup_done(struct lookup *l);

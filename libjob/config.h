@@ -164,6 +164,11 @@ struct config_cron {
     int64_t timeout_us; /* 0: as the handler has it */
 };
 
+struct config_jobctl {
+    char *trace_url; /* with CONFIG_TRACE_PLACE in it; NULL: none */
+};
+#define CONFIG_TRACE_PLACE "{trace_id}"
+
 struct job_config {
     char *path;    /* the file that was read; NULL: none, all defaults */
     int transport; /* enum config_transport */
@@ -179,6 +184,7 @@ struct job_config {
     size_t n_queues;
     struct config_cron *cron;
     size_t n_cron;
+    struct config_jobctl jobctl;
 };
 
 /* The rows, for the reference and for comparing. */

@@ -57,6 +57,14 @@ static const char *check_url(const char *text)
                : "expected a URL that begins with \"http://\" or \"https://\"";
 }
 
+static const char *check_trace_url(const char *text)
+{
+    return !check_url(text) && strstr(text, CONFIG_TRACE_PLACE)
+               ? NULL
+               : "expected a URL that begins with \"http://\" or \"https://\" and has \"" CONFIG_TRACE_PLACE
+                 "\" in it";
+}
+
 #define SECRET_PREFIX "whsec_"
 #define SECRET_MIN 32 /* letters of base64: 24 bytes */
 #define SECRET_MAX 88 /* 64 bytes */
@@ -536,6 +544,16 @@ static const struct option_row broker_rows[] = {
 };
 static const struct option_table broker_table = OPTION_TABLE(struct config_broker, broker_rows);
 
+static const struct option_row jobctl_rows[] = {
+    { .key = "trace_url",
+      .type = OPTION_STRING,
+      AT(config_jobctl, trace_url),
+      .check = check_trace_url,
+      .help =
+          "Where a trace can be looked at, like \"https://jaeger.example.org/trace/{trace_id}\"; `jobctl job show` prints it" },
+};
+static const struct option_table jobctl_table = OPTION_TABLE(struct config_jobctl, jobctl_rows);
+
 static const struct option_row backoff_rows[] = {
     { .key = "kind",
       .type = OPTION_ENUM,
@@ -888,5 +906,10 @@ static const struct option_row rows[] = {
       .flags = OPTION_RELOADABLE,
       .help =
           "Jobs that are enqueued by the clock; the brokers keep these entries in job.cron, so all brokers have the same" },
+    { .key = "jobctl",
+      .type = OPTION_GROUP,
+      AT(job_config, jobctl),
+      .table = &jobctl_table,
+      .help = "What `jobctl` prints" },
 };
 const struct option_table config_table = OPTION_TABLE(struct job_config, rows);

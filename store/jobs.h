@@ -7,7 +7,8 @@
 /*
  * Everything about one job, at most one row. Columns: id uuid; state, queue, type, reason text; attempt, delivery integer;
  * run_at, enqueued_at, started_at, finished_at timestamptz; worker text; cpu_ms, peak_kib integer; trace_id, topic text;
- * partition integer; offset bigint; parent uuid; error text; result, progress, headers JSON as text; key, payload bytea.
+ * partition integer; offset bigint; parent uuid; error text; result, progress, headers JSON as text; key, payload bytea;
+ * place text; tags JSON as text; unique_key text; unique_until, died_at timestamptz.
  * Return: as db_query().
  */
 int jobs_find(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
@@ -17,6 +18,20 @@ int jobs_find(struct db *db, const struct uuid *id, struct rows **ret, struct er
  * error text; started_at, finished_at timestamptz; worker text; cpu_ms, peak_kib integer. Return: as db_query().
  */
 int jobs_list_attempts(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
+
+/*
+ * What is known to have happened to one job, and when it is due, in the order of time. Columns: at timestamptz; event text (enqueued, started, due,
+ * a try's outcome, an ended job's state, an action of job.audit); delivery, attempt integer; worker, actor, detail text. Return: as db_query().
+ */
+int jobs_list_timeline(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
+
+/*
+ * Jobs whose parent this one is, the oldest first: at most @n_wanted, looked for among the @n_read rows of each relation that follow its id. Columns: id
+ * uuid; state, queue, type text; edge uuid: how far it has looked, null: to the end. At least one row: without children it has the edge
+ * alone. Return: as db_query().
+ */
+int jobs_list_children(struct db *db, const struct uuid *id, int n_read, int n_wanted, struct rows **ret,
+                       struct err *reterr);
 
 /*
  * Those of @ids that have ended, as job.result has them. Columns: id uuid; queue, type, state, reason text;

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "store/job_sql.h"
 
 #define ENDED (LISTING_SUCCEEDED | LISTING_DEAD | LISTING_CANCELLED | LISTING_EXPIRED | LISTING_DUPLICATE)
 #define WAITING (LISTING_SCHEDULED | LISTING_QUEUED | LISTING_WAITING | LISTING_RETRYING)
@@ -147,13 +148,6 @@ static void add_reading(const struct build *b, const char *name, const char *wha
                       name, what, b->from, b->before, order, b->n_read);
 }
 
-/* Of the job's headers: foreign producers write what they like. */
-#define TRACE_OF(t) "split_part(" t ".headers ->> 'traceparent', '-', 2)"
-#define PARENT_OF(t)                                                                                         \
-    "CASE WHEN " t                                                                                           \
-    ".headers ->> 'ce_parent' ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'"           \
-    " THEN (" t ".headers ->> 'ce_parent')::uuid END"
-
 /* A look-up of its own for each row, whatever the planner believes of the others. */
 #define IS_NOWHERE(relation, t) "(SELECT true FROM job." relation " q WHERE q.id = " t ".id LIMIT 1) IS NULL"
 
@@ -172,39 +166,41 @@ static const char from_result[] =
     " t.reason, t.error, t.enqueued_at, NULL, NULL, t.trace_id, t.parent, t.cpu_ms, t.peak_kib, t.topic,"
     " t.partition, t.\"offset\", NULL, t.result FROM r t";
 
+/* Pieces of the statements about row t. */
+#define TRACE_OF_IT JOB_SQL_TRACE("t")
+#define PARENT_OF_IT JOB_SQL_PARENT("t")
+#define STATE_OF_IT JOB_SQL_PENDING_STATE("t")
+#define HAS_NOT_ENDED IS_NOWHERE("result", "t")
+#define IS_NOT_LEASED IS_NOWHERE("lease", "t")
+#define DOES_NOT_WAIT IS_NOWHERE("pending", "t")
+#define HAS_NO_LETTER IS_NOWHERE("dead", "t")
+
 static const char from_dead[] =
     "SELECT t.id, 'dead', t.queue, t.type, t.attempt, t.delivery, NULL, q.started_at, t.died_at, q.worker,"
-    " t.reason, t.error, t.enqueued_at, t.key, t.headers, coalesce(q.trace_id, " TRACE_OF(
-        "t") "),"
-             " coalesce(q.parent, " PARENT_OF(
-                 "t") "), q.cpu_ms, q.peak_kib, t.topic, t.partition, t.\"offset\","
-                      " t.payload, q.result"
-                      " FROM d t LEFT JOIN LATERAL (SELECT * FROM job.result q WHERE q.id = t.id LIMIT 1) q ON true";
+    " t.reason, t.error, t.enqueued_at, t.key, t.headers, coalesce(q.trace_id, " TRACE_OF_IT "),"
+    " coalesce(q.parent, " PARENT_OF_IT "), q.cpu_ms, q.peak_kib, t.topic, t.partition, t.\"offset\","
+    " t.payload, q.result"
+    " FROM d t LEFT JOIN LATERAL (SELECT * FROM job.result q WHERE q.id = t.id LIMIT 1) q ON true";
 
 static const char from_lease[] =
     "SELECT t.id, 'running', t.queue, t.type, t.attempt, t.delivery, NULL, t.started_at, NULL, t.worker, NULL,"
-    " NULL, t.enqueued_at, t.key, t.headers, " TRACE_OF("t") ", " PARENT_OF(
-        "t") ", NULL, NULL, t.topic,"
-             " t.partition, t.\"offset\", t.payload, NULL FROM l t WHERE " IS_NOWHERE("result", "t");
+    " NULL, t.enqueued_at, t.key, t.headers, " TRACE_OF_IT ", " PARENT_OF_IT ", NULL, NULL, t.topic,"
+    " t.partition, t.\"offset\", t.payload, NULL FROM l t WHERE " HAS_NOT_ENDED;
 
 static const char from_pending[] =
-    "SELECT t.id,"
-    " CASE WHEN t.reason IN ('retry', 'rescue') THEN 'retrying'"
-    " WHEN t.run_at > now() AND t.reason = 'throttled' THEN 'waiting'"
-    " WHEN t.run_at > now() THEN 'scheduled' ELSE 'queued' END,"
-    " t.queue, t.type, t.attempt, t.delivery, t.run_at, NULL, NULL, NULL, t.reason, q.error, NULL, t.key,"
-    " t.headers, " TRACE_OF("t") ", " PARENT_OF(
-        "t") ", NULL, NULL, t.topic, t.partition, NULL, t.payload, NULL"
-             " FROM p t LEFT JOIN LATERAL (SELECT a.error FROM job.attempt a WHERE a.id = t.id"
-             " ORDER BY a.delivery DESC LIMIT 1) q ON true"
-             " WHERE " IS_NOWHERE("result", "t") " AND " IS_NOWHERE("lease", "t");
+    "SELECT t.id, " STATE_OF_IT
+    ", t.queue, t.type, t.attempt, t.delivery, t.run_at, NULL, NULL, NULL, t.reason,"
+    " q.error, NULL, t.key, t.headers, " TRACE_OF_IT ", " PARENT_OF_IT
+    ", NULL, NULL, t.topic, t.partition, NULL,"
+    " t.payload, NULL FROM p t"
+    " LEFT JOIN LATERAL (SELECT a.error FROM job.attempt a WHERE a.id = t.id ORDER BY a.delivery DESC LIMIT 1) q"
+    " ON true WHERE " HAS_NOT_ENDED " AND " IS_NOT_LEASED;
 
 static const char from_attempt[] =
     "SELECT t.id, 'queued', NULL, NULL, t.attempt, t.delivery, NULL, NULL, NULL, NULL, t.outcome, t.error, NULL,"
     " NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL"
     " FROM (SELECT DISTINCT ON (id) * FROM a ORDER BY id DESC, delivery DESC) t"
-    " WHERE " IS_NOWHERE("result", "t") " AND " IS_NOWHERE("lease", "t") " AND " IS_NOWHERE(
-        "pending", "t") " AND " IS_NOWHERE("dead", "t");
+    " WHERE " HAS_NOT_ENDED " AND " IS_NOT_LEASED " AND " DOES_NOT_WAIT " AND " HAS_NO_LETTER;
 
 static const struct relation {
     enum source source;
@@ -309,12 +305,11 @@ static void add_all(const struct build *b)
         if (b->sources & relations[i].source)
             add_reading(b, relations[i].name, relations[i].what, relations[i].order);
     add_edge(b);
-    add(b,
-        "SELECT h.id, h.state, h.queue, h.type, h.attempt, h.delivery, h.run_at, h.started_at,"
-        " h.finished_at, h.worker, h.reason, h.error, h.enqueued_at, h.key,"
-        " to_json(string_to_array(h.headers ->> 'ce_tags', ','))::text AS tags, nullif(h.trace_id, '') AS trace_id,"
-        " h.parent, h.cpu_ms, h.peak_kib, h.topic, h.partition, h.\"offset\", e.edge"
-        " FROM e LEFT JOIN (SELECT * FROM (");
+    add(b, "SELECT h.id, h.state, h.queue, h.type, h.attempt, h.delivery, h.run_at, h.started_at,"
+           " h.finished_at, h.worker, h.reason, h.error, h.enqueued_at, h.key,"
+           " " JOB_SQL_TAGS("h") " AS tags, h.trace_id,"
+                                 " h.parent, h.cpu_ms, h.peak_kib, h.topic, h.partition, h.\"offset\", e.edge"
+                                 " FROM e LEFT JOIN (SELECT * FROM (");
     add_rows(b);
     buf_append_format(&b->s->sql, ") u WHERE u.id >= coalesce((SELECT edge FROM e), $%d)", b->from);
     add_filters(b);
@@ -388,7 +383,7 @@ static int query(struct db *db, struct statement *s, struct rows **ret, struct e
     int r = db_begin(db, reterr);
     if (r)
         return r;
-    r = db_execute(db, LISTING_BY_INDEX, reterr);
+    r = db_execute(db, JOB_SQL_BY_INDEX, reterr);
     if (r == 0)
         r = statement_query(s, db, ret, reterr);
     db_rollback(db); /* it has only looked */

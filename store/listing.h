@@ -100,11 +100,6 @@ int listing_read(struct db *db, const struct listing_filter *filter, struct list
                  struct listing_step step, struct rows **ret, size_t *ret_n, struct err *reterr);
 #define LISTING_N_COLUMNS 22
 
-/* What a transaction sets in which such a statement runs: plans by the indexes, whatever the statistics say of a partition that was made a minute ago. */
-#define LISTING_BY_INDEX                                                                                     \
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;"        \
-    " SET LOCAL jit = off"
-
-/* The statement of one step, for a look at its plan. False when no relation can have what is asked for. */
+/* The statement of one step, for a look at its plan in a transaction with JOB_SQL_BY_INDEX. False when no relation can have what is asked for. */
 bool listing_build(struct statement *s, const struct listing_filter *filter, const struct listing_place *at,
                    struct listing_step step);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "stream/admin_session.h"
+#include "stream/consume_message.h"
 
 DEFINE_CLEANUP(rd_kafka_topic_partition_list_t *, rd_kafka_topic_partition_list_destroy)
 #define _cleanup_list_ _cleanup_(rd_kafka_topic_partition_list_destroy_cleanup)
@@ -102,8 +103,22 @@ int admin_read_logs(struct admin *a, const char *topic, struct admin_log *logs, 
 
 /* --- One record --- */
 
-static int read_time(struct admin_session *s, rd_kafka_topic_partition_list_t *place, int64_t *ret_ms,
-                     struct err *reterr)
+/* Gives @rkm away. Return: 0; -ENOMEM. */
+static int hand_out(rd_kafka_message_t *rkm, admin_take_fn take, void *userdata)
+{
+    struct message *m;
+    int r = message_from_kafka(rkm, false, &m);
+    if (r) {
+        rd_kafka_message_destroy(rkm);
+        return r;
+    }
+    take(m, userdata);
+    message_free(m);
+    return 0;
+}
+
+static int read_record(struct admin_session *s, rd_kafka_topic_partition_list_t *place, admin_take_fn take,
+                       void *userdata, struct err *reterr)
 {
     int64_t offset = place->elems[0].offset;
     rd_kafka_resp_err_t code = rd_kafka_assign(s->rk, place);
@@ -113,12 +128,10 @@ static int read_time(struct admin_session *s, rd_kafka_topic_partition_list_t *p
             continue;
         bool is_end =
             rkm->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || rkm->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
-        bool is_it = !rkm->err && rkm->offset == offset, is_beyond = !rkm->err && rkm->offset > offset;
-        if (is_it)
-            *ret_ms = rd_kafka_message_timestamp(rkm, NULL);
+        bool is_beyond = !rkm->err && rkm->offset > offset;
+        if (!rkm->err && rkm->offset == offset)
+            return hand_out(rkm, take, userdata);
         rd_kafka_message_destroy(rkm);
-        if (is_it)
-            return 0;
         if (is_end || is_beyond)
             return err_set(reterr, ADMIN_NOT_FOUND, "%s: no such record", place->elems[0].topic);
     }
@@ -126,8 +139,8 @@ static int read_time(struct admin_session *s, rd_kafka_topic_partition_list_t *p
                                reterr);
 }
 
-int admin_read_time(struct admin *a, const char *topic, int32_t partition, int64_t offset, int64_t *ret_ms,
-                    struct err *reterr)
+int admin_read_record(struct admin *a, const char *topic, int32_t partition, int64_t offset,
+                      admin_take_fn take, void *userdata, int64_t budget_us, struct err *reterr)
 {
     static const struct producer_property own[] = {
         { "group.id",
@@ -139,8 +152,19 @@ int admin_read_time(struct admin *a, const char *topic, int32_t partition, int64
     _cleanup_admin_session_ struct admin_session s = { 0 };
     _cleanup_list_ rd_kafka_topic_partition_list_t *place = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(place, topic, partition)->offset = offset;
-    int r = admin_session_open(&s, a, own, ARRAY_SIZE(own), admin_timeout_us(a), reterr);
-    return r ? r : read_time(&s, place, ret_ms, reterr);
+    int r = admin_session_open(&s, a, own, ARRAY_SIZE(own), budget_us, reterr);
+    return r ? r : read_record(&s, place, take, userdata, reterr);
+}
+
+static void take_time(const struct message *m, void *userdata)
+{
+    *(int64_t *)userdata = m->timestamp_ms;
+}
+
+int admin_read_time(struct admin *a, const char *topic, int32_t partition, int64_t offset, int64_t *ret_ms,
+                    struct err *reterr)
+{
+    return admin_read_record(a, topic, partition, offset, take_time, ret_ms, admin_timeout_us(a), reterr);
 }
 
 /* --- Deleting --- */

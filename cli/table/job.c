@@ -65,6 +65,14 @@ static const struct command_option job_replay_options[] = {
     { 0 },
 };
 
+static const struct command_option job_show_options[] = {
+    { "full", .kind = VALUE_NONE, .help = "Payload and result as a whole, however long, on a terminal, too" },
+    { "no-kafka", .kind = VALUE_NONE,
+      .help =
+          "Do not ask Kafka, neither for a job that PostgreSQL does not know nor for the payload of one that has ended" },
+    { 0 },
+};
+
 static const struct command_option job_wait_options[] = {
     { "wait-timeout", .kind = VALUE_DURATION, .argument = "DURATION",
       .help = "Wait no longer; then exit with status 5" },
@@ -97,13 +105,20 @@ const struct command table_job[] = {
       .argument_kind = VALUE_ID,
       .min_arguments = 1,
       .max_arguments = 1,
+      .options = job_show_options,
       .run = command_job_show,
       .summary = "Show all that is known about a job",
       .details =
           "A job that PostgreSQL does not know is looked for in Kafka for 2 s: then it is queued, and `ahead` tells how many\n"
-          "jobs are before it. Exit status 3 when it is nowhere.",
+          "jobs are before it. Exit status 3 when it is nowhere. Of a job that has ended only Kafka has the payload, and only until its\n"
+          "record is trimmed; `payload_from` tells where it was read.\n\n"
+          "The timeline has what is recorded, and what people did by job.audit. Children are jobs with this one as their parent, as far as\n"
+          "PostgreSQL knows them; `children_until`, if it is not null, tells up to which time of enqueueing it has looked. With\n"
+          "jobctl.trace_url in the configuration, `trace_url` leads to the trace.",
       .examples = EXAMPLES("jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000", "as a table",
-                           "jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000 -o json", "as JSON") },
+                           "jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000 -o json", "as JSON",
+                           "jobctl job show 0190a6c2-7d3e-7f00-8000-000000000000 --full",
+                           "with all of a long payload") },
     { .path = "job list",
       .watchable = true,
       .arguments = "",

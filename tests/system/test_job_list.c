@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "store/job_sql.h"
 #include "store/listing.h"
 #include "tests/support/control.h"
 #include "tests/support/harness.h"
@@ -401,7 +402,7 @@ static void check_plan(const char *what, const struct listing_filter *filter)
     buf_append_string(&s.sql, "EXPLAIN (ANALYZE, FORMAT JSON) ");
     ck_assert(listing_build(&s, filter, &place, (struct listing_step){ .n_read = N_READ, .n_wanted = 50 }));
     ck_assert_int_eq(db_begin(site_db(site), &err), 0);
-    ck_assert_int_eq(db_execute(site_db(site), LISTING_BY_INDEX, &err), 0);
+    ck_assert_int_eq(db_execute(site_db(site), JOB_SQL_BY_INDEX, &err), 0);
     int r = statement_query(&s, site_db(site), &rows, &err);
     ck_assert_msg(r == 0, "%s: %s", what, err.text);
     db_rollback(site_db(site));
