@@ -132,9 +132,9 @@ int admin_read_time(struct admin *a, const char *topic, int32_t partition, int64
  * One record, whatever it is. @take: is called with it once; what is wanted of it must be copied. @budget_us: the end of the attempt. Return: as
  * admin_read_time().
  */
-typedef void (*admin_take_fn)(const struct message *m, void *userdata);
+typedef void (*admin_record_fn)(const struct message *m, void *userdata);
 int admin_read_record(struct admin *a, const char *topic, int32_t partition, int64_t offset,
-                      admin_take_fn take, void *userdata, int64_t budget_us, struct err *reterr);
+                      admin_record_fn take, void *userdata, int64_t budget_us, struct err *reterr);
 
 struct admin_cut {
     int32_t partition;

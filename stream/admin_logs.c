@@ -104,7 +104,7 @@ int admin_read_logs(struct admin *a, const char *topic, struct admin_log *logs, 
 /* --- One record --- */
 
 /* Gives @rkm away. Return: 0; -ENOMEM. */
-static int hand_out(rd_kafka_message_t *rkm, admin_take_fn take, void *userdata)
+static int hand_out(rd_kafka_message_t *rkm, admin_record_fn take, void *userdata)
 {
     struct message *m;
     int r = message_from_kafka(rkm, false, &m);
@@ -117,7 +117,7 @@ static int hand_out(rd_kafka_message_t *rkm, admin_take_fn take, void *userdata)
     return 0;
 }
 
-static int read_record(struct admin_session *s, rd_kafka_topic_partition_list_t *place, admin_take_fn take,
+static int read_record(struct admin_session *s, rd_kafka_topic_partition_list_t *place, admin_record_fn take,
                        void *userdata, struct err *reterr)
 {
     int64_t offset = place->elems[0].offset;
@@ -140,7 +140,7 @@ static int read_record(struct admin_session *s, rd_kafka_topic_partition_list_t 
 }
 
 int admin_read_record(struct admin *a, const char *topic, int32_t partition, int64_t offset,
-                      admin_take_fn take, void *userdata, int64_t budget_us, struct err *reterr)
+                      admin_record_fn take, void *userdata, int64_t budget_us, struct err *reterr)
 {
     static const struct producer_property own[] = {
         { "group.id",
