@@ -101,7 +101,8 @@ static const char waiting[] =
     "  '{\"ce_type\": \"welcome\"}', '{\"to\": \"eve@example.org\"}')";
 
 static const char running[] =
-    "INSERT INTO job.worker (id, host, pid, queues, started_at) VALUES ('web-1/77/a1b2c3', 'web-1', 77, '{mail,reports}', " T(
+    "INSERT INTO job.worker (id, host, pid, queues, beat_at, started_at) VALUES ('web-1/77/a1b2c3', 'web-1', 77, '{mail,reports}',"
+    " now() + interval '1 hour', " T(
         "00") ");"
               "INSERT INTO job.lease (id, token, delivery, attempt, max_crashes, queue, type, topic, partition, \"offset\", worker,"
               " headers, payload, started_at, enqueued_at, progress) VALUES ('" RUNNING

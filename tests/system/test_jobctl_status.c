@@ -65,7 +65,6 @@ static const struct use {
     { "db revoke", "pg_monitor wait", 0, 4, 2 },
     { "top", "--once", 0, 4, -1 },
     { "doctor", "", 1, 1, -1 }, /* no worker, no broker */
-    { "bugreport", "--output /dev/null", 0, 0, -1 },
     { "completion", "bash", 0, 0, 2 },
     { "version", "", 0, 0, 0 },
 };
