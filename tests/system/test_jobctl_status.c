@@ -126,9 +126,9 @@ START_TEST(wrong_lines_are_refused_before_anything_is_asked)
 {
     setup();
     for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
-        control_expect_with(AWAY, 2, "%s %s --no-such-option", uses[i].path, uses[i].arguments);
+        control_expect_with(AWAY, 2, "%s --no-such-option %s", uses[i].path, uses[i].arguments);
         control_says("unknown option --no-such-option");
-        control_expect_with(AWAY, 2, "%s %s -o yaml", uses[i].path, uses[i].arguments);
+        control_expect_with(AWAY, 2, "%s -o yaml %s", uses[i].path, uses[i].arguments);
         control_says("--output: unknown value \"yaml\"");
         if (uses[i].without == 2)
             control_expect_with(AWAY, 2, "%s", uses[i].path);
