@@ -18,8 +18,11 @@ int command_job_replay(struct invocation *in, struct err *reterr);
 int command_dead_list(struct invocation *in, struct err *reterr);
 int command_dead_groups(struct invocation *in, struct err *reterr);
 int command_dead_show(struct invocation *in, struct err *reterr);
+int command_dead_edit(struct invocation *in, struct err *reterr);
 int command_dead_replay(struct invocation *in, struct err *reterr);
 int command_dead_purge(struct invocation *in, struct err *reterr);
+int command_dead_export(struct invocation *in, struct err *reterr);
+int command_dead_import(struct invocation *in, struct err *reterr);
 int command_dead_hook(struct invocation *in, struct err *reterr);
 
 int command_queue_list(struct invocation *in, struct err *reterr);

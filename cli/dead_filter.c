@@ -9,6 +9,8 @@
 
 #define GROUP_SIZE 12
 
+const char *const dead_reasons[] = { "exhausted", "failed", "crashed", "malformed", "unknown_type", NULL };
+
 static const char *const text_options[] = { "error", "key", "worker" };
 
 static int check_group(const char *group, struct err *reterr)

@@ -5,6 +5,9 @@
 #include "cli/invocation.h"
 #include "store/dead.h"
 
+/* What job.dead.reason can be; NULL-terminated. */
+extern const char *const dead_reasons[];
+
 /* Borrows from the arguments. filter->limit is --limit, or 50. Return: an enum status. */
 int dead_filter_read(const struct invocation *in, struct dead_filter *ret, struct err *reterr);
 /* Is any of them there? */

@@ -75,12 +75,9 @@ static int refuse(const struct buf *payload, size_t at, struct err *reterr)
                    at + 1, (int)(at - from), payload->data + from, payload->data + at, explain(payload, at));
 }
 
-int payload_read(const char *argument, struct buf *ret, struct err *reterr)
+int payload_read_raw(const char *argument, struct buf *ret, struct err *reterr)
 {
-    size_t at = 0;
     int r = STATUS_DONE;
-    if (!argument)
-        return STATUS_DONE;
     if (strcmp(argument, "-") == 0)
         r = read_all(STDIN_FILENO, "standard input", ret, reterr);
     else if (argument[0] == '@')
@@ -93,6 +90,15 @@ int payload_read(const char *argument, struct buf *ret, struct err *reterr)
         return err_set(reterr, STATUS_FAILED, "out of memory");
     if (ret->size > JOB_MAX_MESSAGE_SIZE)
         return err_set(reterr, STATUS_USAGE, "--payload: more than %d bytes", JOB_MAX_MESSAGE_SIZE);
+    return STATUS_DONE;
+}
+
+int payload_read(const char *argument, struct buf *ret, struct err *reterr)
+{
+    size_t at = 0;
+    int r = argument ? payload_read_raw(argument, ret, reterr) : STATUS_DONE;
+    if (r || !argument)
+        return r;
     if (ret->size == 0 || json_scan(ret->data, ret->size, &at) == JSON_INVALID)
         return refuse(ret, at, reterr);
     return STATUS_DONE;

@@ -10,3 +10,5 @@
  * Return: an enum status.
  */
 int payload_read(const char *argument, struct buf *ret, struct err *reterr);
+/* The same without looking at what it is. */
+int payload_read_raw(const char *argument, struct buf *ret, struct err *reterr);

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jobctl dead: its commands. */
 #include "cli/commands.h"
+#include "cli/dead_filter.h"
 #include "cli/table/table.h"
-
-static const char *const words_reason[] = { "exhausted", "failed",       "crashed",
-                                            "malformed", "unknown_type", NULL };
 
 #define OPTION_REASON                                                                                        \
     {                                                                                                        \
         "reason",                                                                                            \
-            .kind = VALUE_WORD, .argument = "REASON", .words = words_reason,                                 \
+            .kind = VALUE_WORD, .argument = "REASON", .words = dead_reasons,                                 \
             .help = "Only those that died of this: exhausted, failed, crashed, malformed or unknown_type"    \
     }
 
@@ -51,6 +49,32 @@ static const struct command_option dead_groups_options[] = {
     { "since", .kind = VALUE_MOMENT, .argument = "TIME",
       .help = "Only those that have got one since: RFC 3339, or so long ago (2h)" },
     OPTION_LIMIT,
+    { 0 },
+};
+
+static const struct command_option dead_edit_options[] = {
+    { "payload", 'p', .kind = VALUE_TEXT, .argument = "JSON|@FILE|-",
+      .help = "The new payload, instead of an editor; - is standard input" },
+    { "set", .kind = VALUE_PAIR, .repeat = true, .argument = "NAME=VALUE",
+      .help =
+          "A new queue, type, key, max_attempts, timeout, tags, content_type or headers.NAME; empty: none" },
+    { "file", .kind = VALUE_FILE, .argument = "FILE",
+      .help = "The whole letter as a document, as an earlier edit has left it" },
+    OPTION_DRY_RUN,
+    OPTION_YES,
+    { 0 },
+};
+
+static const struct command_option dead_export_options[] = {
+    OPTIONS_FILTER,
+    { "limit", 'n', .kind = VALUE_COUNT, .argument = "N", .min = 1, .max = 1000000000,
+      .help = "At most so many; all if not said" },
+    { "after", .kind = VALUE_ID, .argument = "ID", .help = "Go on behind this one" },
+    { 0 },
+};
+
+static const struct command_option dead_import_options[] = {
+    OPTION_DRY_RUN,
     { 0 },
 };
 
@@ -100,6 +124,21 @@ const struct command table_dead[] = {
       .run = command_dead_show,
       .summary = "Show a dead letter with payload and headers",
       .examples = EXAMPLES("jobctl dead show 0190a6c2-7d3e-7f00-8000-000000000000", "as a table") },
+    { .path = "dead edit",
+      .arguments = "ID",
+      .argument_kind = VALUE_ID,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .options = dead_edit_options,
+      .run = command_dead_edit,
+      .summary = "Change a dead letter before it is replayed",
+      .details =
+          "Opens payload and options in $VISUAL, $EDITOR or vi, checks them as enqueue does, shows the difference and asks. What it was stays in\n"
+          "job.dead_edit, and job.audit has who changed it. A malformed letter that has been made right can be replayed.",
+      .examples = EXAMPLES(
+          "jobctl dead edit 0190a6c2-7d3e-7f00-8000-000000000000", "in an editor",
+          "jobctl dead edit 0190a6c2-7d3e-7f00-8000-000000000000 --payload '{\"to\": \"ada@example.org\"}' --set timeout=30s",
+          "in a script") },
     { .path = "dead replay",
       .arguments = "[ID…]",
       .argument_kind = VALUE_ID,
@@ -130,6 +169,31 @@ const struct command table_dead[] = {
           "The job's result stays as the record of what became of it; payload and headers are gone. Runs of --all can be gone on with, as\n"
           "those of `jobctl dead replay`.",
       .examples = EXAMPLES("jobctl dead purge --all --reason malformed --yes", "without asking") },
+    { .path = "dead export",
+      .arguments = "",
+      .max_arguments = 0,
+      .options = dead_export_options,
+      .run = command_dead_export,
+      .summary = "Write dead letters as JSON lines",
+      .details =
+          "Each line has all that `jobctl dead import` needs to put the letter back bit for bit, with its end, its tries and what it was before it\n"
+          "was edited. key and payload are text, or {\"base64\": …} where they are none. The oldest first; nothing is taken away.",
+      .examples = EXAMPLES("jobctl dead export", "all of them, into a file by `> dead.jsonl`",
+                           "jobctl dead export --group 3f1c09a7be42", "before they are purged") },
+    { .path = "dead import",
+      .arguments = "FILE",
+      .argument_kind = VALUE_FILE,
+      .min_arguments = 1,
+      .max_arguments = 1,
+      .options = dead_import_options,
+      .run = command_dead_import,
+      .summary = "Put exported dead letters back",
+      .details =
+          "FILE is what `jobctl dead export` has written; - is standard input. Up to 500 lines at a time are stored together or not at all, so after a\n"
+          "wrong line has been mended the same file can be given again: what is there is passed by. A job that lives is never touched. Nobody is told\n"
+          "of these deaths.",
+      .examples = EXAMPLES("jobctl dead import dead.jsonl", "all that are not there",
+                           "jobctl dead import - --dry-run", "look whether each line is right") },
     { .path = "dead hook",
       .arguments = "",
       .max_arguments = 0,
