@@ -260,7 +260,7 @@ static int store(struct editing *e, struct err *reterr)
     _cleanup_free_ char *headers = letter_headers(&e->now);
     if (!headers)
         return out_of_memory(reterr);
-    const struct dead_revision change = {
+    const struct dead_correction change = {
         .id = e->was.id,
         .version = rows_text(e->rows, 0, VERSION),
         .queue = e->now.queue,

@@ -35,8 +35,14 @@ int dead_find(struct db *db, const struct uuid *id, struct rows **ret, struct er
  */
 int dead_list_edits(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
 
+/*
+ * The deaths of this job that somebody has replayed, the oldest first. Columns: died_at timestamptz; delivery, attempt integer; reason, error text; replayed_at
+ * timestamptz; replayed_by text; run bigint (NULL: it was named). Return: as db_query().
+ */
+int dead_list_replays(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
+
 /* What a letter is to be. Borrowed. */
-struct dead_revision {
+struct dead_correction {
     struct uuid id;
     const char *version; /* of the letter that was looked at, as dead_find() has it */
     const char *queue, *type;
@@ -49,7 +55,7 @@ struct dead_revision {
  * Changes a letter, keeps what it was (dead_list_edits()), and notes who did it. Column: edited, changed (by somebody else since it was looked at: nothing
  * was done), gone. Return: as db_query().
  */
-int dead_edit(struct db *db, const struct dead_revision *change, struct rows **ret, struct err *reterr);
+int dead_edit(struct db *db, const struct dead_correction *change, struct rows **ret, struct err *reterr);
 
 /* What of @ids is there. Columns: id uuid; reason text; can_replay boolean. Return: as db_query(). */
 int dead_list_these(struct db *db, const struct uuid *ids, size_t n, struct rows **ret, struct err *reterr);
