@@ -19,14 +19,14 @@ PGconn *connect_start(const char *url, const char *name)
     return pg;
 }
 
-const char *connect_settings(int64_t idle_timeout_us, char *text)
+const char *connect_settings(int64_t idle_timeout_us, int64_t statement_timeout_us, char *text)
 {
-    snprintf(
-        text, 512,
-        "SELECT set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', false), "
-        "set_config('idle_in_transaction_session_timeout', '%" PRId64 "ms', false), "
-        "set_config('timezone', 'UTC', false), set_config('search_path', 'pg_catalog', false)",
-        idle_timeout_us / 1000);
+    snprintf(text, 512,
+             "SELECT set_config('statement_timeout', '%" PRId64
+             "ms', false), set_config('lock_timeout', '10s', false), "
+             "set_config('idle_in_transaction_session_timeout', '%" PRId64 "ms', false), "
+             "set_config('timezone', 'UTC', false), set_config('search_path', 'pg_catalog', false)",
+             statement_timeout_us / 1000, idle_timeout_us / 1000);
     return text;
 }
 

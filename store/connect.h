@@ -16,7 +16,8 @@
 PGconn *connect_start(const char *url, const char *name);
 
 /* Appends the session's settings: time-outs, UTC, UTF-8. To be sent once connected. @text has 512 bytes. */
-const char *connect_settings(int64_t idle_timeout_us, char *text);
+#define CONNECT_STATEMENT_TIMEOUT_US INT64_C(30000000)
+const char *connect_settings(int64_t idle_timeout_us, int64_t statement_timeout_us, char *text);
 
 /* Writes the last line of what libpq says, which names the address and never a password. Return: STORE_AWAY. */
 int connect_error(const PGconn *pg, struct err *reterr);

@@ -19,7 +19,7 @@
 
 struct db {
     char *url, *name;
-    int64_t idle_timeout_us;
+    int64_t idle_timeout_us, answer_timeout_us, statement_timeout_us;
     struct pulse *pulse;
     PGconn *pg;                         /* NULL: not connected */
     const char *prepared[MAX_PREPARED]; /* statements of this connection; the place is the name */
@@ -35,6 +35,9 @@ int db_new(struct db **ret, const struct db_options *options)
     db->url = strdup(options->url);
     db->name = strdup(options->name);
     db->idle_timeout_us = options->idle_timeout_us ? options->idle_timeout_us : DEFAULT_IDLE_TIMEOUT_US;
+    db->answer_timeout_us = options->answer_timeout_us;
+    db->statement_timeout_us =
+        options->statement_timeout_us ? options->statement_timeout_us : CONNECT_STATEMENT_TIMEOUT_US;
     db->pulse = options->pulse;
     if (!db->url || !db->name)
         return -ENOMEM;
@@ -92,6 +95,54 @@ static bool finish_connecting(PGconn *pg)
     return true;
 }
 
+/* --- Statements whose answer is not waited for any longer than a time-out --- */
+
+/* Until all of an answer has arrived, or can be seen not to come. Return: false when @deadline_us has passed. */
+static bool await_answer(PGconn *pg, int64_t deadline_us)
+{
+    while (PQisBusy(pg)) {
+        int unsent = PQflush(pg);
+        if (unsent < 0)
+            return true;
+        if (!wait_socket(pg, unsent ? POLLIN | POLLOUT : POLLIN, deadline_us))
+            return false;
+        if (!PQconsumeInput(pg))
+            return true;
+    }
+    return true;
+}
+
+/* @sent: what a PQsend…() returned. Return: the last result; NULL: it did not come in time, or the connection is gone. */
+static PGresult *take_answer(PGconn *pg, int sent, int64_t timeout_us)
+{
+    PGresult *result = NULL, *next;
+    int64_t deadline_us = clock_mono_us() + timeout_us;
+    do {
+        if (!sent || !await_answer(pg, deadline_us)) {
+            PQclear(result);
+            return NULL;
+        }
+        next = PQgetResult(pg);
+        if (next) {
+            PQclear(result);
+            result = next;
+        }
+    } while (next);
+    return result;
+}
+
+/* Return: STORE_AWAY; the connection is given up. */
+static int answer_is_late(struct db *db, struct err *reterr)
+{
+    bool lost = PQstatus(db->pg) != CONNECTION_OK;
+    if (lost)
+        connect_error(db->pg, reterr);
+    db_disconnect(db);
+    return lost ? STORE_AWAY
+                : err_set(reterr, STORE_AWAY, "PostgreSQL does not answer within %.1f s",
+                          (double)db->answer_timeout_us / USEC_PER_SEC);
+}
+
 static void ignore_notice(void *userdata, const PGresult *result)
 {
     (void)userdata;
@@ -112,7 +163,10 @@ int db_connect(struct db *db, struct err *reterr)
         return STORE_AWAY;
     }
     PQsetNoticeReceiver(pg, ignore_notice, NULL);
-    PGresult *result = PQexec(pg, connect_settings(db->idle_timeout_us, settings));
+    connect_settings(db->idle_timeout_us, db->statement_timeout_us, settings);
+    PGresult *result = db->answer_timeout_us
+                           ? take_answer(pg, PQsendQuery(pg, settings), db->answer_timeout_us)
+                           : PQexec(pg, settings);
     bool ready = PQresultStatus(result) == PGRES_TUPLES_OK;
     PQclear(result);
     if (!ready) {
@@ -199,8 +253,13 @@ int db_query(struct db *db, const char *sql, const struct db_param *params, int 
     if (r)
         return r;
     pulse_step(db->pulse);
-    PGresult *result = PQexecParams(db->pg, sql, v.n, v.types, v.values, v.sizes, v.formats, 1);
-    return give_rows(db, result, ret, reterr);
+    if (db->answer_timeout_us == 0)
+        return give_rows(db, PQexecParams(db->pg, sql, v.n, v.types, v.values, v.sizes, v.formats, 1), ret,
+                         reterr);
+    PGresult *result =
+        take_answer(db->pg, PQsendQueryParams(db->pg, sql, v.n, v.types, v.values, v.sizes, v.formats, 1),
+                    db->answer_timeout_us);
+    return result ? give_rows(db, result, ret, reterr) : answer_is_late(db, reterr);
 }
 
 /* Return: 0 and the statement's name; as db_query(). */
@@ -273,6 +332,27 @@ int db_check_url(const char *url, struct err *reterr)
                 *detail ? ": " : "", (int)strcspn(detail, "\n"), detail);
     PQfreemem(message);
     return good ? 0 : 1;
+}
+
+bool db_find_password(const char *url, char *ret, size_t size)
+{
+    bool is_there = false;
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    for (PQconninfoOption *o = options; o && o->keyword; o++)
+        if (strcmp(o->keyword, "password") == 0 && o->val && *o->val && strlen(o->val) < size) {
+            snprintf(ret, size, "%s", o->val);
+            is_there = true;
+        }
+    PQconninfoFree(options);
+    return is_there;
+}
+
+const char *db_library_version(void)
+{
+    static _Thread_local char text[16];
+    int version = PQlibVersion();
+    snprintf(text, sizeof(text), "%d.%d", version / 10000, version % 10000);
+    return text;
 }
 
 int db_begin(struct db *db, struct err *reterr)

@@ -27,7 +27,10 @@ struct db_options {
     const char *url;
     const char *name;        /* application_name, as pg_stat_activity shows it */
     int64_t idle_timeout_us; /* idle_in_transaction_session_timeout; 0: 5 s */
-    struct pulse *pulse;     /* of the thread that uses it, stays the caller's; NULL: nobody watches it */
+    int64_t
+        answer_timeout_us; /* of each statement, also of a server that stands still: then STORE_AWAY; 0: as long as it takes */
+    int64_t statement_timeout_us; /* PostgreSQL ends a statement after it; 0: 30 s */
+    struct pulse *pulse; /* of the thread that uses it, stays the caller's; NULL: nobody watches it */
 };
 
 /* Does not connect yet. @options is copied. Return: 0; -ENOMEM. */
@@ -37,6 +40,12 @@ DEFINE_CLEANUP(struct db *, db_free)
 
 /* Is it a connection string that libpq can read? Connects to nothing. Return: 0; 1 with "expected …" in @reterr, which never shows @url. */
 int db_check_url(const char *url, struct err *reterr);
+
+/* The password that stands in @url. Return: false: there is none, or it is longer. */
+bool db_find_password(const char *url, char *ret, size_t size);
+
+/* libpq's version, "15.8". Valid until this thread's next call. */
+const char *db_library_version(void);
 
 /* Opens the connection if it is not open. Return: 0; STORE_AWAY with @reterr (address and reason, never a password). */
 int db_connect(struct db *db, struct err *reterr);

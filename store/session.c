@@ -172,7 +172,8 @@ static bool send_setup(struct session *s)
     if (PQsetnonblocking(s->pg, 1) != 0 || PQenterPipelineMode(s->pg) != 1)
         return false;
     pipeline_begin(s, PURPOSE_SETUP);
-    if (PQsendQueryParams(s->pg, connect_settings(5 * USEC_PER_SEC, text), 0, NULL, NULL, NULL, NULL, 1) != 1)
+    if (PQsendQueryParams(s->pg, connect_settings(5 * USEC_PER_SEC, CONNECT_STATEMENT_TIMEOUT_US, text), 0,
+                          NULL, NULL, NULL, NULL, 1) != 1)
         return false;
     for (const char *const *channel = s->channels; *channel; channel++) {
         snprintf(text, sizeof(text), "LISTEN %s", *channel);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "stream/admin_session.h"
+#include "stream/admin_request.h"
 
 /* What a queue's topic must be like. A job waits as long as it takes, and nothing but trimming removes it. */
 static const struct {
@@ -16,7 +16,7 @@ static const struct {
 } settings[] = {
     { "cleanup.policy", "delete" },     { "retention.ms", "-1" },
     { "retention.bytes", "-1" },        { "message.timestamp.type", "LogAppendTime" },
-    { "max.message.bytes", "2097152" },
+    { "max.message.bytes", "2097152" }, { "unclean.leader.election.enable", "false" },
 };
 _Static_assert(ADMIN_MESSAGE_MAX == 2097152, "the text above says the same");
 
@@ -24,9 +24,6 @@ _Static_assert(ADMIN_MESSAGE_MAX == 2097152, "the text above says the same");
 #define MIN_INSYNC "min.insync.replicas"
 _Static_assert(ARRAY_SIZE(settings) + 1 == ADMIN_N_SETTINGS, "and that one");
 
-DEFINE_CLEANUP(rd_kafka_event_t *, rd_kafka_event_destroy)
-DEFINE_CLEANUP(rd_kafka_queue_t *, rd_kafka_queue_destroy)
-DEFINE_CLEANUP(rd_kafka_AdminOptions_t *, rd_kafka_AdminOptions_destroy)
 DEFINE_CLEANUP(rd_kafka_NewTopic_t *, rd_kafka_NewTopic_destroy)
 DEFINE_CLEANUP(rd_kafka_NewPartitions_t *, rd_kafka_NewPartitions_destroy)
 DEFINE_CLEANUP(rd_kafka_DeleteTopic_t *, rd_kafka_DeleteTopic_destroy)
@@ -45,7 +42,7 @@ int admin_probe(struct admin *a, struct err *reterr)
     if (r)
         return r;
     /* All topics would be a long answer: one that cannot exist makes it a short one. */
-    r = admin_session_topic(&s, "__libjob_probe", &found, reterr);
+    r = admin_session_topic(&s, ADMIN_PROBE_TOPIC, &found, reterr);
     if (r == 0)
         rd_kafka_metadata_destroy(found);
     return r == ADMIN_NO_TOPIC || r == ADMIN_REFUSED ? 0 : r;
@@ -58,8 +55,12 @@ static int describe(const struct rd_kafka_metadata_topic *from, struct admin_top
     *to = (struct admin_topic){ .name = strdup(from->topic), .n_partitions = from->partition_cnt };
     if (!to->name)
         return -ENOMEM;
-    for (int i = 0; i < from->partition_cnt; i++)
-        to->n_leaderless += from->partitions[i].leader < 0;
+    for (int i = 0; i < from->partition_cnt; i++) {
+        const rd_kafka_metadata_partition_t *p = &from->partitions[i];
+        to->n_leaderless += p->leader < 0;
+        to->n_short += p->isr_cnt < p->replica_cnt;
+        to->min_in_step = i == 0 || p->isr_cnt < to->min_in_step ? p->isr_cnt : to->min_in_step;
+    }
     to->replication = from->partition_cnt > 0 ? from->partitions[0].replica_cnt : 0;
     return 0;
 }
@@ -125,53 +126,9 @@ int admin_find_topic(struct admin *a, const char *topic, struct admin_topic *ret
     return r;
 }
 
-/* --- Changing them: one request, one answer --- */
+/* --- Changing them --- */
 
-struct request {
-    struct admin_session session;
-    rd_kafka_AdminOptions_t *options;
-    rd_kafka_queue_t *queue;
-    rd_kafka_event_t *event;
-};
-
-static void request_done(struct request *q)
-{
-    rd_kafka_event_destroy_cleanup(&q->event);
-    rd_kafka_queue_destroy_cleanup(&q->queue);
-    rd_kafka_AdminOptions_destroy_cleanup(&q->options);
-    admin_session_close(&q->session);
-}
-#define _cleanup_request_ _cleanup_(request_done)
-
-/* @operation_timeout: for requests that can wait until Kafka's controller has carried them out. */
-static int request_init(struct request *q, struct admin *a, rd_kafka_admin_op_t op, bool operation_timeout,
-                        struct err *reterr)
-{
-    char text[256];
-    int r = open_session(a, &q->session, reterr);
-    if (r)
-        return r;
-    int left_ms = admin_session_left_ms(&q->session);
-    q->queue = rd_kafka_queue_new(q->session.rk);
-    q->options = rd_kafka_AdminOptions_new(q->session.rk, op);
-    if (rd_kafka_AdminOptions_set_request_timeout(q->options, left_ms, text, sizeof(text)) ||
-        (operation_timeout &&
-         rd_kafka_AdminOptions_set_operation_timeout(q->options, left_ms / 2, text, sizeof(text))))
-        return err_set(reterr, -EINVAL, "kafka: %s", text);
-    return 0;
-}
-
-/* Waits for the answer. Return: 0; an admin_outcome when the request as a whole failed. */
-static int request_wait(struct request *q, const char *topic, struct err *reterr)
-{
-    q->event = rd_kafka_queue_poll(q->queue, admin_session_left_ms(&q->session) + 500);
-    if (!q->event)
-        return admin_session_judge(&q->session, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, topic, reterr);
-    return admin_session_judge(&q->session, rd_kafka_event_error(q->event),
-                               rd_kafka_event_error_string(q->event), topic, reterr);
-}
-
-static int judge_topics(struct request *q, const rd_kafka_topic_result_t **results, size_t n,
+static int judge_topics(struct admin_request *q, const rd_kafka_topic_result_t **results, size_t n,
                         const char *topic, struct err *reterr)
 {
     if (n != 1)
@@ -195,8 +152,8 @@ int admin_create_topic(struct admin *a, const char *topic, int32_t n_partitions,
 {
     char text[256];
     size_t n = 0;
-    _cleanup_request_ struct request q = { 0 };
-    int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_CREATETOPICS, true, reterr);
+    _cleanup_admin_request_ struct admin_request q = { 0 };
+    int r = admin_request_init(&q, a, RD_KAFKA_ADMIN_OP_CREATETOPICS, true, reterr);
     if (r)
         return r;
     _cleanup_(rd_kafka_NewTopic_destroy_cleanup) rd_kafka_NewTopic_t *wanted =
@@ -205,7 +162,7 @@ int admin_create_topic(struct admin *a, const char *topic, int32_t n_partitions,
         return err_set(reterr, -EINVAL, "%s: %s", topic, text);
     set_settings(a, wanted);
     rd_kafka_CreateTopics(q.session.rk, &wanted, 1, q.options, q.queue);
-    r = request_wait(&q, topic, reterr);
+    r = admin_request_wait(&q, topic, reterr);
     if (r)
         return r;
     const rd_kafka_topic_result_t **results =
@@ -218,8 +175,8 @@ int admin_grow_topic(struct admin *a, const char *topic, int32_t n_partitions, s
 {
     char text[256];
     size_t n = 0;
-    _cleanup_request_ struct request q = { 0 };
-    int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, true, reterr);
+    _cleanup_admin_request_ struct admin_request q = { 0 };
+    int r = admin_request_init(&q, a, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, true, reterr);
     if (r)
         return r;
     _cleanup_(rd_kafka_NewPartitions_destroy_cleanup) rd_kafka_NewPartitions_t *wanted =
@@ -227,7 +184,7 @@ int admin_grow_topic(struct admin *a, const char *topic, int32_t n_partitions, s
     if (!wanted)
         return err_set(reterr, -EINVAL, "%s: %s", topic, text);
     rd_kafka_CreatePartitions(q.session.rk, &wanted, 1, q.options, q.queue);
-    r = request_wait(&q, topic, reterr);
+    r = admin_request_wait(&q, topic, reterr);
     if (r)
         return r;
     const rd_kafka_topic_result_t **results =
@@ -239,14 +196,14 @@ int admin_grow_topic(struct admin *a, const char *topic, int32_t n_partitions, s
 int admin_delete_topic(struct admin *a, const char *topic, struct err *reterr)
 {
     size_t n = 0;
-    _cleanup_request_ struct request q = { 0 };
-    int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_DELETETOPICS, true, reterr);
+    _cleanup_admin_request_ struct admin_request q = { 0 };
+    int r = admin_request_init(&q, a, RD_KAFKA_ADMIN_OP_DELETETOPICS, true, reterr);
     if (r)
         return r;
     _cleanup_(rd_kafka_DeleteTopic_destroy_cleanup) rd_kafka_DeleteTopic_t *unwanted =
         rd_kafka_DeleteTopic_new(topic);
     rd_kafka_DeleteTopics(q.session.rk, &unwanted, 1, q.options, q.queue);
-    r = request_wait(&q, topic, reterr);
+    r = admin_request_wait(&q, topic, reterr);
     if (r)
         return r;
     const rd_kafka_topic_result_t **results =
@@ -275,7 +232,8 @@ static void want_min_insync(const struct admin *a, int replication, struct admin
     snprintf(ret->wanted, sizeof(ret->wanted), "%d", declared && declared <= replication ? declared : least);
 }
 
-static int read_settings(struct request *q, const char *topic, struct admin_setting *ret, struct err *reterr)
+static int read_settings(struct admin_request *q, const char *topic, struct admin_setting *ret,
+                         struct err *reterr)
 {
     size_t n = 0, n_entries = 0;
     const rd_kafka_ConfigResource_t **resources =
@@ -302,8 +260,8 @@ int admin_describe_topic(struct admin *a, const char *topic, struct admin_settin
 {
     struct admin_topic shape;
     const struct rd_kafka_metadata *found;
-    _cleanup_request_ struct request q = { 0 };
-    int r = request_init(&q, a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, false, reterr);
+    _cleanup_admin_request_ struct admin_request q = { 0 };
+    int r = admin_request_init(&q, a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, false, reterr);
     if (r == 0)
         r = admin_session_topic(&q.session, topic, &found, reterr);
     if (r)
@@ -318,7 +276,7 @@ int admin_describe_topic(struct admin *a, const char *topic, struct admin_settin
     if (!resource)
         return err_set(reterr, -EINVAL, "\"%s\" is no name of a topic", topic);
     rd_kafka_DescribeConfigs(q.session.rk, &resource, 1, q.options, q.queue);
-    r = request_wait(&q, topic, reterr);
+    r = admin_request_wait(&q, topic, reterr);
     if (r == 0)
         r = read_settings(&q, topic, ret, reterr);
     if (r == 0)

@@ -55,6 +55,8 @@ struct admin_topic {
     int32_t n_partitions;
     int32_t replication;  /* of partition 0 */
     int32_t n_leaderless; /* partitions that nobody serves at the moment */
+    int32_t n_short;      /* partitions with fewer copies in step than they should have */
+    int32_t min_in_step;  /* copies in step of the partition that has fewest */
 };
 
 struct admin_topics {
@@ -93,7 +95,7 @@ struct admin_setting {
     char value[64]; /* "" when Kafka does not report it */
     bool right;
 };
-#define ADMIN_N_SETTINGS 6
+#define ADMIN_N_SETTINGS 7
 
 /* The settings that admin_create_topic() makes, as they are. Return: 0; ADMIN_NO_TOPIC; ADMIN_REFUSED; ADMIN_AWAY; negative errno. */
 int admin_describe_topic(struct admin *a, const char *topic, struct admin_setting ret[ADMIN_N_SETTINGS],
@@ -134,6 +136,49 @@ struct admin_cut {
 /* Deletes records for good; repeating it changes nothing. Return: 0; else of the first partition that failed, and others may have been cut: ADMIN_NO_TOPIC; ADMIN_REFUSED (an offset is beyond the end); ADMIN_AWAY; negative errno. */
 int admin_delete_records(struct admin *a, const char *topic, struct admin_cut *cuts, size_t n,
                          struct err *reterr);
+
+/* --- Consumer groups --- */
+
+struct admin_member {
+    char *client_id, *host;
+    size_t first, n; /* its partitions, in places of the group */
+};
+
+struct admin_place {
+    char *topic;
+    int32_t partition;
+    int64_t offset; /* of admin_read_group_offsets() */
+};
+
+struct admin_group {
+    char state
+        [32]; /* Kafka's words: "Stable", "Empty", "PreparingRebalance", "Dead" (there is no such group) */
+    struct admin_member *members;
+    size_t n_members;
+    struct admin_place *places;
+    size_t n_places;
+};
+void admin_group_done(struct admin_group *g);
+
+/* Who is a member and has which partitions. Return: 0, then admin_group_done() @ret; ADMIN_REFUSED; ADMIN_AWAY; negative errno. */
+int admin_describe_group(struct admin *a, const char *group, struct admin_group *ret, struct err *reterr);
+/* Offsets that the group has committed, in ret->places; those it has not are left out. Return: as admin_describe_group(). */
+int admin_read_group_offsets(struct admin *a, const char *group, struct admin_group *ret, struct err *reterr);
+
+/* --- The cluster --- */
+
+struct admin_cluster {
+    int32_t n_brokers;
+    int32_t controller; /* -1: nobody, or not known */
+    char id[64];        /* "" when it is not known */
+    char version[32];   /* as the Kafka brokers tell it of themselves; "" when they do not */
+};
+
+/* Return: 0; ADMIN_AWAY; negative errno. */
+int admin_describe_cluster(struct admin *a, struct admin_cluster *ret, struct err *reterr);
+
+/* librdkafka's version, "2.0.2". */
+const char *admin_library_version(void);
 
 /* --- Looking for one message --- */
 

@@ -20,6 +20,9 @@ int admin_session_open(struct admin_session *s, const struct admin *a,
 void admin_session_close(struct admin_session *s);
 #define _cleanup_admin_session_ _cleanup_(admin_session_close)
 
+/* A topic that cannot exist: asking about it is how to ask about no topic. */
+#define ADMIN_PROBE_TOPIC "__libjob_probe"
+
 int64_t admin_timeout_us(const struct admin *a);
 int admin_min_insync(const struct admin *a);
 /* Until the deadline, at least 1. */
