@@ -10,12 +10,17 @@
 
 static const char *const state_names[] = {
     [FINDING_OK] = "ok",
+    [FINDING_UNKNOWN] = "unknown",
     [FINDING_WARNING] = "warning",
     [FINDING_PROBLEM] = "problem",
 };
 
-void findings_add(struct findings *f, enum finding_state state, const char *check, const char *found,
-                  const char *meaning, const char *cure)
+static void copy(char *to, size_t size, const char *from)
+{
+    snprintf(to, size, "%s", from ? from : "");
+}
+
+void findings_add(struct findings *f, enum finding_state state, const struct finding_text *text)
 {
     struct finding *list = reallocarray(f->list, f->n + 1, sizeof(*list));
     if (!list) {
@@ -25,10 +30,11 @@ void findings_add(struct findings *f, enum finding_state state, const char *chec
     f->list = list;
     struct finding *new = &list[f->n++];
     *new = (struct finding){ .state = state };
-    snprintf(new->check, sizeof(new->check), "%s", check);
-    snprintf(new->found, sizeof(new->found), "%s", found);
-    snprintf(new->meaning, sizeof(new->meaning), "%s", meaning ? meaning : "");
-    snprintf(new->cure, sizeof(new->cure), "%s", cure ? cure : "");
+    copy(new->check, sizeof(new->check), text->check);
+    copy(new->about, sizeof(new->about), text->about);
+    copy(new->found, sizeof(new->found), text->found);
+    copy(new->meaning, sizeof(new->meaning), text->meaning);
+    copy(new->cure, sizeof(new->cure), text->cure);
     f->n_problems += state == FINDING_PROBLEM;
     f->n_warnings += state == FINDING_WARNING;
 }
@@ -45,6 +51,7 @@ static const char *paint(enum finding_state state, bool colours)
 {
     static const char *const codes[] = {
         [FINDING_OK] = "\033[32m",
+        [FINDING_UNKNOWN] = "\033[2m",
         [FINDING_WARNING] = "\033[33m",
         [FINDING_PROBLEM] = "\033[31m",
     };
@@ -65,6 +72,8 @@ static void append_finding(struct buf *b, const struct finding *f, bool colours)
     buf_append_format(b, "%s%-7s%s  ", paint(f->state, colours), state_names[f->state],
                       colours ? "\033[0m" : "");
     printable_append(b, span_from_string(f->check));
+    buf_append_string(b, f->about[0] ? " " : "");
+    printable_append(b, span_from_string(f->about));
     buf_append_string(b, ": ");
     printable_append(b, span_from_string(f->found));
     buf_append_char(b, '\n');
@@ -83,8 +92,8 @@ static int print_text(const struct findings *f, const struct output_style *style
 /* --- For programs --- */
 
 static const struct output_column columns[] = {
-    { "check", CELL_TEXT },   { "state", CELL_TEXT }, { "found", CELL_TEXT },
-    { "meaning", CELL_TEXT }, { "cure", CELL_TEXT },
+    { "check", CELL_TEXT }, { "about", CELL_TEXT },   { "state", CELL_TEXT },
+    { "found", CELL_TEXT }, { "meaning", CELL_TEXT }, { "cure", CELL_TEXT },
 };
 
 static struct cell cell_said(const char *text)
@@ -106,9 +115,8 @@ int findings_print(const struct findings *f, const struct output_style *style, F
     for (size_t i = 0; i < f->n; i++) {
         const struct finding *at = &f->list[i];
         struct cell cells[] = {
-            cell_text(at->check), cell_text(state_names[at->state]),
-            cell_text(at->found), cell_said(at->meaning),
-            cell_said(at->cure),
+            cell_text(at->check), cell_said(at->about),   cell_text(state_names[at->state]),
+            cell_text(at->found), cell_said(at->meaning), cell_said(at->cure),
         };
         output_add(o, cells);
     }

@@ -6,13 +6,15 @@
 
 enum finding_state {
     FINDING_OK,
+    FINDING_UNKNOWN, /* cannot be known from here: no fault */
     FINDING_WARNING, /* works, and somebody should look */
     FINDING_PROBLEM, /* jobs do not get where they should */
 };
 
 struct finding {
     enum finding_state state;
-    char check[80];
+    char check[48];  /* a stable name */
+    char about[320]; /* the topic, queue, … ; "": there is only one */
     char found[512];
     char meaning[256]; /* "" when all is well */
     char cure[512];    /* the command or the change that mends it */
@@ -25,9 +27,11 @@ struct findings {
     bool failed; /* out of memory */
 };
 
-/* @meaning and @cure: NULL when all is well. */
-void findings_add(struct findings *f, enum finding_state state, const char *check, const char *found,
-                  const char *meaning, const char *cure);
+/* Copied; @about, @meaning and @cure may be NULL. */
+struct finding_text {
+    const char *check, *about, *found, *meaning, *cure;
+};
+void findings_add(struct findings *f, enum finding_state state, const struct finding_text *text);
 void findings_done(struct findings *f);
 
 /* Return: as output_new(). */

@@ -4,6 +4,13 @@
 #include "cli/completion.h"
 #include "cli/table/table.h"
 
+static const struct command_option doctor_options[] = {
+    { "patience", .kind = VALUE_DURATION, .argument = "DURATION",
+      .help =
+          "What stands still for less is not reported: due jobs, open transactions, locks; 30s if not said" },
+    { 0 },
+};
+
 const struct command table_single[] = {
     { .path = "doctor",
       .watchable = true,
@@ -11,8 +18,14 @@ const struct command table_single[] = {
       .max_arguments = 0,
       .run = command_doctor,
       .summary = "Find what keeps jobs from running, and what mends it",
-      .details = "Exit status 1 when there is a problem.",
-      .examples = EXAMPLES("jobctl doctor", "the first thing to do when jobs do not run") },
+      .options = doctor_options,
+      .details =
+          "Each finding has its meaning and what mends it. A check that depends on a server that is away is left out. It takes 15 "
+          "seconds at most, also when a server hangs. With -o json the names of checks stay the same from version to version. Exit "
+          "status 1 when there is a problem; warnings and what cannot be known leave it at 0.",
+      .examples =
+          EXAMPLES("jobctl doctor", "the first thing to do when jobs do not run",
+                   "jobctl doctor --patience 5m -o json", "for monitoring: what has stood for 5 minutes") },
     { .path = "completion",
       .arguments = "bash|zsh|fish",
       .argument_kind = VALUE_WORD,

@@ -93,39 +93,6 @@ START_TEST(declared_topics_are_made_and_kept)
 }
 END_TEST
 
-/* Makes the topic of @queue as somebody would who does not know what a queue needs. */
-/* Kafka's controller answers before its brokers have heard of a new topic. */
-static void await_topic(const char *topic)
-{
-    struct admin_topic found = { 0 };
-    struct err err = { 0 };
-    int64_t deadline_us = site_deadline(20);
-    while (admin_find_topic(site_admin(site), topic, &found, &err) == ADMIN_NO_TOPIC)
-        ck_assert_msg(site_nap(deadline_us), "%s", err.text);
-    free(found.name);
-}
-
-static void create_careless_topic(const char *queue)
-{
-    char topic[250], errstr[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", site_kafka(site), errstr, sizeof(errstr));
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof(errstr));
-    rd_kafka_NewTopic_t *new_topic =
-        rd_kafka_NewTopic_new(site_topic(site, queue, topic), 2, 1, errstr, sizeof(errstr));
-    rd_kafka_NewTopic_set_config(new_topic, "retention.ms", "3600000");
-    rd_kafka_queue_t *answers = rd_kafka_queue_new(rk);
-    rd_kafka_CreateTopics(rk, &new_topic, 1, NULL, answers);
-    rd_kafka_event_t *answer = rd_kafka_queue_poll(answers, 20000);
-    ck_assert_ptr_nonnull(answer);
-    ck_assert_int_eq(rd_kafka_event_error(answer), RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_event_destroy(answer);
-    rd_kafka_queue_destroy(answers);
-    rd_kafka_NewTopic_destroy(new_topic);
-    rd_kafka_destroy(rk);
-    await_topic(topic);
-}
-
 START_TEST(wrong_topics_are_reported)
 {
     char topic[250];
@@ -133,8 +100,6 @@ START_TEST(wrong_topics_are_reported)
     setup();
     ck_assert_int_eq(admin_create_topic(site_admin(site), site_topic(site, "mail", topic), 3, 1, &err), 0);
     control_expect(1, "topic apply");
-    control_prints("it has 3 partitions, declared are 2");
-    control_expect(1, "doctor");
     control_prints("it has 3 partitions, declared are 2");
     teardown();
 }
@@ -657,68 +622,6 @@ START_TEST(dead_letters_are_purged_only_when_that_is_certain)
 }
 END_TEST
 
-/* --- doctor --- */
-
-/* The finding whose check and text begin so. */
-static const json_t *find_problem(const json_t *findings, const char *check, const char *found)
-{
-    size_t i;
-    const json_t *f;
-    json_array_foreach(findings, i, f) if (strstr(control_member(f, "check"), check) &&
-                                           strstr(control_member(f, "found"), found) &&
-                                           strcmp(control_member(f, "state"), "problem") == 0) return f;
-    ck_abort_msg("no problem \"%s\": \"%s\" in\n%s", check, found, control_output());
-    return NULL;
-}
-
-static json_t *examine(int status)
-{
-    control_expect(status, "doctor -o json");
-    return control_json();
-}
-
-START_TEST(doctor_finds_what_is_missing)
-{
-    setup_with(&(struct site_options){ .no_schema = true, .queues = "{ name = \"mail\"; partitions = 2; }" });
-    json_t *json = examine(1);
-    ck_assert_str_eq(control_member(find_problem(json, "schema", "none"), "cure"), "jobctl db migrate");
-    ck_assert_str_eq(control_member(find_problem(json, ".mail", "missing"), "cure"), "jobctl topic apply");
-    json_decref(json);
-    site_migrate(site);
-    control_expect(0, "topic apply");
-    json = examine(1);
-    find_problem(json, "workers of mail", "no live worker");
-    find_problem(json, "workers of default", "no live worker");
-    json_decref(json);
-    teardown();
-}
-END_TEST
-
-START_TEST(doctor_finds_wrong_retention)
-{
-    setup();
-    create_careless_topic("mail");
-    json_t *json = examine(1);
-    const json_t *f = find_problem(json, ".mail", "retention.ms");
-    ck_assert_ptr_nonnull(strstr(control_member(f, "cure"), "retention.ms=-1"));
-    find_problem(json, ".mail", "message.timestamp.type");
-    json_decref(json);
-    teardown();
-}
-END_TEST
-
-START_TEST(doctor_finds_jobs_that_no_topic_waits_for)
-{
-    setup_with_topics();
-    site_sql(site, "SELECT job.enqueue('nosuchqueue', 't')");
-    json_t *json = examine(1);
-    ck_assert_ptr_nonnull(strstr(
-        control_member(find_problem(json, "queue nosuchqueue", "1 jobs wait"), "cure"), "topic apply"));
-    json_decref(json);
-    teardown();
-}
-END_TEST
-
 START_TEST(ids_are_printed_in_the_form_that_was_asked_for)
 {
     setup_with_topics();
@@ -760,45 +663,6 @@ START_TEST(one_id_is_one_row_of_the_status)
 }
 END_TEST
 
-START_TEST(doctor_finds_a_relay_that_stands)
-{
-    setup();
-    site_sql(site,
-             "SELECT job.enqueue('mail', 't'); UPDATE job.pending SET run_at = now() - interval '1 minute'");
-    json_t *json = examine(1);
-    ck_assert_ptr_nonnull(
-        strstr(control_member(find_problem(json, "relay", "1 jobs"), "cure"), "jobbrokerd"));
-    json_decref(json);
-    teardown();
-}
-END_TEST
-
-START_TEST(doctor_names_a_server_that_is_away)
-{
-    setup();
-    ck_assert_int_eq(control_run(NOBODY_POSTGRES " " NOBODY_KAFKA, "doctor -o json"), 1);
-    json_t *json = control_json();
-    ck_assert_ptr_nonnull(
-        strstr(control_member(find_problem(json, "postgresql", "refused"), "cure"), "JOB_DATABASE_URL"));
-    ck_assert_ptr_nonnull(strstr(control_member(find_problem(json, "kafka", ""), "cure"), "JOB_KAFKA"));
-    json_decref(json);
-    teardown();
-}
-END_TEST
-
-START_TEST(doctor_is_content_with_a_healthy_site)
-{
-    setup_with_topics();
-    site_sql(site, "INSERT INTO job.worker (id, host, pid, queues) VALUES ('w', 'h', 1, '{mail,default}')");
-    control_expect(0, "doctor");
-    control_prints("ok       postgresql");
-    site_sql(site, "UPDATE job.worker SET beat_at = now() - interval '20 s'");
-    control_expect(1, "doctor");
-    control_prints("no live worker");
-    teardown();
-}
-END_TEST
-
 START_TEST(version_and_help_need_nothing)
 {
     setup();
@@ -823,9 +687,6 @@ SUITE_MAIN("jobctl", schema_is_made_once, declared_topics_are_made_and_kept, wro
            waiting_ends_after_its_time, interrupted_waiting_has_its_own_status,
            interrupted_waiting_for_several_jobs_ends_as_well, jobs_are_listed_and_shown_in_every_state,
            dead_letters_are_listed_and_shown, dead_letters_are_replayed,
-           dead_letters_are_purged_only_when_that_is_certain, doctor_finds_what_is_missing,
-           doctor_finds_wrong_retention, doctor_finds_jobs_that_no_topic_waits_for,
-           ids_are_printed_in_the_form_that_was_asked_for, foreign_ids_from_the_future_do_not_lead_the_list,
-           one_id_is_one_row_of_the_status, doctor_finds_a_relay_that_stands,
-           doctor_names_a_server_that_is_away, doctor_is_content_with_a_healthy_site,
+           dead_letters_are_purged_only_when_that_is_certain, ids_are_printed_in_the_form_that_was_asked_for,
+           foreign_ids_from_the_future_do_not_lead_the_list, one_id_is_one_row_of_the_status,
            version_and_help_need_nothing)
