@@ -54,5 +54,6 @@ int command_db_grant(struct invocation *in, struct err *reterr);
 int command_db_revoke(struct invocation *in, struct err *reterr);
 
 int command_completion(struct invocation *in, struct err *reterr);
+int command_bugreport(struct invocation *in, struct err *reterr);
 int command_doctor(struct invocation *in, struct err *reterr);
 int command_version(struct invocation *in, struct err *reterr);
