@@ -39,7 +39,7 @@ static void know_environment(struct mask *m)
         if (!value)
             continue;
         snprintf(name, sizeof(name), "%.*s", (int)(value - *at), *at);
-        if (mask_is_secret_name(name))
+        if (mask_is_secret_name(name) && strcmp(name, "PWD") != 0 && strcmp(name, "OLDPWD") != 0)
             mask_add(m, value + 1);
     }
 }
@@ -370,7 +370,7 @@ static void add_readme(struct bugreport *b)
         job_version(), rfc3339_format(b->at_us, 0, at));
     for (size_t i = 0; i < b->n_items; i++)
         buf_append_format(&text, "%-20s %s%s\n", b->items[i].name, b->items[i].what,
-                          b->items[i].bytes < 0 ? " (left out: it could not be read)" : "");
+                          b->items[i].bytes < 0 ? " (left out: it is not there, or could not be read)" : "");
     add_text(b, "README.txt", "what is in here", &text);
 }
 

@@ -69,8 +69,8 @@ static void say_left_out(const struct bugreport *b)
     for (size_t i = 0; i < b->n_items; i++)
         n += b->items[i].bytes < 0;
     if (n)
-        dialog_say("%zu parts are left out, because what they need could not be read; doctor.json says why",
-                   n);
+        dialog_say("left out, because they are not there or could not be read: %zu of %zu parts", n,
+                   b->n_items);
 }
 
 int command_bugreport(struct invocation *in, struct err *reterr)

@@ -219,12 +219,12 @@ START_TEST(without_servers_there_is_what_can_be_known)
     control_expect_with("JOB_DATABASE_URL=postgresql://nobody:" PLANT
                         "@127.0.0.1:9/none JOB_KAFKA=127.0.0.1:9",
                         0, "bugreport --file '%s'", archive);
-    control_says("parts are left out");
+    control_says("left out");
     run("! grep -a '%s' '%s'", PLANT, archive);
     unpack();
     check_json("doctor.json");
     check_has("doctor.json", "JOB_DATABASE_URL");
-    check_has("README.txt", "(left out: it could not be read)");
+    check_has("README.txt", "(left out: it is not there");
     check_has("configuration.txt", "host = 127.0.0.1");
     teardown();
 }
