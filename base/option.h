@@ -134,3 +134,10 @@ void option_swap_reloadable(const struct option_table *table, void *a, void *b);
 void option_print_markdown(const struct option_table *table, struct buf *out);
 /* The same as plain text, for a man page or --help. */
 void option_print_text(const struct option_table *table, struct buf *out);
+
+/*
+ * The values of @target, one "key = value" on a line. Those of rows with OPTION_SECRET are hidden, and those of which @hide says so ("cron[2].payload").
+ */
+typedef bool (*option_hide_fn)(const char *key);
+void option_print_values(const struct option_table *table, const void *target, option_hide_fn hide,
+                         struct buf *out);

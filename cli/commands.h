@@ -58,5 +58,6 @@ int command_db_revoke(struct invocation *in, struct err *reterr);
 
 int command_completion(struct invocation *in, struct err *reterr);
 int command_top(struct invocation *in, struct err *reterr);
+int command_bugreport(struct invocation *in, struct err *reterr);
 int command_doctor(struct invocation *in, struct err *reterr);
 int command_version(struct invocation *in, struct err *reterr);

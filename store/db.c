@@ -347,6 +347,19 @@ bool db_find_password(const char *url, char *ret, size_t size)
     return is_there;
 }
 
+void db_describe_url(const char *url, struct buf *out)
+{
+    static const char *const shown[] = {
+        "host", "hostaddr", "port", "dbname", "user", "sslmode", "target_session_attrs", "connect_timeout"
+    };
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    for (PQconninfoOption *o = options; o && o->keyword; o++)
+        for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+            if (strcmp(o->keyword, shown[i]) == 0 && o->val && *o->val)
+                buf_append_format(out, "%s = %s\n", o->keyword, o->val);
+    PQconninfoFree(options);
+}
+
 const char *db_library_version(void)
 {
     static _Thread_local char text[16];

@@ -44,6 +44,9 @@ int db_check_url(const char *url, struct err *reterr);
 /* The password that stands in @url. Return: false: there is none, or it is longer. */
 bool db_find_password(const char *url, char *ret, size_t size);
 
+/* Appends where @url leads, without what opens the door: "host=… port=… dbname=… user=… sslmode=…", one on a line. */
+void db_describe_url(const char *url, struct buf *out);
+
 /* libpq's version, "15.8". Valid until this thread's next call. */
 const char *db_library_version(void);
 

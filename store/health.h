@@ -59,6 +59,8 @@ int health_list_broker_threads(struct db *db, struct rows **ret, struct err *ret
 int health_list_workers(struct db *db, struct rows **ret, struct err *reterr);
 /* Columns: topic text, partition integer, next_offset bigint, owner text, unclean boolean, crash_count integer, age_us bigint, alive boolean (its owner is a worker that beats), clock_us bigint (Kafka's clock is at least so much ahead; NULL). */
 int health_list_cursors(struct db *db, struct rows **ret, struct err *reterr);
+/* Queues that have rows in job.pending. Columns: queue text, jobs bigint. */
+int health_list_pending_queues(struct db *db, struct rows **ret, struct err *reterr);
 /* Columns: queue, by text, age_us bigint. */
 int health_list_paused(struct db *db, struct rows **ret, struct err *reterr);
 /* Columns: dead bigint; this_hour, before bigint: jobs that died in this hour and the one before, in an hour of the day before that on average. */

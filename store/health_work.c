@@ -47,6 +47,15 @@ int health_list_cursors(struct db *db, struct rows **ret, struct err *reterr)
         NULL, 0, ret, reterr);
 }
 
+int health_list_pending_queues(struct db *db, struct rows **ret, struct err *reterr)
+{
+    return db_query(
+        db,
+        "SELECT q.queue, (SELECT count(*) FROM (SELECT FROM job.pending p WHERE p.queue = q.queue LIMIT " COUNT_MAX
+        ") l) FROM job.pending_queues() AS q (queue) LIMIT 1000",
+        NULL, 0, ret, reterr);
+}
+
 int health_list_paused(struct db *db, struct rows **ret, struct err *reterr)
 {
     return db_query(
@@ -60,7 +69,7 @@ int health_check_dead(struct db *db, struct rows **ret, struct err *reterr)
 {
     return db_query(
         db,
-        "SELECT (SELECT count(*) FROM (SELECT FROM job.dead LIMIT " COUNT_MAX ") d),"
+        "SELECT (SELECT coalesce(sum(n), 0)::bigint FROM job.dead_count),"
         " coalesce(sum(n) FILTER (WHERE hour >= date_trunc('hour', now()) - interval '1 hour'), 0)::bigint,"
         " (coalesce(sum(n) FILTER (WHERE hour < date_trunc('hour', now()) - interval '1 hour'), 0) / 24)::bigint"
         " FROM job.rollup WHERE state = 'dead' AND hour >= date_trunc('hour', now()) - interval '25 hours'",

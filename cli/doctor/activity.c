@@ -35,7 +35,8 @@ static void check_locks(struct doctor *d)
         doctor_problem(
             d, about, "It stands until the others end.",
             doctor_format(d, "find out what holds it up, then SELECT pg_terminate_backend(…) of %.100s", by),
-            "%s waits for a lock%s%s since %s, held up by %s", rows_text(rows, i, 1),
+            "%s waits for a lock%s%s since %s, held up by %s",
+            rows_is_null(rows, i, 1) ? "an application" : rows_text(rows, i, 1),
             rows_is_null(rows, i, 2) ? "" : " on ", rows_is_null(rows, i, 2) ? "" : rows_text(rows, i, 2),
             doctor_age(rows_bigint(rows, i, 3), age), by && *by ? by : "?");
     }

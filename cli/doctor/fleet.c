@@ -118,6 +118,6 @@ static void check_served(struct doctor *d)
 const struct doctor_check doctor_fleet[] = {
     { "brokers", NEED_SCHEMA, check_brokers },
     { "workers", NEED_SCHEMA, check_workers },
-    { "workers of", NEED_SCHEMA, check_served },
+    { "queue workers", NEED_SCHEMA, check_served },
     { 0 },
 };

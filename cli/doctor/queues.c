@@ -164,6 +164,6 @@ const struct doctor_check doctor_queues[] = {
     { "paused queues", NEED_SCHEMA, check_paused },
     { "waiting jobs", NEED_SCHEMA | NEED_KAFKA, check_waiting },
     { "standing queues", NEED_SCHEMA | NEED_KAFKA, check_standing },
-    { "tries of", NEED_SCHEMA, check_storms },
+    { "tries", NEED_SCHEMA, check_storms },
     { 0 },
 };

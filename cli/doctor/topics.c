@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/doctor/doctor.h"
-#include "store/queues.h"
+#include "store/health.h"
 
 static const struct admin_topic *find_topic(const struct doctor *d, const char *name)
 {
@@ -166,7 +166,7 @@ static void check_undeclared(struct doctor *d)
 static void check_strays(struct doctor *d)
 {
     char topic[NAME_TOPIC_MAX + 1];
-    _cleanup_(rows_free_cleanup) struct rows *rows = doctor_ask(d, queues_list);
+    _cleanup_(rows_free_cleanup) struct rows *rows = doctor_ask(d, health_list_pending_queues);
     for (size_t i = 0; rows && i < rows_count(rows); i++) {
         const char *queue = rows_text(rows, i, 0);
         if (rows_bigint(rows, i, 1) > 0 && !config_find_queue(d->in->config, rows_span(rows, i, 0)) &&

@@ -63,18 +63,15 @@ static void check_dead(struct doctor *d)
     if (!rows)
         return;
     int64_t dead = rows_bigint(rows, 0, 0), now = rows_bigint(rows, 0, 1), before = rows_bigint(rows, 0, 2);
-    const char *more = dead > HEALTH_COUNT_MAX ? "more than " : "";
-    dead -= dead > HEALTH_COUNT_MAX;
     if (judge_growth(now, before))
-        doctor_problem(d, NULL,
-                       "Something fails for good that did not before: a deploy, or a service that jobs need?",
-                       "jobctl dead list; mend the cause; then jobctl dead replay",
-                       "%s%" PRId64 ", and they grow: %" PRId64 " in the last two hours, %" PRId64
-                       " an hour before that",
-                       more, dead, now, before);
+        doctor_problem(
+            d, NULL, "Something fails for good that did not before: a deploy, or a service that jobs need?",
+            "jobctl dead list; mend the cause; then jobctl dead replay",
+            "%" PRId64 ", and they grow: %" PRId64 " in the last two hours, %" PRId64 " an hour before that",
+            dead, now, before);
     else if (dead > 0)
         doctor_warning(d, NULL, "These jobs have failed for good and wait for somebody.",
-                       "jobctl dead list; then jobctl dead replay or purge", "%s%" PRId64, more, dead);
+                       "jobctl dead list; then jobctl dead replay or purge", "%" PRId64, dead);
     else
         doctor_well(d, NULL, "none");
 }

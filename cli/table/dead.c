@@ -81,32 +81,6 @@ static const struct command_option dead_import_options[] = {
 #define OPTIONS_CHANGE                                                                                       \
     OPTION_ALL, OPTIONS_FILTER, OPTION_RATE, OPTION_RESUME, OPTION_NEW, OPTION_DRY_RUN, OPTION_YES
 
-static const struct command_option dead_edit_options[] = {
-    { "payload", 'p', .kind = VALUE_TEXT, .argument = "JSON|@FILE|-",
-      .help = "The new payload, instead of an editor; - is standard input" },
-    { "set", .kind = VALUE_PAIR, .repeat = true, .argument = "NAME=VALUE",
-      .help =
-          "A new queue, type, key, max_attempts, timeout, tags, content_type or headers.NAME; empty: none" },
-    { "file", .kind = VALUE_FILE, .argument = "FILE",
-      .help = "The whole letter as a document, as an earlier edit has left it" },
-    OPTION_DRY_RUN,
-    OPTION_YES,
-    { 0 },
-};
-
-static const struct command_option dead_export_options[] = {
-    OPTIONS_FILTER,
-    { "limit", 'n', .kind = VALUE_COUNT, .argument = "N", .min = 1, .max = 1000000000,
-      .help = "At most so many; all if not said" },
-    { "after", .kind = VALUE_ID, .argument = "ID", .help = "Go on behind this one" },
-    { 0 },
-};
-
-static const struct command_option dead_import_options[] = {
-    OPTION_DRY_RUN,
-    { 0 },
-};
-
 static const struct command_option dead_replay_options[] = { OPTIONS_CHANGE, { 0 } };
 static const struct command_option dead_purge_options[] = { OPTIONS_CHANGE, { 0 } };
 

@@ -18,6 +18,13 @@ static const struct command_option top_options[] = {
     { 0 },
 };
 
+static const struct command_option bugreport_options[] = {
+    { "file", .kind = VALUE_FILE, .argument = "FILE",
+      .help =
+          "Where to write; jobctl-bugreport-TIME.tar in this folder if not said. A file that exists is kept" },
+    { 0 },
+};
+
 const struct command table_single[] = {
     { .path = "top",
       .arguments = "",
@@ -45,6 +52,17 @@ const struct command table_single[] = {
       .examples =
           EXAMPLES("jobctl doctor", "the first thing to do when jobs do not run",
                    "jobctl doctor --patience 5m -o json", "for monitoring: what has stood for 5 minutes") },
+    { .path = "bugreport",
+      .arguments = "",
+      .max_arguments = 0,
+      .run = command_bugreport,
+      .summary = "Write what helps others to find a fault into a tar file, without secrets",
+      .options = bugreport_options,
+      .details =
+          "It has what doctor finds, versions, the configuration, what PostgreSQL and Kafka tell of queues, cursors, workers and tables, "
+          "counts of jobs, and the units' journal. It has no payloads, headers, keys, results, texts of errors or of queries. Passwords and "
+          "other secrets that are known, or look like one, are masked. Nothing is sent anywhere: look through it first.",
+      .examples = EXAMPLES("jobctl bugreport --file /tmp/libjob.tar", "to be attached to a report") },
     { .path = "completion",
       .arguments = "bash|zsh|fish",
       .argument_kind = VALUE_WORD,

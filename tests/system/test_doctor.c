@@ -450,7 +450,7 @@ START_TEST(daemons_that_do_not_run_are_found)
     setup();
     examine();
     expect(PROBLEM, "brokers", "", "none is connected", "start jobbrokerd");
-    expect(PROBLEM, "workers of", "mail", "no live worker", "start jobworkerd");
+    expect(PROBLEM, "queue workers", "mail", "no live worker", "start jobworkerd");
     expect(PROBLEM, "consumer group", ".workers", "no members", "start jobworkerd");
     struct db *clock = pretend("clock"), *later = pretend("later"), *cron = pretend("cron");
     examine();
@@ -575,7 +575,7 @@ START_TEST(jobs_that_nobody_takes_are_found_with_their_age)
     control_prints("3 jobs wait, the oldest since");
     expect(WARNING, "standing queues", ".mail[",
            "3 jobs wait behind offset 0, and nothing was recorded for 60 min", "jobctl queue keys mail");
-    expect_none("workers of", "mail");
+    expect_none("queue workers", "mail");
     teardown();
 }
 END_TEST
@@ -704,6 +704,27 @@ END_TEST
 
 /* --- Servers that stand still --- */
 
+START_TEST(an_answer_that_does_not_come_ends_the_connection)
+{
+    struct db *db = NULL;
+    struct err err = { 0 };
+    setup();
+    const struct db_options options = { .url = site_database_url(site),
+                                        .name = "test",
+                                        .answer_timeout_us = USEC_PER_SEC / 2 };
+    ck_assert_int_eq(db_new(&db, &options), 0);
+    ck_assert_int_eq(db_query(db, "SELECT repeat('x', 10000000)", NULL, 0, NULL, &err), 0);
+    int64_t began_us = clock_mono_us();
+    ck_assert_int_eq(db_query(db, "SELECT pg_sleep(20)", NULL, 0, NULL, &err), STORE_AWAY);
+    ck_assert_int_lt(clock_mono_us() - began_us, 5 * USEC_PER_SEC);
+    ck_assert_ptr_nonnull(strstr(err.text, "does not answer within 0.5 s"));
+    ck_assert_int_eq(db_query(db, "SELECT 1", NULL, 0, NULL, &err), 0);
+    ck_assert_int_eq(db_query(db, "SELECT 1 / 0", NULL, 0, NULL, &err), STORE_REFUSED);
+    db_free(db);
+    teardown();
+}
+END_TEST
+
 static void expect_in_time(void)
 {
     int64_t began_us = clock_mono_us();
@@ -740,4 +761,4 @@ SUITE_MAIN("doctor", healthy_site_gives_no_finding, files_that_handlers_need_are
            group_that_others_use_is_found, work_that_stands_is_found,
            jobs_that_nobody_takes_are_found_with_their_age, dead_letters_and_incidents_are_found,
            who_stands_in_the_way_in_postgresql_is_found, postgresql_that_breaks_promises_is_found,
-           servers_that_hang_are_named_within_15_s)
+           servers_that_hang_are_named_within_15_s, an_answer_that_does_not_come_ends_the_connection)

@@ -65,6 +65,7 @@ static const struct use {
     { "db revoke", "pg_monitor wait", 0, 4, 2 },
     { "top", "--once", 0, 4, -1 },
     { "doctor", "", 1, 1, -1 }, /* no worker, no broker */
+    { "bugreport", "--file /nowhere/report.tar", 1, 1, -1 },
     { "completion", "bash", 0, 0, 2 },
     { "version", "", 0, 0, 0 },
 };
