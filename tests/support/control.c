@@ -233,8 +233,9 @@ static void compare(const char *name, struct buf *text)
     for (size_t i = 0; golden.data[i] && golden.data[i] == text->data[i]; i++)
         if (golden.data[i] == '\n')
             same = i + 1;
-    ck_assert_msg(strcmp(golden.data, text->data) == 0, "%s goes on with\n%.1500s\nbut jobctl with\n%.1500s",
-                  path, golden.data + same, text->data + same);
+    const char *should = golden.data + same, *is = text->data + same;
+    ck_assert_msg(strcmp(should, is) == 0, "%s goes on with: %.*s -- but jobctl with: %.*s", path,
+                  (int)strcspn(should, "\n"), should, (int)strcspn(is, "\n"), is);
 }
 
 void control_golden(const char *name, const char *arguments)
