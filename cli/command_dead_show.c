@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "cli/present.h"
+#include "cli/replays.h"
 #include "store/dead.h"
 #include "store/jobs.h"
 
@@ -32,9 +33,10 @@ static const struct output_column columns[] = {
     { "parent", CELL_ID },
     { "attempts", CELL_JSON, OUTPUT_NOT_IN_TABLE },
     { "edits", CELL_JSON, OUTPUT_NOT_IN_TABLE },
+    { "replays", CELL_JSON, OUTPUT_NOT_IN_TABLE },
 };
 #define N_FOUND 18
-enum { ATTEMPTS = N_FOUND, EDITS };
+enum { ATTEMPTS = N_FOUND, EDITS, REPLAYS };
 
 /* As jobs_list_attempts() has them. */
 static const struct output_column attempt_columns[] = {
@@ -59,7 +61,7 @@ static const struct output_column edit_columns[] = {
 };
 
 struct letter_rows {
-    struct rows *letter, *attempts, *edits;
+    struct rows *letter, *attempts, *edits, *replays;
 };
 
 static int find(struct invocation *in, const struct uuid *id, struct letter_rows *ret, struct err *reterr)
@@ -74,7 +76,8 @@ static int find(struct invocation *in, const struct uuid *id, struct letter_rows
         r = jobs_list_attempts(in->db, id, &ret->attempts, reterr);
     if (r == 0)
         r = dead_list_edits(in->db, id, &ret->edits, reterr);
-    return invocation_judge_store(in, r, reterr);
+    r = invocation_judge_store(in, r, reterr);
+    return r ? r : replays_find(in, id, &ret->replays, reterr);
 }
 
 static void append_list(struct buf *json, const struct output_column *list, size_t n, const struct rows *rows)
@@ -101,22 +104,24 @@ static int print_list(struct invocation *in, const char *title, const struct out
 
 static int print(struct invocation *in, const struct letter_rows *l, struct err *reterr)
 {
-    _cleanup_buf_ struct buf attempts = { 0 }, edits = { 0 };
+    _cleanup_buf_ struct buf attempts = { 0 }, edits = { 0 }, replays = { 0 };
     struct cell cells[ARRAY_SIZE(columns)];
     present_fill(columns, N_FOUND, l->letter, 0, cells);
     append_list(&attempts, attempt_columns, ARRAY_SIZE(attempt_columns), l->attempts);
     append_list(&edits, edit_columns, ARRAY_SIZE(edit_columns), l->edits);
-    if (attempts.failed || edits.failed)
+    replays_append(&replays, l->replays);
+    if (attempts.failed || edits.failed || replays.failed)
         return err_set(reterr, STATUS_FAILED, "out of memory");
     cells[ATTEMPTS] = cell_json(attempts.data);
     cells[EDITS] = cell_json(edits.data);
+    cells[REPLAYS] = cell_json(replays.data);
     int r = present_one(in, columns, ARRAY_SIZE(columns), cells, reterr);
     if (r == STATUS_DONE)
         r = print_list(in, "Its tries", attempt_columns, ARRAY_SIZE(attempt_columns), l->attempts, reterr);
     if (r == STATUS_DONE)
         r = print_list(in, "What it was before it was changed", edit_columns, ARRAY_SIZE(edit_columns),
                        l->edits, reterr);
-    return r;
+    return r ? r : replays_print(in, l->replays, reterr);
 }
 
 int command_dead_show(struct invocation *in, struct err *reterr)
@@ -132,5 +137,6 @@ int command_dead_show(struct invocation *in, struct err *reterr)
     rows_free(l.letter);
     rows_free(l.attempts);
     rows_free(l.edits);
+    rows_free(l.replays);
     return r;
 }
