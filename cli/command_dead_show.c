@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jobctl dead show: a dead letter with all that it has, its tries, what it was before somebody changed it, and its
- * earlier deaths. */
+/* jobctl dead show: a dead letter with all that it has, its tries, and what it was before somebody changed it. */
 #include "cli/commands.h"
 
 #include <stdio.h>
@@ -8,6 +7,7 @@
 
 #include "base/buf.h"
 #include "cli/present.h"
+#include "cli/replays.h"
 #include "store/dead.h"
 #include "store/jobs.h"
 
@@ -60,18 +60,6 @@ static const struct output_column edit_columns[] = {
     { "payload", CELL_PAYLOAD, OUTPUT_CUTTABLE },
 };
 
-/* As dead_list_replays() has them. */
-static const struct output_column replay_columns[] = {
-    { "died_at", CELL_TIME },
-    { "delivery", CELL_INT },
-    { "attempt", CELL_INT },
-    { "reason", CELL_TEXT },
-    { "error", CELL_TEXT, OUTPUT_CUTTABLE },
-    { "replayed_at", CELL_TIME },
-    { "replayed_by", CELL_TEXT },
-    { "run", CELL_INT },
-};
-
 struct letter_rows {
     struct rows *letter, *attempts, *edits, *replays;
 };
@@ -88,9 +76,8 @@ static int find(struct invocation *in, const struct uuid *id, struct letter_rows
         r = jobs_list_attempts(in->db, id, &ret->attempts, reterr);
     if (r == 0)
         r = dead_list_edits(in->db, id, &ret->edits, reterr);
-    if (r == 0)
-        r = dead_list_replays(in->db, id, &ret->replays, reterr);
-    return invocation_judge_store(in, r, reterr);
+    r = invocation_judge_store(in, r, reterr);
+    return r ? r : replays_find(in, id, &ret->replays, reterr);
 }
 
 static void append_list(struct buf *json, const struct output_column *list, size_t n, const struct rows *rows)
@@ -122,7 +109,7 @@ static int print(struct invocation *in, const struct letter_rows *l, struct err 
     present_fill(columns, N_FOUND, l->letter, 0, cells);
     append_list(&attempts, attempt_columns, ARRAY_SIZE(attempt_columns), l->attempts);
     append_list(&edits, edit_columns, ARRAY_SIZE(edit_columns), l->edits);
-    append_list(&replays, replay_columns, ARRAY_SIZE(replay_columns), l->replays);
+    replays_append(&replays, l->replays);
     if (attempts.failed || edits.failed || replays.failed)
         return err_set(reterr, STATUS_FAILED, "out of memory");
     cells[ATTEMPTS] = cell_json(attempts.data);
@@ -134,10 +121,7 @@ static int print(struct invocation *in, const struct letter_rows *l, struct err 
     if (r == STATUS_DONE)
         r = print_list(in, "What it was before it was changed", edit_columns, ARRAY_SIZE(edit_columns),
                        l->edits, reterr);
-    if (r == STATUS_DONE)
-        r = print_list(in, "It has died before, and was replayed", replay_columns, ARRAY_SIZE(replay_columns),
-                       l->replays, reterr);
-    return r;
+    return r ? r : replays_print(in, l->replays, reterr);
 }
 
 int command_dead_show(struct invocation *in, struct err *reterr)

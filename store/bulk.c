@@ -168,3 +168,13 @@ int bulk_change_dead(struct db *db, int64_t run, const char *owner, int to_look,
     };
     return 0;
 }
+
+int bulk_list_replays(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
+{
+    const struct db_param params[] = { db_uuid(id) };
+    return db_query(
+        db,
+        "SELECT r.delivery, r.attempt, r.reason, r.error, r.died_at, r.replayed_at, r.replayed_by, r.run"
+        " FROM job.replayed r WHERE r.id = $1 ORDER BY r.delivery",
+        params, 1, ret, reterr);
+}

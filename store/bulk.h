@@ -82,3 +82,9 @@ struct bulk_part {
 /* One part of a run over dead letters (job.bulk_dead()): at most so many. rows_free() ret->rows on success. Return: as db_query(). */
 int bulk_change_dead(struct db *db, int64_t run, const char *owner, int to_look, int at_most,
                      struct bulk_part *ret, struct err *reterr);
+
+/*
+ * What a job had died of each time that it was replayed, the oldest first. Columns: delivery, attempt integer; reason, error text; died_at,
+ * replayed_at timestamptz; replayed_by text; run bigint (null: it was named by itself). Return: as db_query().
+ */
+int bulk_list_replays(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);

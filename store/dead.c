@@ -58,15 +58,6 @@ int dead_list_edits(struct db *db, const struct uuid *id, struct rows **ret, str
         params, 1, ret, reterr);
 }
 
-int dead_list_replays(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
-{
-    struct db_param params[] = { db_uuid(id) };
-    return db_query(db,
-                    "SELECT died_at, delivery, attempt, reason, error, replayed_at, replayed_by, run"
-                    " FROM job.replayed WHERE id = $1 ORDER BY delivery",
-                    params, 1, ret, reterr);
-}
-
 int dead_edit(struct db *db, const struct dead_correction *c, struct rows **ret, struct err *reterr)
 {
     struct db_param params[] = {
