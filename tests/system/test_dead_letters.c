@@ -396,7 +396,7 @@ START_TEST(a_letter_is_changed_and_what_it_was_is_kept)
     site_sql(site, "INSERT INTO job.dead (id, died_at, delivery, attempt, queue, type, reason, headers)"
                    " VALUES ('" DEAD(1) "', now(), 9, 1, 'mail', 'welcome', 'crashed', '{}')");
     control_expect(0, "dead show " DEAD(1) " -o json");
-    control_prints("\"reason\": \"failed\", \"error\": \"no such user\", \"replayed_at\": ");
+    control_prints("\"reason\": \"failed\", \"error\": \"no such user\", \"died_at\": ");
     site_sql(site, "DELETE FROM job.dead WHERE id = '" DEAD(1) "'");
     /* With another key it goes to that key's partition of its lane. */
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE id = '" DEAD(
