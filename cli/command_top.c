@@ -19,7 +19,7 @@
 #define INTERVAL_DEFAULT_US (2 * USEC_PER_SEC)
 #define ONCE_INTERVAL_US USEC_PER_SEC
 #define ONCE_LIMIT_US (15 * USEC_PER_SEC) /* both servers may be away, and each attempt takes 5 s */
-#define CLOCK_MS 1000                     /* ages grow by themselves */
+#define POLL_MS 1000                      /* a change of size may come between two calls */
 
 struct top {
     struct invocation *in;
@@ -29,15 +29,6 @@ struct top {
     size_t page;
     int signal_fd;
 };
-
-/* Threads that hang in a call keep their connections; the process ends without them. */
-static void stop_gathering(struct top *t)
-{
-    if (gather_stop(t->gather))
-        return;
-    t->in->db = NULL;
-    t->in->admin = NULL;
-}
 
 /* --- Once --- */
 
@@ -62,7 +53,7 @@ static int run_once(struct top *t, struct err *reterr)
         gather_clear(t->gather);
     }
     gather_make(t->gather, &t->picture);
-    stop_gathering(t);
+    gather_stop(t->gather);
     r = judge_picture(&t->picture, reterr);
     return r ? r : top_once_print(t->in, &t->picture, reterr);
 }
@@ -133,7 +124,7 @@ static int watch(struct top *t)
                             { .fd = t->signal_fd, .events = POLLIN } };
     draw(t, true);
     for (int status = -1;;) {
-        int n = poll(fds, ARRAY_SIZE(fds), CLOCK_MS);
+        int n = poll(fds, ARRAY_SIZE(fds), POLL_MS);
         if (n > 0 && (fds[2].revents & POLLIN))
             status = read_signal(t);
         if (n > 0 && (fds[0].revents & (POLLHUP | POLLERR)) && !(fds[0].revents & POLLIN))
@@ -171,7 +162,7 @@ static int run_on_screen(struct top *t, struct err *reterr)
         if (r == STATUS_DONE) {
             r = watch(t);
             top_screen_close(); /* before what may take a moment */
-            stop_gathering(t);
+            gather_stop(t->gather);
         }
         top_screen_close();
     }

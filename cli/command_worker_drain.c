@@ -70,8 +70,17 @@ static int judge_gone(const struct drain *d, struct err *reterr)
     return print(d, "gone", reterr);
 }
 
+static void say_what_it_waits_for(const struct drain *d)
+{
+    if (dialog_is_possible())
+        dialog_say(
+            "it takes no more jobs; waiting for %lld leases and %lld partitions (Ctrl-C ends the waiting only)",
+            (long long)d->leases, (long long)d->partitions);
+}
+
 static int await_drained(struct drain *d, struct err *reterr)
 {
+    bool said = false;
     int64_t timeout_us = arguments_get_duration(&d->in->arguments, "timeout");
     int64_t deadline_us = timeout_us < 0 ? INT64_MAX : clock_mono_us() + timeout_us;
     for (;;) {
@@ -86,6 +95,9 @@ static int await_drained(struct drain *d, struct err *reterr)
             return r;
         if (clock_mono_us() >= deadline_us)
             return say_timed_out(d, timeout_us, reterr);
+        if (!said)
+            say_what_it_waits_for(d);
+        said = true;
         db_wait(d->in->db, -1, LOOK_EVERY_US, NULL, 0);
     }
 }

@@ -279,7 +279,7 @@ static void make_workers(struct picture *p, const struct picture_input *in)
         w->partitions = rows_bigint(rows, i, FLEET_PARTITIONS);
         w->started_us = rows_time_us(rows, i, FLEET_STARTED_AT);
         w->beat_us = rows_time_us(rows, i, FLEET_BEAT_AT);
-        if (strcmp(w->state, "lost") != 0 && strcmp(w->state, "silent") != 0)
+        if (strcmp(w->state, "running") == 0 || strcmp(w->state, "quiet") == 0)
             count_worker(p, w->queues);
     }
 }

@@ -23,7 +23,8 @@
 #define SHARE 4                      /* Kafka rests at least so many times as long as it worked */
 
 struct gather {
-    struct invocation *in;
+    struct invocation *owner; /* whose servers and configuration are in `in` as long as this is there */
+    struct invocation in;
     const char **declared;
     int fd;
     pthread_t store_thread, kafka_thread;
@@ -90,7 +91,7 @@ static int64_t find_now(const struct rows *counts)
 
 static int ask_store(struct gather *g, struct picture_store *s, struct err *reterr)
 {
-    struct db *db = g->in->db;
+    struct db *db = g->in.db;
     int r = top_count(db, &s->counts, reterr);
     s->mono_us = clock_mono_us();
     if (r == 0)
@@ -111,14 +112,14 @@ static int ask_store(struct gather *g, struct picture_store *s, struct err *rete
 
 static int look_at_store(struct gather *g, struct picture_store *s, struct err *reterr)
 {
-    bool was_open = g->in->db && db_is_connected(g->in->db);
-    int r = was_open ? STATUS_DONE : invocation_connect(g->in, reterr);
+    bool was_open = g->in.db && db_is_connected(g->in.db);
+    int r = was_open ? STATUS_DONE : invocation_connect(&g->in, reterr);
     if (r)
         return r;
-    r = was_open ? 0 : top_prepare(g->in->db, reterr);
+    r = was_open ? 0 : top_prepare(g->in.db, reterr);
     if (r == 0)
         r = ask_store(g, s, reterr);
-    return invocation_judge_store(g->in, r, reterr);
+    return invocation_judge_store(&g->in, r, reterr);
 }
 
 static void take_store(struct gather *g, struct picture_store *s, int r, const struct err *err)
@@ -159,7 +160,7 @@ static void *run_store(void *userdata)
 static int add_topic(struct gather *g, struct picture_logs *l, const struct admin_topic *topic,
                      struct err *reterr)
 {
-    struct span queue = name_queue_of_topic(g->in->config->prefix, topic->name);
+    struct span queue = name_queue_of_topic(g->in.config->prefix, topic->name);
     size_t n = (size_t)topic->n_partitions;
     if (!queue.data)
         return STATUS_DONE;
@@ -168,9 +169,9 @@ static int add_topic(struct gather *g, struct picture_logs *l, const struct admi
     if (!places || !ranges)
         return err_set(reterr, STATUS_FAILED, "out of memory");
     l->places = places;
-    int r = admin_read_ranges(g->in->admin, topic->name, topic->n_partitions, ranges, reterr);
+    int r = admin_read_ranges(g->in.admin, topic->name, topic->n_partitions, ranges, reterr);
     if (r)
-        return invocation_judge_kafka(g->in, r, reterr);
+        return invocation_judge_kafka(&g->in, r, reterr);
     for (size_t i = 0; i < n; i++) {
         struct picture_place *p = &places[l->n_places++];
         *p =
@@ -185,13 +186,13 @@ static int look_at_kafka(struct gather *g, struct picture_logs *l, struct err *r
 {
     _cleanup_(admin_topics_done) struct admin_topics topics = { 0 };
     char prefix[NAME_TOPIC_MAX + 2];
-    int r = invocation_prepare_kafka(g->in, reterr);
+    int r = invocation_prepare_kafka(&g->in, reterr);
     if (r)
         return r;
-    snprintf(prefix, sizeof(prefix), "%s.", g->in->config->prefix);
-    r = admin_list_topics(g->in->admin, prefix, &topics, reterr);
+    snprintf(prefix, sizeof(prefix), "%s.", g->in.config->prefix);
+    r = admin_list_topics(g->in.admin, prefix, &topics, reterr);
     if (r)
-        return invocation_judge_kafka(g->in, r, reterr);
+        return invocation_judge_kafka(&g->in, r, reterr);
     for (size_t i = 0; i < topics.n && r == STATUS_DONE; i++) {
         r = add_topic(g, l, &topics.topics[i], reterr);
         if (r == STATUS_NOT_FOUND) /* it has been deleted just now */
@@ -264,7 +265,7 @@ void gather_make(struct gather *g, struct picture *ret)
                                          .logs_before = &g->logs_before,
                                          .errors = &g->errors,
                                          .declared = g->declared,
-                                         .n_declared = g->in->config->n_queues };
+                                         .n_declared = g->in.config->n_queues };
     picture_make(ret, &input);
     pthread_mutex_unlock(&g->lock);
 }
@@ -291,7 +292,15 @@ static void free_all(struct gather *g)
     free(g);
 }
 
-bool gather_stop(struct gather *g)
+/* What hangs keeps what it works with: the process ends without it. */
+static void give_back(struct gather *g, bool ended)
+{
+    g->owner->db = ended ? g->in.db : NULL;
+    g->owner->admin = ended ? g->in.admin : NULL;
+    g->owner->config = ended ? g->in.config : NULL;
+}
+
+void gather_stop(struct gather *g)
 {
     struct timespec until = at(clock_mono_us() + END_US);
     int r = 0;
@@ -302,14 +311,14 @@ bool gather_stop(struct gather *g)
         r = pthread_cond_timedwait(&g->changed, &g->lock, &until);
     bool ended = g->n_running == 0;
     pthread_mutex_unlock(&g->lock);
+    give_back(g, ended);
     if (!ended)
-        return false;
+        return;
     if (g->has_store_thread)
         pthread_join(g->store_thread, NULL);
     if (g->has_kafka_thread)
         pthread_join(g->kafka_thread, NULL);
     free_all(g);
-    return true;
 }
 
 /* They hear no signals: those are for the thread that has the terminal. */
@@ -340,7 +349,7 @@ int gather_start(struct gather **ret, struct invocation *in, int64_t interval_us
     }
     for (size_t i = 0; i < in->config->n_queues; i++)
         declared[i] = in->config->queues[i].name;
-    *g = (struct gather){ .in = in, .declared = declared, .interval_us = interval_us };
+    *g = (struct gather){ .owner = in, .in = *in, .declared = declared, .interval_us = interval_us };
     g->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&g->lock, NULL);
     pthread_condattr_init(&attributes);

@@ -2,8 +2,8 @@
 /*
  * Asking PostgreSQL and Kafka again and again, each in a thread of its own: one that is away or slow holds up neither the other nor the screen.
  *
- * Threads: the invocation's connection belongs to one of them, its admin to the other, until gather_stop() has said that they have ended. All
- * other calls are one thread's, which has blocked the signals that it wants to hear of before gather_start().
+ * Threads: the invocation's servers and configuration are theirs until gather_stop(). All other calls are one thread's, which has blocked
+ * the signals that it wants to hear of before gather_start().
  */
 #pragma once
 
@@ -14,8 +14,8 @@ struct gather;
 
 /* Return: an enum status. */
 int gather_start(struct gather **ret, struct invocation *in, int64_t interval_us, struct err *reterr);
-/* Waits a moment for the threads. Return: false when they hang in a call: then nothing is freed, and the invocation's connections are not to be touched any more. */
-bool gather_stop(struct gather *g);
+/* Waits a moment for the threads. When one hangs in a call nothing is freed, and the invocation has no servers and no configuration any more. */
+void gather_stop(struct gather *g);
 
 /* Readable when there is something new. */
 int gather_fd(const struct gather *g);

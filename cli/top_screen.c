@@ -80,17 +80,29 @@ static void prepare_colours(bool wanted)
         init_pair((short)(i + 1), looks[i].colour, -1);
 }
 
+/* newterm() does not tell why it fails, and keeps memory then. */
+static bool is_known_terminal(void)
+{
+    int known;
+    if (setupterm(NULL, STDOUT_FILENO, &known) != OK)
+        return false;
+    del_curterm(cur_term);
+    return true;
+}
+
 int top_screen_open(bool colours, struct err *reterr)
 {
     const char *type = getenv("TERM");
     if (tcgetattr(STDIN_FILENO, &own.before) < 0)
         return err_set(reterr, STATUS_USAGE, "there is no terminal to draw on");
-    set_escdelay(50);
-    own.screen = newterm(NULL, stdout, stdin);
-    if (!own.screen)
+    if (!is_known_terminal())
         return err_set(reterr, STATUS_USAGE,
                        "TERM: nothing is known of a terminal \"%s\"; with --once a moment is printed instead",
                        type ? type : "");
+    set_escdelay(50);
+    own.screen = newterm(NULL, stdout, stdin);
+    if (!own.screen)
+        return err_set(reterr, STATUS_FAILED, "the terminal could not be opened");
     catch_crashes();
     raw();
     noecho();

@@ -5,8 +5,8 @@
 
 #include "store/array.h"
 
-/* A worker that has not beaten for this long is not counted as live. */
-#define LIVE "beat_at > clock_timestamp() - interval '15 seconds'"
+/* A worker that has not beaten for this long is not counted as live, nor one that takes no jobs because it is drained. */
+#define LIVE "drain_at IS NULL AND beat_at > clock_timestamp() - interval '15 seconds'"
 
 int queues_list(struct db *db, struct rows **ret, struct err *reterr)
 {

@@ -151,6 +151,8 @@ START_TEST(drained_worker_takes_jobs_again_when_it_is_undone)
     ck_assert_uint_eq(trace_read().n_starts, 0);
     jobctl(0, "worker list -o jsonl");
     says("\"state\": \"drained\"");
+    jobctl(0, "queue list -o csv --columns queue,workers"); /* nobody takes its jobs */
+    says("selftest,0");
     jobctl(0, "worker drain --undo '%s'", a);
     says("undone");
     await_results(20);
