@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jobctl dead show: a dead letter with all that it has, its tries, and what it was before somebody changed it. */
+/* jobctl dead show: a dead letter with all that it has, its tries, what it was before somebody changed it, and its
+ * earlier deaths. */
 #include "cli/commands.h"
 
 #include <stdio.h>
@@ -32,9 +33,10 @@ static const struct output_column columns[] = {
     { "parent", CELL_ID },
     { "attempts", CELL_JSON, OUTPUT_NOT_IN_TABLE },
     { "edits", CELL_JSON, OUTPUT_NOT_IN_TABLE },
+    { "replays", CELL_JSON, OUTPUT_NOT_IN_TABLE },
 };
 #define N_FOUND 18
-enum { ATTEMPTS = N_FOUND, EDITS };
+enum { ATTEMPTS = N_FOUND, EDITS, REPLAYS };
 
 /* As jobs_list_attempts() has them. */
 static const struct output_column attempt_columns[] = {
@@ -58,8 +60,20 @@ static const struct output_column edit_columns[] = {
     { "payload", CELL_PAYLOAD, OUTPUT_CUTTABLE },
 };
 
+/* As dead_list_replays() has them. */
+static const struct output_column replay_columns[] = {
+    { "died_at", CELL_TIME },
+    { "delivery", CELL_INT },
+    { "attempt", CELL_INT },
+    { "reason", CELL_TEXT },
+    { "error", CELL_TEXT, OUTPUT_CUTTABLE },
+    { "replayed_at", CELL_TIME },
+    { "replayed_by", CELL_TEXT },
+    { "run", CELL_INT },
+};
+
 struct letter_rows {
-    struct rows *letter, *attempts, *edits;
+    struct rows *letter, *attempts, *edits, *replays;
 };
 
 static int find(struct invocation *in, const struct uuid *id, struct letter_rows *ret, struct err *reterr)
@@ -74,6 +88,8 @@ static int find(struct invocation *in, const struct uuid *id, struct letter_rows
         r = jobs_list_attempts(in->db, id, &ret->attempts, reterr);
     if (r == 0)
         r = dead_list_edits(in->db, id, &ret->edits, reterr);
+    if (r == 0)
+        r = dead_list_replays(in->db, id, &ret->replays, reterr);
     return invocation_judge_store(in, r, reterr);
 }
 
@@ -101,21 +117,26 @@ static int print_list(struct invocation *in, const char *title, const struct out
 
 static int print(struct invocation *in, const struct letter_rows *l, struct err *reterr)
 {
-    _cleanup_buf_ struct buf attempts = { 0 }, edits = { 0 };
+    _cleanup_buf_ struct buf attempts = { 0 }, edits = { 0 }, replays = { 0 };
     struct cell cells[ARRAY_SIZE(columns)];
     present_fill(columns, N_FOUND, l->letter, 0, cells);
     append_list(&attempts, attempt_columns, ARRAY_SIZE(attempt_columns), l->attempts);
     append_list(&edits, edit_columns, ARRAY_SIZE(edit_columns), l->edits);
-    if (attempts.failed || edits.failed)
+    append_list(&replays, replay_columns, ARRAY_SIZE(replay_columns), l->replays);
+    if (attempts.failed || edits.failed || replays.failed)
         return err_set(reterr, STATUS_FAILED, "out of memory");
     cells[ATTEMPTS] = cell_json(attempts.data);
     cells[EDITS] = cell_json(edits.data);
+    cells[REPLAYS] = cell_json(replays.data);
     int r = present_one(in, columns, ARRAY_SIZE(columns), cells, reterr);
     if (r == STATUS_DONE)
         r = print_list(in, "Its tries", attempt_columns, ARRAY_SIZE(attempt_columns), l->attempts, reterr);
     if (r == STATUS_DONE)
         r = print_list(in, "What it was before it was changed", edit_columns, ARRAY_SIZE(edit_columns),
                        l->edits, reterr);
+    if (r == STATUS_DONE)
+        r = print_list(in, "It has died before, and was replayed", replay_columns, ARRAY_SIZE(replay_columns),
+                       l->replays, reterr);
     return r;
 }
 
@@ -132,5 +153,6 @@ int command_dead_show(struct invocation *in, struct err *reterr)
     rows_free(l.letter);
     rows_free(l.attempts);
     rows_free(l.edits);
+    rows_free(l.replays);
     return r;
 }

@@ -19,6 +19,9 @@ int dead_list_groups(struct db *db, const struct dead_filter *filter, struct row
         db_text(filter->since_us ? rfc3339_format(filter->since_us, 6, since) : NULL),
         db_text(limit),
     };
+    int r = db_execute(db, "SET jit = off", reterr);
+    if (r)
+        return r;
     return db_query(
         db,
         "SELECT g.name, g.queue, g.type, g.reason, g.n, g.first_at, g.last_at, s.id, s.error FROM"
@@ -28,8 +31,9 @@ int dead_list_groups(struct db *db, const struct dead_filter *filter, struct row
         "   AND ($3::text IS NULL OR c.reason = $3) AND ($4::text IS NULL OR c.group_name = $4)"
         "  GROUP BY c.group_name HAVING sum(c.n) > 0 AND ($5::timestamptz IS NULL OR max(c.last_at) >= $5)"
         "  ORDER BY sum(c.n) DESC, c.group_name LIMIT $6::integer) AS g"
-        " LEFT JOIN LATERAL (SELECT d.id, d.error FROM job.dead d WHERE d.group_name = g.name"
-        "  ORDER BY d.id DESC LIMIT 1) AS s ON true ORDER BY g.n DESC, g.name",
+        /* As in store/dead_pages.c: by the index on both columns. */
+        " LEFT JOIN LATERAL (SELECT d.id, d.error FROM job.dead d WHERE d.group_name >= g.name AND d.group_name <= g.name"
+        "  ORDER BY d.group_name DESC, d.id DESC LIMIT 1) AS s ON true ORDER BY g.n DESC, g.name",
         params, ARRAY_SIZE(params), ret, reterr);
 }
 
@@ -52,6 +56,15 @@ int dead_list_edits(struct db *db, const struct uuid *id, struct rows **ret, str
         "SELECT at, actor, died_at, delivery, queue, type, key, headers::text, payload FROM job.dead_edit"
         " WHERE job = $1 ORDER BY n",
         params, 1, ret, reterr);
+}
+
+int dead_list_replays(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
+{
+    struct db_param params[] = { db_uuid(id) };
+    return db_query(db,
+                    "SELECT died_at, delivery, attempt, reason, error, replayed_at, replayed_by, run"
+                    " FROM job.replayed WHERE id = $1 ORDER BY delivery",
+                    params, 1, ret, reterr);
 }
 
 int dead_edit(struct db *db, const struct dead_revision *c, struct rows **ret, struct err *reterr)

@@ -35,6 +35,12 @@ int dead_find(struct db *db, const struct uuid *id, struct rows **ret, struct er
  */
 int dead_list_edits(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
 
+/*
+ * The deaths of this job that somebody has replayed, the oldest first. Columns: died_at timestamptz; delivery, attempt integer; reason, error text; replayed_at
+ * timestamptz; replayed_by text; run bigint (NULL: it was named). Return: as db_query().
+ */
+int dead_list_replays(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr);
+
 /* What a letter is to be. Borrowed. */
 struct dead_revision {
     struct uuid id;

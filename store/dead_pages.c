@@ -31,14 +31,20 @@
         op) "  AND d.id " until " coalesce((SELECT e.id FROM edge e), '" end "') AND " DEAD_MATCHES          \
             "  ORDER BY d.id " to " LIMIT $12::integer)"
 
-#define LOOKED_GROUPS(op, to, back)                                                                            \
+/*
+ * Of each group by the index on (group_name, id) and by no other: conditions and order are on both columns, because an equal name would let the
+ * planner read all letters by their ids instead, in the belief that the group's are spread evenly.
+ */
+#define LOOKED_GROUPS(op, last, other, to, back)                                                               \
     "WITH looked AS MATERIALIZED (SELECT g.name, d.id FROM unnest($13::text[]) AS g (name) CROSS JOIN LATERAL" \
-    "  (SELECT d.id FROM job.dead d WHERE d.group_name = g.name AND " BEHIND(                                  \
-        op) " ORDER BY d.id " to "   LIMIT $11::integer) AS d),"                                               \
-            " edge AS MATERIALIZED (SELECT (SELECT count(*) FROM looked) AS n,"                                \
-            "  (SELECT r.id FROM (SELECT (array_agg(l.id ORDER BY l.id " back                                  \
-            "))[1] AS id, count(*) AS n FROM looked l"                                                         \
-            "    GROUP BY l.name) AS r WHERE r.n = $11::integer ORDER BY r.id " to " LIMIT 1) AS id),"
+    "  (SELECT d.id FROM job.dead d WHERE (d.group_name, d.id) " op "= (g.name, coalesce($10::uuid, '" last    \
+    "'))"                                                                                                      \
+    "    AND d.group_name " other " g.name AND ($10::uuid IS NULL OR d.id <> $10)"                             \
+    "   ORDER BY d.group_name " to ", d.id " to " LIMIT $11::integer) AS d),"                                  \
+    " edge AS MATERIALIZED (SELECT (SELECT count(*) FROM looked) AS n,"                                        \
+    "  (SELECT r.id FROM (SELECT (array_agg(l.id ORDER BY l.id " back                                          \
+    "))[1] AS id, count(*) AS n FROM looked l"                                                                 \
+    "    GROUP BY l.name) AS r WHERE r.n = $11::integer ORDER BY r.id " to " LIMIT 1) AS id),"
 #define PAGE_GROUPS(until, to, end)                                                                          \
     " page AS MATERIALIZED (SELECT l.id FROM looked l CROSS JOIN LATERAL"                                    \
     "  (SELECT FROM job.dead d WHERE d.id = l.id AND " DEAD_MATCHES ") AS d"                                 \
@@ -85,9 +91,9 @@
                                                                                                                       "  WHERE p.place = 1 OR p.size <= 4194304) AS d ON true ORDER BY d.id " to
 
 #define NEWEST_ALL LOOKED_ALL("<", "DESC", "ASC") PAGE_ALL("<", ">=", "DESC", LOWEST)
-#define NEWEST_GROUPS LOOKED_GROUPS("<", "DESC", "ASC") PAGE_GROUPS(">=", "DESC", LOWEST)
+#define NEWEST_GROUPS LOOKED_GROUPS("<", HIGHEST, ">=", "DESC", "ASC") PAGE_GROUPS(">=", "DESC", LOWEST)
 #define OLDEST_ALL LOOKED_ALL(">", "ASC", "DESC") PAGE_ALL(">", "<=", "ASC", HIGHEST)
-#define OLDEST_GROUPS LOOKED_GROUPS(">", "ASC", "DESC") PAGE_GROUPS("<=", "ASC", HIGHEST)
+#define OLDEST_GROUPS LOOKED_GROUPS(">", LOWEST, "<=", "ASC", "DESC") PAGE_GROUPS("<=", "ASC", HIGHEST)
 
 /* [oldest first][by groups] */
 static const char *const list_sql[2][2] = {
@@ -101,9 +107,10 @@ static const char *const export_sql[2][2] = {
 
 /* --- Which groups --- */
 
+/* Does it say something about groups? A group that has got no letter since then has none that died since then. */
 static bool names_groups(const struct dead_filter *f)
 {
-    return f->queue || f->type || f->reason || f->group;
+    return f->queue || f->type || f->reason || f->group || f->since_us || f->until_us;
 }
 
 /* Does the filter say more than the name of a group does? */
@@ -112,15 +119,18 @@ static bool looks_inside(const struct dead_filter *f)
     return f->error || f->key || f->worker || f->since_us || f->until_us;
 }
 
-/* Names of the groups that match, GROUPS_MAX + 1 at most; column: name. */
-static int find_groups(struct db *db, const struct dead_filter *f, struct rows **ret, struct err *reterr)
+/* Names of the groups that may have letters that match, GROUPS_MAX + 1 at most; column: name. */
+static int find_groups(struct db *db, const struct dead_match *m, struct rows **ret, struct err *reterr)
 {
-    struct db_param params[] = { db_text(f->queue), db_text(f->type), db_text(f->reason), db_text(f->group) };
+    const struct db_param params[] = { m->params[0], m->params[1], m->params[2],
+                                       m->params[3], m->params[7], m->params[8] };
     return db_query(
         db,
         "SELECT c.group_name FROM job.dead_count c WHERE ($1::text IS NULL OR c.queue = $1)"
         " AND ($2::text IS NULL OR c.type = $2) AND ($3::text IS NULL OR c.reason = $3)"
-        " AND ($4::text IS NULL OR c.group_name = $4) GROUP BY c.group_name HAVING sum(c.n) > 0 LIMIT 65",
+        " AND ($4::text IS NULL OR c.group_name = $4) GROUP BY c.group_name HAVING sum(c.n) > 0"
+        " AND ($5::timestamptz IS NULL OR max(c.last_at) >= $5) AND ($6::timestamptz IS NULL OR min(c.first_at) < $6)"
+        " LIMIT 65",
         params, ARRAY_SIZE(params), ret, reterr);
 }
 
@@ -165,14 +175,13 @@ static void read_edge(const struct rows *rows, int column, int limit, bool all, 
         rows_uuid(rows, 0, column, &ret->id);
 }
 
-static int run(struct db *db, const char *const sql[2], const struct dead_page *page, struct array *groups,
-               size_t n_groups, int limit, struct rows **ret, struct err *reterr)
+static int run(struct db *db, const char *const sql[2], const struct dead_page *page,
+               const struct dead_match *m, struct array *groups, size_t n_groups, int limit,
+               struct rows **ret, struct err *reterr)
 {
     char looked[12], at_most[12];
-    struct dead_match m;
     struct db_param params[DEAD_MATCH_N + 4];
-    dead_match_fill(&m, &page->filter);
-    memcpy(params, m.params, sizeof(m.params));
+    memcpy(params, m->params, sizeof(m->params));
     snprintf(looked, sizeof(looked), "%d", choose_looked(&page->filter, limit, n_groups));
     snprintf(at_most, sizeof(at_most), "%d", limit);
     params[DEAD_MATCH_N] = page->after ? db_uuid(page->after) : db_null();
@@ -189,9 +198,11 @@ static int read_page(struct db *db, const char *const sql[2], int edge_column, c
     _cleanup_(rows_free_cleanup) struct rows *names = NULL;
     _cleanup_(array_done) struct array groups = { 0 };
     int limit = page->filter.limit < LOOKED_MAX ? page->filter.limit : LOOKED_MAX;
+    struct dead_match match;
     size_t n_groups = 0;
+    dead_match_fill(&match, &page->filter);
     if (names_groups(&page->filter)) {
-        int r = find_groups(db, &page->filter, &names, reterr);
+        int r = find_groups(db, &match, &names, reterr);
         if (r)
             return r;
         n_groups = rows_count(names) <= GROUPS_MAX ? rows_count(names) : 0;
@@ -202,7 +213,7 @@ static int read_page(struct db *db, const char *const sql[2], int edge_column, c
         }
         take_groups(names, &groups);
     }
-    int r = run(db, sql, page, &groups, n_groups, limit, ret, reterr);
+    int r = run(db, sql, page, &match, &groups, n_groups, limit, ret, reterr);
     if (r == 0)
         read_edge(*ret, edge_column, limit, all_match(&page->filter, n_groups), ret_edge);
     return r;

@@ -3,8 +3,8 @@
  * Dead letters page by page, by their ids, with every filter and however many there are.
  *
  * One call looks at a bounded number of letters, so it is short even when few of them match: then the page is not full and
- * *ret_edge says how far it has looked. What queue, type, reason and group say is found by the names of the groups (job.dead_count)
- * and the index on them, unless too many groups match; the rest is looked at letter by letter.
+ * *ret_edge says how far it has looked. What queue, type, reason, group and the time of death say is found by the groups (job.dead_count)
+ * and the index on their names, unless too many groups match; the rest is looked at letter by letter.
  */
 #pragma once
 

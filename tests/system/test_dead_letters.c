@@ -264,6 +264,49 @@ START_TEST(pages_follow_each_other_without_gap_or_repetition)
 }
 END_TEST
 
+/* Rows of job.dead that sessions have read so far, which PostgreSQL counts when they end; sequential scans of it. */
+#define READ "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables WHERE relid = 'job.dead'::regclass"
+#define SCANS "SELECT seq_scan FROM pg_stat_user_tables WHERE relid = 'job.dead'::regclass"
+
+START_TEST(a_page_reads_few_letters_of_many)
+{
+    static const struct {
+        const char *arguments;
+        int at_most; /* letters read */
+    } cases[] = {
+        { "dead list", 300 },
+        { "dead list -n 5 --after ffffffff-ffff-ffff-ffff-ffffffffffff", 50 },
+        { "dead list --type t1", 500 },
+        { "dead list --type old", 500 },
+        { "dead list --type rare", 50 },
+        { "dead list --type nothing", 0 },
+        { "dead list --since 2030-01-01T00:00:00Z", 0 },
+        { "dead list --error 'step 2'", 8200 + 200 },
+        { "dead groups", 200 },
+        { "dead export -n 100", 500 },
+    };
+    setup();
+    bury(
+        25000,
+        "CASE WHEN i = 12000 THEN 'rare' WHEN i < 8000 THEN 'old' ELSE 't' || i % 40 END, 'failed', 'step ' || i, '{}', NULL");
+    site_sql(site, "ANALYZE job.dead; SELECT pg_stat_force_next_flush()");
+    int64_t scans = site_ask(site, SCANS);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        int64_t before = site_ask(site, READ);
+        control_expect(0, "%s", cases[i].arguments);
+        /* Its session has ended and counted when it is not there any more. */
+        site_await(
+            site, 10,
+            "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'jobctl' AND datname = current_database())");
+        int64_t n_read = site_ask(site, READ) - before;
+        ck_assert_msg(n_read <= cases[i].at_most, "%s: %d letters were read", cases[i].arguments,
+                      (int)n_read);
+    }
+    ck_assert_int_eq(site_ask(site, SCANS), scans);
+    teardown();
+}
+END_TEST
+
 START_TEST(wrong_values_name_themselves_and_the_rule)
 {
     static const struct {
@@ -350,6 +393,11 @@ START_TEST(a_letter_is_changed_and_what_it_was_is_kept)
     control_expect(2, "dead edit " DEAD(1) " --set max_attempts=0");
     control_says("max_attempts: not a number from 1 to 1000");
     control_expect(0, "dead replay " DEAD(1));
+    site_sql(site, "INSERT INTO job.dead (id, died_at, delivery, attempt, queue, type, reason, headers)"
+                   " VALUES ('" DEAD(1) "', now(), 9, 1, 'mail', 'welcome', 'crashed', '{}')");
+    control_expect(0, "dead show " DEAD(1) " -o json");
+    control_prints("\"reason\": \"failed\", \"error\": \"no such user\", \"replayed_at\": ");
+    site_sql(site, "DELETE FROM job.dead WHERE id = '" DEAD(1) "'");
     /* With another key it goes to that key's partition of its lane. */
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.pending WHERE id = '" DEAD(
                                         1) "' AND topic = '.high' AND key = 'k2'"),
@@ -641,9 +689,9 @@ END_TEST
 SUITE_MAIN("dead_letters", errors_that_differ_in_numbers_ids_and_quotes_are_the_same,
            groups_are_counted_whatever_comes_and_goes, whoever_counts_waits_for_nobody,
            every_filter_finds_what_it_says, pages_follow_each_other_without_gap_or_repetition,
-           wrong_values_name_themselves_and_the_rule, a_letter_is_changed_and_what_it_was_is_kept,
-           a_malformed_letter_can_be_made_right, an_editor_gets_the_letter_and_no_text_is_lost,
-           whoever_changes_or_replays_it_meanwhile_wins,
+           a_page_reads_few_letters_of_many, wrong_values_name_themselves_and_the_rule,
+           a_letter_is_changed_and_what_it_was_is_kept, a_malformed_letter_can_be_made_right,
+           an_editor_gets_the_letter_and_no_text_is_lost, whoever_changes_or_replays_it_meanwhile_wins,
            on_a_terminal_the_difference_is_coloured_and_asked_about, what_was_exported_comes_back_bit_for_bit,
            an_import_names_the_line_and_leaves_its_batch_out,
            an_import_touches_no_job_that_lives_and_tells_nobody)
