@@ -80,7 +80,7 @@ int jobs_list_timeline(struct db *db, const struct uuid *id, struct rows **ret, 
         " UNION ALL SELECT finished_at, 3, state, delivery, attempt, worker, NULL, coalesce(error, reason) FROM r"
         " UNION ALL SELECT died_at, 3, 'dead', delivery, attempt, NULL, NULL, coalesce(error, reason) FROM d"
         " WHERE NOT EXISTS (SELECT FROM r)"
-        " UNION ALL SELECT died_at, 3, 'dead', delivery, attempt, NULL, NULL, reason || coalesce(': ' || error, '') FROM y"
+        " UNION ALL SELECT died_at, 3, 'dead', delivery, attempt, NULL, NULL, coalesce(error, reason) FROM y"
         " UNION ALL SELECT replayed_at, 2, 'replay', delivery, NULL, NULL, replayed_by, 'run ' || run FROM y"
         " UNION ALL SELECT run_at, 4, 'due', delivery, attempt, NULL, NULL, reason FROM p"
         " UNION ALL SELECT at, 2, action, NULL, NULL, NULL, actor, nullif((detail - 'jobs' - 'ids')::text, '{}') FROM did"
