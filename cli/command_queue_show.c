@@ -148,8 +148,8 @@ static const struct output_column reason_columns[] = {
 static const struct output_column taker_columns[] = {
     { "worker", CELL_TEXT }, { "host", CELL_TEXT, OUTPUT_CUTTABLE },
     { "pid", CELL_INT },     { "beat_at", CELL_TIME },
-    { "leases", CELL_INT },  { "quiet", CELL_BOOL },
-    { "narrow", CELL_TEXT },
+    { "leases", CELL_INT },  { "phase", CELL_TEXT },
+    { "quiet", CELL_BOOL },  { "narrow", CELL_TEXT },
 };
 
 static const struct output_column ended_columns[] = {

@@ -4,15 +4,16 @@
 #include <inttypes.h>
 
 const char *const why_causes[] = {
-    "succeeded",    "dead",        "cancelled",     "expired",         "duplicate",
-    "running",      "stopping",    "worker_silent", "worker_lost",     "scheduled",
-    "cron",         "retry",       "snoozed",       "parked",          "key",
-    "interrupted",  "rescued",     "replayed",      "cancelling",      "expiring",
-    "sending",      "kafka_away",  "no_topic",      "no_broker",       "held_back",
-    "relay_behind", "later",       "in_transit",    "paused",          "no_worker",
-    "no_owner",     "owner_gone",  "owner_silent",  "stands",          "resetting",
-    "careful",      "storm",       "busy",          "behind",          "next",
-    "not_recorded", "record_gone", "not_found",     "postgresql_away", NULL,
+    "succeeded",    "dead",         "cancelled",     "expired",      "duplicate",
+    "running",      "stopping",     "worker_silent", "worker_lost",  "scheduled",
+    "cron",         "retry",        "snoozed",       "parked",       "key",
+    "interrupted",  "rescued",      "replayed",      "cancelling",   "expiring",
+    "sending",      "kafka_away",   "no_topic",      "no_broker",    "held_back",
+    "relay_behind", "later",        "in_transit",    "paused",       "no_worker",
+    "drained",      "no_owner",     "owner_gone",    "owner_silent", "stands",
+    "resetting",    "careful",      "storm",         "busy",         "behind",
+    "next",         "not_recorded", "record_gone",   "not_found",    "postgresql_away",
+    NULL,
 };
 
 /* --- What may be in the way anywhere --- */

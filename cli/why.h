@@ -73,10 +73,13 @@ struct why_facts {
     bool unrecorded; /* its handler records failures only */
     int64_t paused_us;
     const char *paused_by;
-    int64_t n_workers, n_live; /* live workers: that take the queue; all */
-    int64_t next_offset;       /* -1: nobody has read the partition yet */
-    const char *trouble;       /* recreated, reset */
-    int64_t ahead;             /* undone records before it */
+    int64_t n_workers, n_live; /* live workers: that take the queue and were not drained; all */
+    const char *drained;       /* a live worker that takes the queue and was drained; NULL: none */
+    int64_t drained_us;
+    const char *drained_by;
+    int64_t next_offset; /* -1: nobody has read the partition yet */
+    const char *trouble; /* recreated, reset */
+    int64_t ahead;       /* undone records before it */
     int crash_count;
     const char *owner; /* NULL: nobody owns the partition */
     int64_t n_leases;  /* of the owner */

@@ -180,6 +180,9 @@ static void take_road(struct why_inquiry *q)
     f->paused_by = rows_text(r, 0, WHY_ROAD_PAUSED_BY);
     f->n_workers = take_number(r, WHY_ROAD_WORKERS);
     f->n_live = take_number(r, WHY_ROAD_LIVE);
+    f->drained = rows_text(r, 0, WHY_ROAD_DRAINED);
+    f->drained_us = take_time(r, WHY_ROAD_DRAINED_AT);
+    f->drained_by = rows_text(r, 0, WHY_ROAD_DRAINED_BY);
     f->narrow_worker = rows_text(r, 0, WHY_ROAD_NARROW_WORKER);
     f->narrow_rate = rows_text(r, 0, WHY_ROAD_NARROW_RATE);
     f->n_relays = take_number(r, WHY_ROAD_RELAYS);
@@ -201,14 +204,21 @@ static void take_partition(struct why_inquiry *q)
     f->beat_us = take_time(r, WHY_ROAD_BEAT_AT);
     f->lost_us = take_time(r, WHY_ROAD_LOST_AT);
     f->n_leases = take_number(r, WHY_ROAD_LEASES);
-    if (rows_bool(r, 0, WHY_ROAD_DONE) && !f->trouble)
-        f->place = WHY_PASSED;
+}
+
+/* Whoever reads its partition is done with it, if that is still the log that it lies in. */
+static void judge_passed(struct why_inquiry *q)
+{
+    if (!rows_bool(q->road, 0, WHY_ROAD_DONE) || !rows_is_null(q->road, 0, WHY_ROAD_TROUBLE))
+        return;
+    q->facts.next_offset = take_number(q->road, WHY_ROAD_NEXT_OFFSET);
+    q->facts.place = WHY_PASSED;
 }
 
 static int ask_road(struct invocation *in, struct why_inquiry *q, struct err *reterr)
 {
     struct why_facts *f = &q->facts;
-    bool in_log = f->place == WHY_QUEUED;
+    bool in_log = f->place == WHY_QUEUED || f->place == WHY_LATER;
     struct why_road road = {
         .queue = f->queue, .topic = in_log ? f->topic : NULL, .partition = f->partition, .offset = f->offset
     };
@@ -216,8 +226,10 @@ static int ask_road(struct invocation *in, struct why_inquiry *q, struct err *re
     if (r)
         return r;
     take_road(q);
-    if (in_log)
+    if (f->place == WHY_QUEUED)
         take_partition(q);
+    if (in_log)
+        judge_passed(q);
     return STATUS_DONE;
 }
 

@@ -38,6 +38,18 @@ static bool is_paused(struct judging *j)
     return why_conclude(j, "paused");
 }
 
+static bool has_drained_workers(struct judging *j)
+{
+    const struct why_facts *f = j->f;
+    if (f->n_workers != 0 || !f->drained)
+        return false;
+    why_say(j, "Worker %s was drained by %s", f->drained, why_known(f->drained_by));
+    why_say_ago(j, f->drained_us);
+    why_say(j, ", and no other live worker takes the queue %s", why_known(f->queue));
+    why_advise(j, "jobctl worker drain --undo %s; or start another worker", f->drained);
+    return why_conclude(j, "drained");
+}
+
 static bool has_no_worker(struct judging *j)
 {
     const struct why_facts *f = j->f;
@@ -175,11 +187,10 @@ static bool is_next(struct judging *j)
 void why_judge_queued(struct judging *j)
 {
     static const why_step steps[] = {
-        why_is_out_of_sight, why_is_being_cancelled,  stands,
-        is_paused,           has_no_worker,           why_expires_now,
-        has_no_owner,        has_no_live_owner,       has_silent_owner,
-        is_blocked,          is_approached_with_care, is_in_a_storm,
-        is_behind_long_jobs, is_behind_others,        is_next,
+        why_is_out_of_sight, why_is_being_cancelled, stands,           is_paused,
+        has_drained_workers, has_no_worker,          why_expires_now,  has_no_owner,
+        has_no_live_owner,   has_silent_owner,       is_blocked,       is_approached_with_care,
+        is_in_a_storm,       is_behind_long_jobs,    is_behind_others, is_next,
     };
     why_walk(j, steps, ARRAY_SIZE(steps));
     why_add_job(j);

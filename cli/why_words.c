@@ -197,6 +197,9 @@ void why_add_queue(struct judging *j)
     why_add(j, "paused_at", why_time(f->paused_us));
     why_add(j, "paused_by", cell_text(f->paused_by));
     why_add(j, "workers", why_number(f->n_workers));
+    why_add(j, "drained_worker", cell_text(f->drained));
+    why_add(j, "drained_at", why_time(f->drained_us));
+    why_add(j, "drained_by", cell_text(f->drained_by));
     why_add(j, "narrow_worker", cell_text(f->narrow_worker));
     why_add(j, "narrow_rate", cell_text(f->narrow_rate));
 }

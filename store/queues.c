@@ -63,8 +63,8 @@ int queues_describe(struct db *db, const char *queue, struct rows **ret, struct 
         db,
         "SELECT q.paused_at, q.paused_by, p.n, p.next_run_at,"
         " (SELECT count(*) FROM job.lease l WHERE l.queue = $1), (SELECT count(*) FROM job.dead d WHERE d.queue = $1),"
-        " (SELECT count(*) FROM job.worker w WHERE $1::text = ANY (w.queues) AND w.lost_at IS NULL AND " LIVE
-        ")"
+        " (SELECT count(*) FROM job.worker w WHERE $1::text = ANY (w.queues) AND w.lost_at IS NULL"
+        " AND w.drain_at IS NULL AND " LIVE ")"
         " FROM (SELECT count(*) AS n, min(r.run_at) AS next_run_at FROM " PENDING_ROWS " r) p"
         " LEFT JOIN job.queue q ON q.name = $1",
         queue, ret, reterr);
@@ -83,6 +83,7 @@ int queues_list_takers(struct db *db, const char *queue, struct rows **ret, stru
     return query_queue(db,
                        "SELECT w.id, w.host, w.pid, w.beat_at,"
                        " (SELECT count(*) FROM job.lease l WHERE l.worker = w.id AND l.queue = $1),"
+                       " CASE WHEN w.lost_at IS NOT NULL THEN 'lost' ELSE w.phase END,"
                        " $1::text = ANY (w.quiet), w.narrow ->> $1::text"
                        " FROM job.worker w WHERE $1::text = ANY (w.queues) ORDER BY w.id",
                        queue, ret, reterr);

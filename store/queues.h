@@ -22,7 +22,8 @@ int queues_find_cursor(struct db *db, const char *topic, int partition, struct r
 
 /*
  * One queue, one row. Columns: paused_at timestamptz; paused_by text; pending bigint (at most QUEUES_COUNT_MAX, then it may be more), next_run_at timestamptz (of
- * these); leases, dead, workers bigint (live ones). Return: as db_query().
+ * these); leases, dead, workers bigint (live ones that nobody has
+ * drained). Return: as db_query().
  */
 int queues_describe(struct db *db, const char *queue, struct rows **ret, struct err *reterr);
 #define QUEUES_COUNT_MAX 50000
@@ -31,8 +32,9 @@ int queues_describe(struct db *db, const char *queue, struct rows **ret, struct 
 int queues_list_reasons(struct db *db, const char *queue, struct rows **ret, struct err *reterr);
 
 /*
- * Workers that take it, live or not. Columns: worker, host text; pid integer; beat_at timestamptz; leases bigint (of the queue); quiet boolean (it is
- * paused, and nothing of it runs there); narrow text (failed tries per second to which it is held; null: it is not). Return: as db_query().
+ * Workers that take it, live or not. Columns: worker, host text; pid integer; beat_at timestamptz; leases bigint (of the queue); phase text (as
+ * job.worker has it, or lost); quiet boolean (it is paused, and nothing of it runs there); narrow text (failed tries per second to which it is held;
+ * null: it is not). Return: as db_query().
  */
 int queues_list_takers(struct db *db, const char *queue, struct rows **ret, struct err *reterr);
 

@@ -7,7 +7,8 @@
 #include "store/array.h"
 
 /* As store/queues.c has it: a worker that has not beaten for this long is not counted as live. */
-#define LIVE(w) w ".lost_at IS NULL AND " w ".beat_at > clock_timestamp() - interval '15 seconds'"
+#define LIVE "w.lost_at IS NULL AND w.beat_at > clock_timestamp() - interval '15 seconds'"
+#define TAKES "$1::text = ANY (w.queues) AND " LIVE
 
 /*
  * Who has asked for a cancellation: one of the last 10,000 notes before it, of a week; a person makes few of them, and none
@@ -59,9 +60,12 @@ int why_find_job(struct db *db, const struct uuid *id, struct rows **ret, struct
 #define AHEAD                                                                                                \
     "greatest($4::bigint - c.next_offset"                                                                    \
     " - coalesce(bit_count(substr(c.done, 6, greatest(least(($4::bigint - c.next_offset) / 8, 2000), 0)::integer)), 0), 0)"
-#define DUTIES(name)                                                                                                \
-    "(SELECT count(*) FROM pg_stat_activity v WHERE v.datname = current_database() AND v.application_name = '" name \
-    "')"
+/* Brokers' connections: each duty has one, named after it. */
+#define DUTIES                                                                                               \
+    "(SELECT count(*) FILTER (WHERE a.application_name = 'relay') AS relays,"                                \
+    " count(*) FILTER (WHERE a.application_name = 'later') AS laters,"                                       \
+    " count(*) FILTER (WHERE a.application_name = 'clock') AS clocks"                                        \
+    " FROM pg_stat_activity a WHERE a.datname = current_database())"
 
 int why_find_road(struct db *db, const struct why_road *road, struct rows **ret, struct err *reterr)
 {
@@ -78,22 +82,20 @@ int why_find_road(struct db *db, const struct why_road *road, struct rows **ret,
     return db_query(
         db,
         "SELECT clock_timestamp(), q.paused_at, q.paused_by,"
-        " (SELECT count(*) FROM job.worker w WHERE $1::text = ANY (w.queues) AND " LIVE(
-            "w") "),"
-                 " (SELECT count(*) FROM job.worker w WHERE " LIVE(
-                     "w") "), c.next_offset,"
-                          " CASE WHEN c.reset_to IS NULL THEN c.trouble ELSE 'reset' END, c.crash_count, " IS_DONE
-                          ", " AHEAD ","
-                          " c.owner, o.beat_at, o.lost_at, (SELECT count(*) FROM job.lease l WHERE l.worker = c.owner),"
-                          " n.id, n.narrow ->> $1::text,"
-                          " " DUTIES("relay") ", " DUTIES("later") ", " DUTIES(
-                              "clock") ","
-                                       " (SELECT p.run_at FROM job.pending p WHERE p.queue = $1::text ORDER BY p.run_at, p.id LIMIT 1)"
-                                       " FROM (SELECT) one LEFT JOIN job.queue q ON q.name = $1::text"
-                                       " LEFT JOIN job.cursor c ON c.topic = $2::text AND c.partition = $3::integer"
-                                       " LEFT JOIN job.worker o ON o.id = c.owner"
-                                       " LEFT JOIN LATERAL (SELECT w.id, w.narrow FROM job.worker w WHERE w.narrow ? $1::text AND " LIVE(
-                                           "w") " ORDER BY w.id IS DISTINCT FROM c.owner, w.id LIMIT 1) n ON true",
+        " (SELECT count(*) FROM job.worker w WHERE w.drain_at IS NULL AND " TAKES "),"
+        " x.id, x.drain_at, x.drain_by, (SELECT count(*) FROM job.worker w WHERE " LIVE "), c.next_offset,"
+        " CASE WHEN c.reset_to IS NULL THEN c.trouble ELSE 'reset' END, c.crash_count, " IS_DONE ", " AHEAD
+        ","
+        " c.owner, o.beat_at, o.lost_at, (SELECT count(*) FROM job.lease l WHERE l.worker = c.owner),"
+        " n.id, n.narrow ->> $1::text, v.relays, v.laters, v.clocks,"
+        " (SELECT p.run_at FROM job.pending p WHERE p.queue = $1::text ORDER BY p.run_at, p.id LIMIT 1)"
+        " FROM " DUTIES " v LEFT JOIN job.queue q ON q.name = $1::text"
+        " LEFT JOIN job.cursor c ON c.topic = $2::text AND c.partition = $3::integer"
+        " LEFT JOIN job.worker o ON o.id = c.owner"
+        " LEFT JOIN LATERAL (SELECT w.id, w.drain_at, w.drain_by FROM job.worker w"
+        " WHERE w.drain_at IS NOT NULL AND " TAKES " ORDER BY w.drain_at DESC LIMIT 1) x ON true"
+        " LEFT JOIN LATERAL (SELECT w.id, w.narrow FROM job.worker w WHERE w.narrow ? $1::text AND " LIVE
+        " ORDER BY w.id IS DISTINCT FROM c.owner, w.id LIMIT 1) n ON true",
         params, 4, ret, reterr);
 }
 

@@ -53,7 +53,10 @@ enum {
     WHY_ROAD_NOW,
     WHY_ROAD_PAUSED_AT,
     WHY_ROAD_PAUSED_BY,
-    WHY_ROAD_WORKERS,     /* bigint: live ones that take the queue */
+    WHY_ROAD_WORKERS, /* bigint: live ones that take the queue, and that nobody has drained */
+    WHY_ROAD_DRAINED, /* the id of a live one that takes it and was drained, and the next two */
+    WHY_ROAD_DRAINED_AT,
+    WHY_ROAD_DRAINED_BY,
     WHY_ROAD_LIVE,        /* bigint: all live ones */
     WHY_ROAD_NEXT_OFFSET, /* null: the partition was never read */
     WHY_ROAD_TROUBLE,     /* recreated; reset: ordered, and not taken up yet */

@@ -125,6 +125,9 @@ START_TEST(a_queued_job_names_the_first_obstacle)
     explain(id, "owner_silent", "stopped beating 16s ago", "session_timeout");
     site_sql(site, "DELETE FROM job.worker WHERE id = 'w7'");
     explain(id, "owner_gone", "Worker w7, which owned partition 0", NULL);
+    site_sql(site, "SELECT job.drain_worker('w8')");
+    explain(id, "drained", "Worker w8 was drained by ", "jobctl worker drain --undo w8");
+    site_sql(site, "SELECT job.undrain_worker('w8')");
     control_expect(0, "queue pause mail");
     explain(id, "paused", "Its queue mail was paused by ", "jobctl queue resume mail");
     control_expect(0, "queue resume mail");
@@ -200,6 +203,8 @@ START_TEST(what_comes_later_waits_for_a_broker_to_read_it)
     site_start_broker(site);
     site_await(site, 20, "SELECT count(*) = 1 FROM job.pending");
     explain(id, "scheduled", "enqueued to run in ", NULL);
+    site_sql(site, "DELETE FROM job.pending"); /* as if it had run, and its record were gone */
+    explain_with("", 3, id, "record_gone", ".later is done beyond its offset 0", NULL);
     teardown();
 }
 END_TEST

@@ -373,6 +373,12 @@ START_TEST(each_obstacle_on_the_way_hides_those_behind_it)
     expect(&f, "expiring", "ends as expired when a worker looks", "");
     f.n_workers = 0;
     expect(&f, "no_worker", "No live worker takes jobs of the queue mail (2 take others)", "worker.queues");
+    f.drained = "w7";
+    f.drained_by = "ada@host";
+    f.drained_us = ago(180);
+    expect(&f, "drained",
+           "Worker w7 was drained by ada@host 3m00s ago, and no other live worker takes the queue mail",
+           "worker drain --undo w7");
     f.paused_us = ago(65);
     f.paused_by = "ada@host";
     expect(&f, "paused", "Its queue mail was paused by ada@host 1m05s ago", "queue resume mail");
