@@ -3,17 +3,12 @@
 #define SUITE_TIMEOUT_S 120
 #include "tests/support/suite.h"
 
-#include <fcntl.h>
-#include <jansson.h>
 #include <librdkafka/rdkafka.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/support/control.h"
+#include "tests/support/examine.h"
 #include "tests/support/harness.h"
 #include "tests/support/harness_site.h"
 
@@ -43,62 +38,6 @@ static void teardown(void)
     site = site_free(site);
 }
 
-/* --- What doctor says --- */
-
-static json_t *findings;
-
-static void examine_as(const char *environment, const char *options, int status)
-{
-    json_decref(findings);
-    control_expect_with(environment, status, "doctor -o json %s", options);
-    findings = control_json();
-}
-
-static void examine(void)
-{
-    examine_as("", "", 1);
-}
-
-/* NULL: there is none. */
-static const json_t *look_for(const char *check, const char *about, const char *state)
-{
-    size_t i;
-    const json_t *f;
-    json_array_foreach(findings, i, f) if (strcmp(control_member(f, "check"), check) == 0 &&
-                                           (!about || strstr(control_member(f, "about"), about)) &&
-                                           strcmp(control_member(f, "state"), state) == 0) return f;
-    return NULL;
-}
-
-/* There is a finding of that check about that, which says @found and has @cure. */
-static void expect(const char *state, const char *check, const char *about, const char *found,
-                   const char *cure)
-{
-    size_t i;
-    const json_t *f;
-    json_array_foreach(findings, i, f)
-    {
-        if (strcmp(control_member(f, "check"), check) != 0 ||
-            strcmp(control_member(f, "state"), state) != 0 || !strstr(control_member(f, "about"), about) ||
-            !strstr(control_member(f, "found"), found) || !strstr(control_member(f, "cure"), cure))
-            continue;
-        ck_assert_str_ne(control_member(f, "meaning"), "");
-        return;
-    }
-    ck_abort_msg("no %s \"%s\" about \"%s\": \"%s\" → \"%s\" in\n%s", state, check, about, found, cure,
-                 control_output());
-}
-
-#define PROBLEM "problem"
-#define WARNING "warning"
-
-static void expect_none(const char *check, const char *about)
-{
-    const json_t *f = look_for(check, about, PROBLEM);
-    f = f ? f : look_for(check, about, WARNING);
-    ck_assert_msg(!f, "%s: %s", check, f ? control_member(f, "found") : "");
-}
-
 /* --- A healthy site --- */
 
 static void run_some_jobs(void)
@@ -119,18 +58,18 @@ START_TEST(healthy_site_gives_no_finding)
     examine_as("", "", 0);
     size_t i;
     const json_t *f;
-    json_array_foreach(findings, i, f)
+    json_array_foreach(examine_findings(), i, f)
     {
         const char *state = control_member(f, "state"), *check = control_member(f, "check");
         ck_assert_msg(strcmp(state, "ok") == 0 || strcmp(state, "unknown") == 0 ||
                           strcmp(check, "postgresql disk") == 0,
                       "%s is %s: %s", check, state, control_member(f, "found"));
     }
-    ck_assert_ptr_nonnull(look_for("consumer group", NULL, "ok"));
-    ck_assert_ptr_nonnull(look_for("group members", NULL, "ok"));
-    ck_assert_ptr_nonnull(look_for("brokers", NULL, "ok"));
-    ck_assert_ptr_nonnull(look_for("schema objects", NULL, "ok"));
-    ck_assert_ptr_nonnull(look_for("kafka disk", NULL, "unknown"));
+    ck_assert_ptr_nonnull(examine_find("consumer group", NULL, "ok"));
+    ck_assert_ptr_nonnull(examine_find("group members", NULL, "ok"));
+    ck_assert_ptr_nonnull(examine_find("brokers", NULL, "ok"));
+    ck_assert_ptr_nonnull(examine_find("schema objects", NULL, "ok"));
+    ck_assert_ptr_nonnull(examine_find("kafka disk", NULL, "unknown"));
     control_expect(0, "doctor");
     control_prints("ok       postgresql: version");
     teardown();
@@ -161,10 +100,10 @@ START_TEST(files_that_handlers_need_are_looked_at)
     write_file("text.so", "this is no module, however long it is: it is a text of more than sixty-four bytes",
                0755);
     examine();
-    expect(PROBLEM, "handlers", "a", "gone.so: No such file", "handlers.path");
-    expect(PROBLEM, "handlers", "b", "no shared object", "-shared");
-    expect(PROBLEM, "handlers", "c", "/nonexistent/program", "handlers.argv");
-    expect(WARNING, "secrets", "d", "cannot be read", "chgrp");
+    examine_expect(PROBLEM, "handlers", "a", "gone.so: No such file", "handlers.path");
+    examine_expect(PROBLEM, "handlers", "b", "no shared object", "-shared");
+    examine_expect(PROBLEM, "handlers", "c", "/nonexistent/program", "handlers.argv");
+    examine_expect(WARNING, "secrets", "d", "cannot be read", "chgrp");
     teardown();
 }
 END_TEST
@@ -179,11 +118,11 @@ START_TEST(password_that_everyone_may_read_is_named_and_not_shown)
              site_prefix(site));
     write_file("libjob.conf", text, 0644);
     examine();
-    expect(WARNING, "secrets", "database.url", "may be read by everyone", "chmod o-rw");
+    examine_expect(WARNING, "secrets", "database.url", "may be read by everyone", "chmod o-rw");
     ck_assert_ptr_null(strstr(control_output(), "correct-horse"));
     write_file("libjob.conf", text, 0640);
     examine();
-    expect_none("secrets", NULL);
+    examine_expect_none("secrets", NULL);
     teardown();
 }
 END_TEST
@@ -192,7 +131,7 @@ START_TEST(host_without_time_zones_is_found)
 {
     setup();
     examine_as("TZDIR=/nonexistent", "", 1);
-    expect(WARNING, "time zones", "", "", "tzdata");
+    examine_expect(WARNING, "time zones", "", "", "tzdata");
     teardown();
 }
 END_TEST
@@ -211,87 +150,19 @@ START_TEST(units_that_failed_or_were_not_enabled_are_found)
         0755);
     snprintf(environment, sizeof(environment), "PATH='%s':\"$PATH\"", site_folder(site));
     examine_as(environment, "", 1);
-    expect(PROBLEM, "units", "jobbrokerd.service", "failed (watchdog)", "journalctl -u jobbrokerd.service");
-    expect(WARNING, "units", "jobbrokerd.service", "anew 3 times, for want of signs of life", "journalctl");
-    expect(PROBLEM, "units", "jobworkerd@mail.service", "enabled, but inactive",
-           "systemctl start jobworkerd@mail.service");
-    expect(WARNING, "units", "jobworkerd.service", "not enabled", "systemctl enable jobworkerd.service");
+    examine_expect(PROBLEM, "units", "jobbrokerd.service", "failed (watchdog)",
+                   "journalctl -u jobbrokerd.service");
+    examine_expect(WARNING, "units", "jobbrokerd.service", "anew 3 times, for want of signs of life",
+                   "journalctl");
+    examine_expect(PROBLEM, "units", "jobworkerd@mail.service", "enabled, but inactive",
+                   "systemctl start jobworkerd@mail.service");
+    examine_expect(WARNING, "units", "jobworkerd.service", "not enabled",
+                   "systemctl enable jobworkerd.service");
     write_file("systemctl", "#!/bin/sh\nexec sleep 60\n", 0755);
     int64_t began_us = clock_mono_us();
     examine_as(environment, "", 1);
     ck_assert_int_lt((clock_mono_us() - began_us) / USEC_PER_SEC, 15);
-    expect_none("units", NULL);
-    teardown();
-}
-END_TEST
-
-/* --- Servers that are away, and those that do not let us in --- */
-
-START_TEST(servers_that_are_away_are_one_finding_each)
-{
-    setup();
-    examine_as("JOB_DATABASE_URL=postgresql://nobody@127.0.0.1:9/none JOB_KAFKA=127.0.0.1:9", "", 1);
-    expect(PROBLEM, "postgresql", "", "refused", "JOB_DATABASE_URL");
-    expect(PROBLEM, "kafka", "", "", "JOB_KAFKA");
-    size_t i, n = 0;
-    const json_t *f;
-    json_array_foreach(findings, i, f) n += strcmp(control_member(f, "state"), PROBLEM) == 0;
-    ck_assert_uint_eq(n, 2);
-    examine_as(
-        "JOB_DATABASE_URL=postgresql://nobody@no-such-host.invalid/none JOB_KAFKA=no-such-host.invalid:9092",
-        "", 1);
-    expect(PROBLEM, "postgresql", "", "no-such-host.invalid", "resolver");
-    expect(PROBLEM, "kafka", "", "no-such-host.invalid", "resolver");
-    teardown();
-}
-END_TEST
-
-/* The URL of this site's database, for another role. */
-static void url_for(const char *role, char *text, size_t size)
-{
-    const char *url = site_database_url(site), *at = strchr(url, '@');
-    ck_assert_ptr_nonnull(at);
-    snprintf(text, size, "JOB_DATABASE_URL='postgresql://%s%s'", role, at);
-}
-
-START_TEST(refusals_of_postgresql_are_told_apart)
-{
-    char environment[700];
-    setup();
-    url_for("job_test_no_such_role", environment, sizeof(environment));
-    examine_as(environment, "", 1);
-    expect(PROBLEM, "postgresql", "", "job_test_no_such_role", "pg_hba.conf");
-    const char *url = site_database_url(site), *end = strrchr(url, '/');
-    snprintf(environment, sizeof(environment), "JOB_DATABASE_URL='%.*s/no_such_database'", (int)(end - url),
-             url);
-    examine_as(environment, "", 1);
-    expect(PROBLEM, "postgresql", "", "no_such_database", "createdb");
-    site_sql(site, "DROP ROLE IF EXISTS job_test_doctor_poor");
-    site_sql(site, "CREATE ROLE job_test_doctor_poor LOGIN");
-    url_for("job_test_doctor_poor", environment, sizeof(environment));
-    examine_as(environment, "", 1);
-    expect(PROBLEM, "schema", "", "", "GRANT");
-    site_sql(site, "GRANT USAGE ON SCHEMA job TO job_test_doctor_poor;"
-                   "GRANT SELECT ON ALL TABLES IN SCHEMA job TO job_test_doctor_poor");
-    examine_as(environment, "", 1);
-    expect(PROBLEM, "rights", "", "DELETE on job.", "GRANT");
-    site_sql(site, "DROP OWNED BY job_test_doctor_poor; DROP ROLE job_test_doctor_poor");
-    teardown();
-}
-END_TEST
-
-START_TEST(kafka_that_speaks_no_tls_is_told_from_one_that_is_away)
-{
-    setup_with(&(struct site_options){ .no_schema = true });
-    char text[1200];
-    snprintf(
-        text, sizeof(text),
-        "prefix = \"%s\";\nkafka: { brokers = \"%s\"; properties = ( { name = \"security.protocol\"; value = \"ssl\"; } ); };\n"
-        "database: { url = \"%s\"; };\n",
-        site_prefix(site), site_kafka(site), site_database_url(site));
-    write_file("libjob.conf", text, 0600);
-    examine();
-    expect(PROBLEM, "kafka", "", "SSL", "security.protocol");
+    examine_expect_none("units", NULL);
     teardown();
 }
 END_TEST
@@ -302,25 +173,25 @@ START_TEST(missing_old_and_newer_schema_is_found)
 {
     setup_with(&(struct site_options){ .no_schema = true, .queues = QUEUES });
     examine();
-    expect(PROBLEM, "schema", "", "there is none", "jobctl db migrate");
-    expect(PROBLEM, "topics", ".mail", "missing", "jobctl topic apply");
+    examine_expect(PROBLEM, "schema", "", "there is none", "jobctl db migrate");
+    examine_expect(PROBLEM, "topics", ".mail", "missing", "jobctl topic apply");
     site_migrate(site);
     control_expect(0, "topic apply");
     site_sql(site, "CREATE TABLE public.kept AS SELECT * FROM job.schema_migration;"
                    "DELETE FROM job.schema_migration WHERE version = (SELECT max(version) FROM public.kept)");
     examine();
-    expect(PROBLEM, "schema", "", "this jobctl has", "jobctl db migrate");
+    examine_expect(PROBLEM, "schema", "", "this jobctl has", "jobctl db migrate");
     site_sql(site, "INSERT INTO job.schema_migration SELECT * FROM public.kept ON CONFLICT DO NOTHING;"
                    "DELETE FROM job.schema_migration WHERE version = 5");
     examine();
-    expect(PROBLEM, "schema objects", "", "lacks version 5", "put the row back");
+    examine_expect(PROBLEM, "schema objects", "", "lacks version 5", "put the row back");
     site_sql(site, "INSERT INTO job.schema_migration SELECT * FROM public.kept ON CONFLICT DO NOTHING;"
                    "UPDATE job.schema_migration SET name = 'another' WHERE version = 7");
     examine();
-    expect(PROBLEM, "schema objects", "", "\"another\"", "jobctl that has made it");
+    examine_expect(PROBLEM, "schema objects", "", "\"another\"", "jobctl that has made it");
     site_sql(site, "INSERT INTO job.schema_migration (version, name) VALUES (9999, 'later')");
     examine();
-    expect(WARNING, "schema", "", "version 9999", "newer jobctl");
+    examine_expect(WARNING, "schema", "", "version 9999", "newer jobctl");
     teardown();
 }
 END_TEST
@@ -329,16 +200,16 @@ START_TEST(schema_that_was_altered_is_found)
 {
     setup();
     examine();
-    expect_none("schema objects", NULL);
+    examine_expect_none("schema objects", NULL);
     site_sql(site, "DROP INDEX job.pending_queue");
     site_sql(site, "ALTER TABLE job.lease DISABLE TRIGGER lease_wakes_lookout");
     site_sql(site,
              "CREATE OR REPLACE FUNCTION job.actor() RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'me' $$");
     examine();
-    expect(PROBLEM, "schema objects", "pending_queue", "this index is missing", "store/schema/");
-    expect(PROBLEM, "schema objects", "lease_wakes_lookout", "disabled", "ENABLE TRIGGER");
-    expect(WARNING, "schema objects", "actor", "not that of any migration",
-           "CREATE OR REPLACE FUNCTION job.actor");
+    examine_expect(PROBLEM, "schema objects", "pending_queue", "this index is missing", "store/schema/");
+    examine_expect(PROBLEM, "schema objects", "lease_wakes_lookout", "disabled", "ENABLE TRIGGER");
+    examine_expect(WARNING, "schema objects", "actor", "not that of any migration",
+                   "CREATE OR REPLACE FUNCTION job.actor");
     teardown();
 }
 END_TEST
@@ -352,8 +223,8 @@ START_TEST(partitions_that_are_missing_or_too_full_are_found)
     site_sql(site, "DROP TABLE job.result_%s", day);
     free(day);
     examine();
-    expect(PROBLEM, "partitions", "", "none for today", "start jobbrokerd");
-    expect(WARNING, "partitions", "default", "10001 rows", "UUIDv7");
+    examine_expect(PROBLEM, "partitions", "", "none for today", "start jobbrokerd");
+    examine_expect(WARNING, "partitions", "default", "10001 rows", "UUIDv7");
     teardown();
 }
 END_TEST
@@ -370,8 +241,8 @@ START_TEST(table_that_is_not_vacuumed_is_found)
     site_await(site, 20,
                "SELECT n_dead_tup >= 50000 FROM pg_stat_all_tables WHERE relid = 'job.pending'::regclass");
     examine();
-    expect(PROBLEM, "hot tables", "pending", "autovacuum is off", "RESET (autovacuum_enabled)");
-    expect(WARNING, "hot tables", "pending", "60000 dead rows", "VACUUM (ANALYZE) job.pending");
+    examine_expect(PROBLEM, "hot tables", "pending", "autovacuum is off", "RESET (autovacuum_enabled)");
+    examine_expect(WARNING, "hot tables", "pending", "60000 dead rows", "VACUUM (ANALYZE) job.pending");
     teardown();
 }
 END_TEST
@@ -408,12 +279,12 @@ START_TEST(topics_that_drop_jobs_are_found)
     setup_with(&(struct site_options){ .queues = QUEUES });
     create_careless_topic("mail");
     examine();
-    expect(PROBLEM, "topics", ".default", "missing", "jobctl topic apply");
-    expect(PROBLEM, "topic settings", ".mail", "retention.ms", "retention.ms=-1");
-    expect(PROBLEM, "topic settings", ".mail", "message.timestamp.type", "LogAppendTime");
-    expect(PROBLEM, "topic settings", ".mail", "unclean.leader.election.enable",
-           "unclean.leader.election.enable=false");
-    expect(WARNING, "topic settings", ".mail", "3 partitions, declared are 2", "topic apply --grow");
+    examine_expect(PROBLEM, "topics", ".default", "missing", "jobctl topic apply");
+    examine_expect(PROBLEM, "topic settings", ".mail", "retention.ms", "retention.ms=-1");
+    examine_expect(PROBLEM, "topic settings", ".mail", "message.timestamp.type", "LogAppendTime");
+    examine_expect(PROBLEM, "topic settings", ".mail", "unclean.leader.election.enable",
+                   "unclean.leader.election.enable=false");
+    examine_expect(WARNING, "topic settings", ".mail", "3 partitions, declared are 2", "topic apply --grow");
     teardown();
 }
 END_TEST
@@ -427,8 +298,8 @@ START_TEST(jobs_of_queues_that_nobody_declared_are_found)
     ck_assert_int_eq(admin_create_topic(site_admin(site), site_topic(site, "other", topic), 1, 1, &err), 0);
     control_expect(0, "enqueue t -q other");
     examine();
-    expect(PROBLEM, "undeclared queues", "nosuchqueue", "1 jobs wait", "topic apply");
-    expect(WARNING, "undeclared topics", ".other", "it has records", "declare the queue");
+    examine_expect(PROBLEM, "undeclared queues", "nosuchqueue", "1 jobs wait", "topic apply");
+    examine_expect(WARNING, "undeclared topics", ".other", "it has records", "declare the queue");
     teardown();
 }
 END_TEST
@@ -449,13 +320,13 @@ START_TEST(daemons_that_do_not_run_are_found)
 {
     setup();
     examine();
-    expect(PROBLEM, "brokers", "", "none is connected", "start jobbrokerd");
-    expect(PROBLEM, "queue workers", "mail", "no live worker", "start jobworkerd");
-    expect(PROBLEM, "consumer group", ".workers", "no members", "start jobworkerd");
+    examine_expect(PROBLEM, "brokers", "", "none is connected", "start jobbrokerd");
+    examine_expect(PROBLEM, "queue workers", "mail", "no live worker", "start jobworkerd");
+    examine_expect(PROBLEM, "consumer group", ".workers", "no members", "start jobworkerd");
     struct db *clock = pretend("clock"), *later = pretend("later"), *cron = pretend("cron");
     examine();
-    expect(PROBLEM, "brokers", "relay", "no broker has a connection", "broker.relay");
-    expect_none("brokers", "cron");
+    examine_expect(PROBLEM, "brokers", "relay", "no broker has a connection", "broker.relay");
+    examine_expect_none("brokers", "cron");
     db_free(clock);
     db_free(later);
     db_free(cron);
@@ -476,10 +347,10 @@ START_TEST(workers_that_have_gone_are_found)
              " VALUES ('%s.mail', 0, 7, 'nobody', 3, now() - interval '1 hour')",
              site_prefix(site));
     examine();
-    expect(PROBLEM, "workers", "silent", "it has 2 jobs, and was heard 10 min ago", "broker.rescue");
-    expect(WARNING, "workers", "gone", "heard 60 min ago", "start jobbrokerd");
-    expect(WARNING, "cursors", ".mail[0]", "its owner nobody does not beat", "start jobworkerd");
-    expect(WARNING, "cursors", ".mail[0]", "3 workers in a row", "dead list --reason crashed");
+    examine_expect(PROBLEM, "workers", "silent", "it has 2 jobs, and was heard 10 min ago", "broker.rescue");
+    examine_expect(WARNING, "workers", "gone", "heard 60 min ago", "start jobbrokerd");
+    examine_expect(WARNING, "cursors", ".mail[0]", "its owner nobody does not beat", "start jobworkerd");
+    examine_expect(WARNING, "cursors", ".mail[0]", "3 workers in a row", "dead list --reason crashed");
     teardown();
 }
 END_TEST
@@ -525,10 +396,12 @@ START_TEST(group_that_others_use_is_found)
              "INSERT INTO job.cursor (topic, partition, epoch, next_offset) VALUES ('%s.default', 0, 1, 0)",
              site_prefix(site));
     examine();
-    expect(PROBLEM, "group members", ".workers",
-           "1 members, but 0 workers in this database; one calls itself somebody-else", "worker.group");
-    expect(PROBLEM, "consumer group", ".mail", "2 of 2 partitions belong to no worker", "worker.queues");
-    expect(WARNING, "group offsets", ".default[0]", "Kafka has offset 17", "worker.group");
+    examine_expect(PROBLEM, "group members", ".workers",
+                   "1 members, but 0 workers in this database; one calls itself somebody-else",
+                   "worker.group");
+    examine_expect(PROBLEM, "consumer group", ".mail", "2 of 2 partitions belong to no worker",
+                   "worker.queues");
+    examine_expect(WARNING, "group offsets", ".default[0]", "Kafka has offset 17", "worker.group");
     rd_kafka_consumer_close(other);
     rd_kafka_destroy(other);
     teardown();
@@ -543,7 +416,7 @@ START_TEST(work_that_stands_is_found)
     site_sql(site,
              "SELECT job.enqueue('mail', 't'); UPDATE job.pending SET run_at = now() - interval '1 minute'");
     examine();
-    expect(PROBLEM, "relay", "", "1 jobs", "jobbrokerd");
+    examine_expect(PROBLEM, "relay", "", "1 jobs", "jobbrokerd");
     site_sql(site,
              "UPDATE job.relay SET asleep = true, wake_at = now() + interval '1 minute';"
              "SELECT job.pause_queue('mail'); UPDATE job.queue SET paused_at = now() - interval '3 days'");
@@ -551,11 +424,11 @@ START_TEST(work_that_stands_is_found)
         site,
         "INSERT INTO job.cron (name, expression, type, since) VALUES ('a', '@yearly', 't', now() - interval '10 minutes')");
     examine();
-    expect(PROBLEM, "relay", "", "the relay sleeps beyond that", "job.relay.asleep");
-    expect(WARNING, "paused queues", "mail", "paused 3 d ago", "jobctl queue resume mail");
-    expect(PROBLEM, "cron", "", "1 of 1 entries have been due", "broker.cron");
+    examine_expect(PROBLEM, "relay", "", "the relay sleeps beyond that", "job.relay.asleep");
+    examine_expect(WARNING, "paused queues", "mail", "paused 3 d ago", "jobctl queue resume mail");
+    examine_expect(PROBLEM, "cron", "", "1 of 1 entries have been due", "broker.cron");
     examine_as("", "--patience 10m", 1);
-    expect_none("relay", NULL);
+    examine_expect_none("relay", NULL);
     teardown();
 }
 END_TEST
@@ -571,11 +444,12 @@ START_TEST(jobs_that_nobody_takes_are_found_with_their_age)
         "INSERT INTO job.worker (id, host, pid, queues) VALUES ('w', 'h', 1, '{mail,default}')",
         site_prefix(site));
     examine();
-    ck_assert_ptr_nonnull(look_for("waiting jobs", ".mail", "ok"));
+    ck_assert_ptr_nonnull(examine_find("waiting jobs", ".mail", "ok"));
     control_prints("3 jobs wait, the oldest since");
-    expect(WARNING, "standing queues", ".mail[",
-           "3 jobs wait behind offset 0, and nothing was recorded for 60 min", "jobctl queue keys mail");
-    expect_none("queue workers", "mail");
+    examine_expect(WARNING, "standing queues", ".mail[",
+                   "3 jobs wait behind offset 0, and nothing was recorded for 60 min",
+                   "jobctl queue keys mail");
+    examine_expect_none("queue workers", "mail");
     teardown();
 }
 END_TEST
@@ -591,174 +465,23 @@ START_TEST(dead_letters_and_incidents_are_found)
              site_prefix(site));
     site_sql(site, "SELECT job.set_dead_hook('nowhere')");
     examine();
-    expect(WARNING, "dead letters", "", "1", "jobctl dead list");
-    expect(WARNING, "lost jobs", "", "13", "job.incident");
-    expect(WARNING, "incidents", "lost", "1 in 30 days", "job.incident");
-    expect(WARNING, "dead hook", "", "no handler here is for job.dead", "jobctl dead hook --off");
+    examine_expect(WARNING, "dead letters", "", "1", "jobctl dead list");
+    examine_expect(WARNING, "lost jobs", "", "13", "job.incident");
+    examine_expect(WARNING, "incidents", "lost", "1 in 30 days", "job.incident");
+    examine_expect(WARNING, "dead hook", "", "no handler here is for job.dead", "jobctl dead hook --off");
     site_sql(site, "INSERT INTO job.rollup (hour, n, shard, queue, type, state)"
                    " VALUES (date_trunc('hour', now()), 500, 0, 'mail', 't', 'dead')");
     examine();
-    expect(PROBLEM, "dead letters", "", "they grow: 500 in the last two hours", "jobctl dead replay");
+    examine_expect(PROBLEM, "dead letters", "", "they grow: 500 in the last two hours", "jobctl dead replay");
     teardown();
-}
-END_TEST
-
-/* --- PostgreSQL's own state; a server for this alone --- */
-
-static void *lock_table(void *userdata)
-{
-    struct db *db = userdata;
-    db_execute(db, "BEGIN; LOCK TABLE job.cron", NULL);
-    return NULL;
-}
-
-/* One holds a lock, another waits for it, a third has prepared its transaction. */
-static void stand_in_the_way(struct db **holder, struct db **waiter, pthread_t *thread)
-{
-    *holder = pretend("careless");
-    *waiter = pretend("patient");
-    ck_assert_int_eq(
-        db_execute(*holder, "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE job.cron", NULL),
-        0);
-    ck_assert_int_eq(pthread_create(thread, NULL, lock_table, *waiter), 0);
-    site_await(site, 10, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)");
-    site_sql(site, "BEGIN; CREATE TABLE public.prepared (); PREPARE TRANSACTION 'forgotten one'");
-}
-
-START_TEST(who_stands_in_the_way_in_postgresql_is_found)
-{
-    pthread_t thread;
-    struct db *holder, *waiter;
-    struct site_servers *postgres = site_servers_start("postgres");
-    setup();
-    stand_in_the_way(&holder, &waiter, &thread);
-    site_sql(site, "SELECT pg_create_physical_replication_slot('abandoned', true)");
-    examine_as("", "--patience 1ms", 1);
-    expect(WARNING, "transactions", "pid", "idle in transaction of careless", "pg_terminate_backend");
-    expect(PROBLEM, "locks", "pid", "patient waits for a lock on job.cron", "pg_terminate_backend");
-    expect(WARNING, "prepared transactions", "forgotten one", "prepared", "ROLLBACK PREPARED");
-    expect(WARNING, "replication slots", "abandoned", "nobody reads it",
-           "pg_drop_replication_slot('abandoned')");
-    examine_as("", "--patience 1h", 1);
-    expect_none("transactions", NULL);
-    expect_none("locks", NULL);
-    db_rollback(holder);
-    pthread_join(thread, NULL);
-    db_free(holder);
-    db_free(waiter);
-    site_sql(site, "ROLLBACK PREPARED 'forgotten one'");
-    site_sql(site, "SELECT pg_drop_replication_slot('abandoned')");
-    teardown();
-    site_servers_free(postgres);
-}
-END_TEST
-
-static void connect_many(struct db **list, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        list[i] = pretend("many");
-}
-
-/* The server goes on as a standby does. */
-static void become_standby(struct site_servers *postgres)
-{
-    char path[512];
-    struct stat owner;
-    char *data = site_ask_text(site, "SELECT current_setting('data_directory')");
-    ck_assert_int_eq(stat(data, &owner), 0);
-    site_servers_run(postgres, "stop");
-    snprintf(path, sizeof(path), "%s/standby.signal", data);
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(fchown(fd, owner.st_uid, owner.st_gid), 0);
-    close(fd);
-    site_servers_run(postgres, "start");
-    free(data);
-}
-
-START_TEST(postgresql_that_breaks_promises_is_found)
-{
-    static const char *const off[] = { "full_page_writes", "synchronous_commit", "autovacuum" };
-    struct db *many[165];
-    struct site_servers *postgres = site_servers_start("postgres");
-    setup();
-    for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
-        site_sql(site, "ALTER SYSTEM SET %s = off", off[i]);
-    site_sql(site, "SELECT pg_reload_conf()");
-    site_await(site, 10, "SELECT setting = 'off' FROM pg_settings WHERE name = 'autovacuum'");
-    connect_many(many, 165);
-    examine();
-    for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
-        expect(PROBLEM, "postgresql settings", off[i], "off", "ALTER SYSTEM SET");
-    expect(WARNING, "connections", "", "of 197", "max_connections");
-    for (size_t i = 0; i < 165; i++)
-        db_free(many[i]);
-    become_standby(postgres);
-    site_await(site, 30, "SELECT pg_is_in_recovery()");
-    examine();
-    expect(PROBLEM, "postgresql", "", "in recovery", "target_session_attrs=read-write");
-    teardown();
-    site_servers_free(postgres);
-}
-END_TEST
-
-/* --- Servers that stand still --- */
-
-START_TEST(an_answer_that_does_not_come_ends_the_connection)
-{
-    struct db *db = NULL;
-    struct err err = { 0 };
-    setup();
-    const struct db_options options = { .url = site_database_url(site),
-                                        .name = "test",
-                                        .answer_timeout_us = USEC_PER_SEC / 2 };
-    ck_assert_int_eq(db_new(&db, &options), 0);
-    ck_assert_int_eq(db_query(db, "SELECT repeat('x', 10000000)", NULL, 0, NULL, &err), 0);
-    int64_t began_us = clock_mono_us();
-    ck_assert_int_eq(db_query(db, "SELECT pg_sleep(20)", NULL, 0, NULL, &err), STORE_AWAY);
-    ck_assert_int_lt(clock_mono_us() - began_us, 5 * USEC_PER_SEC);
-    ck_assert_ptr_nonnull(strstr(err.text, "does not answer within 0.5 s"));
-    ck_assert_int_eq(db_query(db, "SELECT 1", NULL, 0, NULL, &err), 0);
-    ck_assert_int_eq(db_query(db, "SELECT 1 / 0", NULL, 0, NULL, &err), STORE_REFUSED);
-    db_free(db);
-    teardown();
-}
-END_TEST
-
-static void expect_in_time(void)
-{
-    int64_t began_us = clock_mono_us();
-    examine();
-    ck_assert_msg(clock_mono_us() - began_us < 15 * USEC_PER_SEC, "it took %.1f s",
-                  (double)(clock_mono_us() - began_us) / USEC_PER_SEC);
-}
-
-START_TEST(servers_that_hang_are_named_within_15_s)
-{
-    struct site_servers *postgres = site_servers_start("postgres"), *kafka = site_servers_start("kafka");
-    setup_with(&(struct site_options){ .queues = QUEUES, .kafka = site_servers_address(kafka) });
-    site_servers_signal(postgres, SIGSTOP);
-    site_servers_signal(kafka, SIGSTOP);
-    expect_in_time();
-    expect(PROBLEM, "postgresql", "", "", "start PostgreSQL");
-    expect(PROBLEM, "kafka", "", "", "start Kafka");
-    site_servers_signal(postgres, SIGCONT);
-    site_servers_signal(kafka, SIGCONT);
-    teardown();
-    site_servers_free(kafka);
-    site_servers_free(postgres);
 }
 END_TEST
 
 SUITE_MAIN("doctor", healthy_site_gives_no_finding, files_that_handlers_need_are_looked_at,
            password_that_everyone_may_read_is_named_and_not_shown, host_without_time_zones_is_found,
-           units_that_failed_or_were_not_enabled_are_found, servers_that_are_away_are_one_finding_each,
-           refusals_of_postgresql_are_told_apart, kafka_that_speaks_no_tls_is_told_from_one_that_is_away,
-           missing_old_and_newer_schema_is_found, schema_that_was_altered_is_found,
-           partitions_that_are_missing_or_too_full_are_found, table_that_is_not_vacuumed_is_found,
-           topics_that_drop_jobs_are_found, jobs_of_queues_that_nobody_declared_are_found,
-           daemons_that_do_not_run_are_found, workers_that_have_gone_are_found,
-           group_that_others_use_is_found, work_that_stands_is_found,
-           jobs_that_nobody_takes_are_found_with_their_age, dead_letters_and_incidents_are_found,
-           who_stands_in_the_way_in_postgresql_is_found, postgresql_that_breaks_promises_is_found,
-           servers_that_hang_are_named_within_15_s, an_answer_that_does_not_come_ends_the_connection)
+           units_that_failed_or_were_not_enabled_are_found, missing_old_and_newer_schema_is_found,
+           schema_that_was_altered_is_found, partitions_that_are_missing_or_too_full_are_found,
+           table_that_is_not_vacuumed_is_found, topics_that_drop_jobs_are_found,
+           jobs_of_queues_that_nobody_declared_are_found, daemons_that_do_not_run_are_found,
+           workers_that_have_gone_are_found, group_that_others_use_is_found, work_that_stands_is_found,
+           jobs_that_nobody_takes_are_found_with_their_age, dead_letters_and_incidents_are_found)
