@@ -548,6 +548,24 @@ START_TEST(long_tables_go_through_the_pager_and_short_ones_do_not)
 }
 END_TEST
 
+/* A search stops there, in the middle of its way, until the transaction ends. */
+static struct db *lock_first_day(void)
+{
+    struct db *db;
+    struct err err;
+    char sql[100];
+    _cleanup_free_ char *day = site_ask_text(
+        site,
+        "SELECT min(tableoid::regclass::text) FROM job.result WHERE tableoid <> 'job.result_default'::regclass");
+    snprintf(sql, sizeof(sql), "LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", day);
+    ck_assert_int_eq(db_new(&db, &(struct db_options){ .url = site_database_url(site),
+                                                       .name = "lock",
+                                                       .idle_timeout_us = 60 * USEC_PER_SEC }),
+                     0);
+    ck_assert_msg(db_begin(db, &err) == 0 && db_execute(db, sql, &err) == 0, "%s", err.text);
+    return db;
+}
+
 START_TEST(an_interrupted_search_prints_what_it_has_found_and_how_far_it_got)
 {
     setup();
@@ -555,11 +573,18 @@ START_TEST(an_interrupted_search_prints_what_it_has_found_and_how_far_it_got)
     site_sql(
         site,
         "UPDATE job.result SET error = 'rare' WHERE id = (SELECT id FROM job.result ORDER BY id DESC LIMIT 1)");
+    struct db *lock = lock_first_day();
     struct terminal *t = start("", "job list --error RARE");
-    terminal_await(t, 20, "looked back to");
+    site_await(
+        site, 20,
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'jobctl' AND wait_event_type = 'Lock'"
+        " AND datname = current_database() AND query_start < clock_timestamp() - interval '2 s')");
     terminal_type(t, "\003");
+    terminal_await(t, 5, "^C");
+    db_free(lock);
     ck_assert_int_eq(terminal_await_exit(t, 10), 130);
     ck_assert_ptr_nonnull(strstr(terminal_screen(t), "succeeded"));
+    ck_assert_ptr_nonnull(strstr(terminal_bytes(t), "\r\033[Klooked back to"));
     ck_assert_ptr_nonnull(strstr(terminal_bytes(t), "interrupted: looked back to"));
     ck_assert_ptr_nonnull(strstr(terminal_bytes(t), " --error RARE --after "));
     terminal_free(t);
