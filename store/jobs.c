@@ -53,7 +53,7 @@ int jobs_list_attempts(struct db *db, const struct uuid *id, struct rows **ret, 
     "CASE WHEN substr($1::text, 15, 1) = '7' THEN"                                                           \
     " to_timestamp(('x' || lpad(replace(left($1::text, 13), '-', ''), 16, '0'))::bit(64)::bigint / 1000.0) END"
 
-/* What people did is looked for among the newest lines of the audit, since the job's own time. */
+/* What people did is looked for among the newest lines of the audit, since the job's own time; but each replay has a row of its own. */
 int jobs_list_timeline(struct db *db, const struct uuid *id, struct rows **ret, struct err *reterr)
 {
     struct db_param params[] = { db_uuid(id) };
@@ -66,6 +66,7 @@ int jobs_list_timeline(struct db *db, const struct uuid *id, struct rows **ret, 
         " a AS MATERIALIZED (SELECT * FROM job.attempt WHERE id = $1),"
         " b AS MATERIALIZED (SELECT coalesce((SELECT enqueued_at FROM r), (SELECT enqueued_at FROM l),"
         " (SELECT enqueued_at FROM d), " TIME_OF_ID ") AS at),"
+        " y AS MATERIALIZED (SELECT * FROM job.replayed WHERE id = $1),"
         " did AS MATERIALIZED (SELECT * FROM job.audit WHERE at >= coalesce((SELECT at FROM b), '-infinity')"
         " ORDER BY at DESC LIMIT 2000)"
         " SELECT t.at, t.event, t.delivery, t.attempt, t.worker, t.actor, t.detail FROM ("
@@ -79,9 +80,12 @@ int jobs_list_timeline(struct db *db, const struct uuid *id, struct rows **ret, 
         " UNION ALL SELECT finished_at, 3, state, delivery, attempt, worker, NULL, coalesce(error, reason) FROM r"
         " UNION ALL SELECT died_at, 3, 'dead', delivery, attempt, NULL, NULL, coalesce(error, reason) FROM d"
         " WHERE NOT EXISTS (SELECT FROM r)"
+        " UNION ALL SELECT died_at, 3, 'dead', delivery, attempt, NULL, NULL, reason || coalesce(': ' || error, '') FROM y"
+        " UNION ALL SELECT replayed_at, 2, 'replay', delivery, NULL, NULL, replayed_by, 'run ' || run FROM y"
         " UNION ALL SELECT run_at, 4, 'due', delivery, attempt, NULL, NULL, reason FROM p"
         " UNION ALL SELECT at, 2, action, NULL, NULL, NULL, actor, nullif((detail - 'jobs' - 'ids')::text, '{}') FROM did"
-        " WHERE job = $1 OR detail -> 'ids' ? $1::text"
+        " WHERE (job = $1 OR detail -> 'ids' ? $1::text) AND NOT (action = 'replay' AND EXISTS (SELECT FROM y"
+        "  WHERE y.replayed_at BETWEEN did.at - interval '10 s' AND did.at + interval '10 s'))"
         ") t ORDER BY t.at, t.rank, t.delivery",
         params, 1, ret, reterr);
 }

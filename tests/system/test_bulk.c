@@ -250,7 +250,27 @@ START_TEST(what_it_had_died_of_is_kept)
         site_ask(site, "SELECT count(*) FROM job.replayed WHERE id = '%s' AND run IS NULL AND error = 'E1'",
                  id),
         1);
-    site_sql(site, "DELETE FROM job.dead");
+    control_expect(0, "job show %s", id);
+    control_prints("failed: E1");
+    control_expect(0, "job show %s -o json", id);
+    json_t *job = control_json(), *event;
+    size_t at, n_seen = 0;
+    json_array_foreach(json_object_get(job, "timeline"), at, event)
+    {
+        n_seen += strcmp(control_member(event, "event"), "dead") == 0 &&
+                  strcmp(control_member(event, "detail"), "failed: E1") == 0;
+        n_seen += strcmp(control_member(event, "event"), "replay") == 0 &&
+                  strchr(control_member(event, "actor"), '@');
+    }
+    ck_assert_uint_eq(n_seen, 2);
+    json_decref(job);
+    site_sql(site,
+             "INSERT INTO job.dead (id, died_at, delivery, attempt, queue, type, reason, headers)"
+             " VALUES ('%s', now(), 4, 1, 'mail', 't', 'failed', '{}')",
+             id);
+    control_expect(0, "dead show %s -o json", id);
+    control_prints("\"replays\": [{\"died_at\": \"20");
+    site_sql(site, "DELETE FROM job.pending; DELETE FROM job.dead");
     ck_assert_int_eq(site_ask(site, "SELECT count(*) FROM job.replayed"), 2);
     ck_assert_int_eq(
         site_ask(
