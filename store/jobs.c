@@ -64,6 +64,7 @@ int jobs_list_timeline(struct db *db, const struct uuid *id, struct rows **ret, 
         " p AS MATERIALIZED (SELECT * FROM job.pending WHERE id = $1),"
         " d AS MATERIALIZED (SELECT * FROM job.dead WHERE id = $1),"
         " a AS MATERIALIZED (SELECT * FROM job.attempt WHERE id = $1),"
+        " w AS MATERIALIZED (SELECT * FROM job.replayed WHERE id = $1),"
         " b AS MATERIALIZED (SELECT coalesce((SELECT enqueued_at FROM r), (SELECT enqueued_at FROM l),"
         " (SELECT enqueued_at FROM d), " TIME_OF_ID ") AS at),"
         " did AS MATERIALIZED (SELECT * FROM job.audit WHERE at >= coalesce((SELECT at FROM b), '-infinity')"
@@ -80,8 +81,10 @@ int jobs_list_timeline(struct db *db, const struct uuid *id, struct rows **ret, 
         " UNION ALL SELECT died_at, 3, 'dead', delivery, attempt, NULL, NULL, coalesce(error, reason) FROM d"
         " WHERE NOT EXISTS (SELECT FROM r)"
         " UNION ALL SELECT run_at, 4, 'due', delivery, attempt, NULL, NULL, reason FROM p"
+        " UNION ALL SELECT died_at, 3, 'dead', delivery, attempt, NULL, NULL, coalesce(error, reason) FROM w"
+        " UNION ALL SELECT replayed_at, 4, 'replay', NULL, NULL, NULL, replayed_by, 'bulk run ' || run FROM w"
         " UNION ALL SELECT at, 2, action, NULL, NULL, NULL, actor, nullif((detail - 'jobs' - 'ids')::text, '{}') FROM did"
-        " WHERE job = $1 OR detail -> 'ids' ? $1::text"
+        " WHERE (job = $1 OR detail -> 'ids' ? $1::text) AND NOT (action = 'replay' AND EXISTS (SELECT FROM w))"
         ") t ORDER BY t.at, t.rank, t.delivery",
         params, 1, ret, reterr);
 }

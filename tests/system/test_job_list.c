@@ -379,8 +379,6 @@ static double number(const json_t *node, const char *name)
 static void check_node(const json_t *node, const char *what)
 {
     const char *type = control_member(node, "Node Type"), *relation = control_member(node, "Relation Name");
-    size_t i;
-    json_t *child;
     ck_assert_msg(!*relation || !strstr(type, "Seq Scan"), "%s: %s on %s", what, type, relation);
     ck_assert_msg(!strstr(type, "Bitmap"), "%s: %s", what, type);
     ck_assert_msg(number(node, "Actual Rows") <= 5 * N_READ + 5, "%s: %s has %.0f rows", what, type,
@@ -389,7 +387,8 @@ static void check_node(const json_t *node, const char *what)
                   type, number(node, "Rows Removed by Filter"));
     ck_assert_msg(number(node, "Actual Loops") <= 5 * N_READ, "%s: %s loops %.0f times", what, type,
                   number(node, "Actual Loops"));
-    json_array_foreach(json_object_get(node, "Plans"), i, child) check_node(child, what);
+    for (size_t i = 0; i < json_array_size(json_object_get(node, "Plans")); i++)
+        check_node(json_array_get(json_object_get(node, "Plans"), i), what);
 }
 
 static void check_plan(const char *what, const struct listing_filter *filter)

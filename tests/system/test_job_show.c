@@ -162,6 +162,8 @@ START_TEST(the_timeline_has_tries_and_what_people_did)
     control_expect(0, "dead replay " ID(10));
     json = show("", ID(10), "");
     ck_assert_str_eq(control_member(json, "place"), "pending, replay");
+    ck_assert_str_eq(text_at(json, "timeline", 5, "event"), "dead"); /* its row went, but it is known */
+    ck_assert_str_eq(text_at(json, "timeline", 5, "detail"), "no");
     bool replayed = false, due = false;
     for (size_t i = 0; i < json_array_size(json_object_get(json, "timeline")); i++) {
         replayed |= strcmp(text_at(json, "timeline", i, "event"), "replay") == 0 &&
