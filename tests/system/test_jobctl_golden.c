@@ -115,9 +115,12 @@ static void mask_person(void)
 {
     static char expression[200];
     char host[65] = "";
-    const struct passwd *user = getpwuid(getuid());
+    char strings[1024];
+    struct passwd entry, *user = NULL;
+    ck_assert_int_eq(getpwuid_r(getuid(), &entry, strings, sizeof(strings), &user), 0);
+    ck_assert_ptr_nonnull(user);
     gethostname(host, sizeof(host) - 1);
-    snprintf(expression, sizeof(expression), "%s@%s", user ? user->pw_name : "[?]", host);
+    snprintf(expression, sizeof(expression), "%s@%s", user->pw_name, host);
     control_mask(expression, "somebody@host");
 }
 
