@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/suggest.h"
-#include "cli/printable.h"
+#include "cli/print/printable.h"
 
 void dialog_say(const char *format, ...)
 {

@@ -9,8 +9,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "cli/arguments.h"
-#include "cli/output.h"
+#include "cli/line/arguments.h"
+#include "cli/print/output.h"
 #include "cli/status.h"
 #include "libjob/config.h"
 #include "store/db.h"

@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "cli/complete.h"
+#include "cli/line/complete.h"
 #include "cli/dialog.h"
-#include "cli/help.h"
-#include "cli/pager.h"
-#include "cli/watch.h"
+#include "cli/line/help.h"
+#include "cli/print/pager.h"
+#include "cli/print/watch.h"
 #include "libjob/include/job.h"
 
 /* Whatever is under way, nothing of it needs tidying: both servers roll back what a vanished client has begun. */

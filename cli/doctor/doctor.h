@@ -14,9 +14,9 @@
  */
 #pragma once
 
-#include "cli/finding.h"
+#include "cli/doctor/finding.h"
 #include "cli/invocation.h"
-#include "cli/logs.h"
+#include "cli/queue/logs.h"
 
 #define DOCTOR_TIME_US (9 * INT64_C(1000000))
 

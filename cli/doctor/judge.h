@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "cli/finding.h"
+#include "cli/doctor/finding.h"
 
 /* @age: transactions since the oldest that is not frozen. */
 enum finding_state judge_wraparound(int64_t age);

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "cli/doctor/doctor.h"
-#include "cli/program.h"
+#include "cli/doctor/program.h"
 
 #define TIMEOUT_US (2 * INT64_C(1000000))
 #define OUTPUT_MAX (256 * 1024)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jobctl dead: its commands. */
 #include "cli/commands.h"
-#include "cli/dead_filter.h"
+#include "cli/dead/dead_filter.h"
 #include "cli/table/table.h"
 
 #define OPTION_REASON                                                                                        \
@@ -11,7 +11,7 @@
             .help = "Only those that died of this: exhausted, failed, crashed, malformed or unknown_type"    \
     }
 
-/* Which dead letters; cli/dead_filter.c reads them. */
+/* Which dead letters; cli/dead/dead_filter.c reads them. */
 #define OPTION_GROUP                                                                                         \
     {                                                                                                        \
         "group", 'g', .kind = VALUE_TEXT, .argument = "NAME",                                                \

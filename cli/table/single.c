@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands without a group. */
 #include "cli/commands.h"
-#include "cli/completion.h"
+#include "cli/line/completion.h"
 #include "cli/table/table.h"
 
 static const struct command_option doctor_options[] = {

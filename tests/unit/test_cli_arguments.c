@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/arguments.h"
+#include "cli/line/arguments.h"
 
 #include <stdio.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "cli/help.h"
-#include "cli/man.h"
+#include "cli/line/help.h"
+#include "cli/line/man.h"
 #include "tests/support/suite.h"
 
 #define MAX_WORDS 32

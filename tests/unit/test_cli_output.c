@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/output.h"
+#include "cli/print/output.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "cli/printable.h"
+#include "cli/print/printable.h"
 #include "tests/support/suite.h"
 
 #define SPAN(literal) ((struct span){ (literal), sizeof(literal) - 1 })

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/complete.h"
+#include "cli/line/complete.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "cli/command.h"
-#include "cli/completion.h"
+#include "cli/line/completion.h"
 #include "libjob/config.h"
 #include "libjob/config_servers.h"
 #include "tests/support/suite.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/document.h"
+#include "cli/print/document.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/exported.h"
+#include "cli/dead/exported.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/letter.h"
+#include "cli/dead/letter.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "cli/difference.h"
-#include "cli/layout.h"
+#include "cli/print/difference.h"
+#include "cli/print/layout.h"
 #include "tests/support/suite.h"
 
 #define SPAN(literal) ((struct span){ (literal), sizeof(literal) - 1 })
@@ -205,7 +205,7 @@ START_TEST(options_are_set_one_by_one)
 }
 END_TEST
 
-/* --- cli/layout.c, cli/difference.c --- */
+/* --- cli/print/layout.c, cli/print/difference.c --- */
 
 START_TEST(json_is_laid_out_and_put_together_again)
 {

@@ -2,7 +2,7 @@
 #include "tests/support/suite.h"
 
 #include "base/buf.h"
-#include "cli/mask.h"
+#include "cli/report/mask.h"
 
 static struct mask mask;
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "cli/picture.h"
+#include "cli/top/picture.h"
 
 static void check_alike(const char *error, const char *alike)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/suite.h"
 
-#include "cli/seen.h"
+#include "cli/job/seen.h"
 
 static struct seen_row row(uint32_t xid)
 {

@@ -7,8 +7,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "cli/top_keys.h"
-#include "cli/top_layout.h"
+#include "cli/top/top_keys.h"
+#include "cli/top/top_layout.h"
 
 #define NOW_US (INT64_C(1800000000) * USEC_PER_SEC)
 

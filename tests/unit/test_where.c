@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/where.h"
+#include "cli/job/where.h"
 
 #include "base/cleanup.h"
 #include "tests/support/suite.h"

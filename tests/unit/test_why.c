@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/why.h: every cause from facts alone. */
+/* cli/why/why.h: every cause from facts alone. */
 #include "tests/support/suite.h"
 
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "cli/why.h"
+#include "cli/why/why.h"
 
 #define NOW (INT64_C(1800000000) * USEC_PER_SEC)
 #define ID "0190a6c2-7d3e-7f00-8000-000000000001"
