@@ -98,12 +98,13 @@ int dead_purge(struct db *db, const struct uuid *ids, size_t n, struct rows **re
 
 int dead_find_hook(struct db *db, struct rows **ret, struct err *reterr)
 {
-    return db_query(db,
-                    "SELECT h.queue, (SELECT count(*) FROM job.worker w WHERE h.queue = ANY (w.queues)"
-                    "  AND w.beat_at > clock_timestamp() - interval '15 seconds'),"
-                    " (SELECT count(*) FROM job.pending p WHERE p.type = 'job.dead')"
-                    " FROM job.dead_hook() AS h (queue)",
-                    NULL, 0, ret, reterr);
+    return db_query(
+        db,
+        "SELECT h.queue, (SELECT count(*) FROM job.worker w WHERE h.queue = ANY (w.queues) AND w.drain_at IS NULL"
+        "  AND w.beat_at > clock_timestamp() - interval '15 seconds'),"
+        " (SELECT count(*) FROM job.pending p WHERE p.type = 'job.dead')"
+        " FROM job.dead_hook() AS h (queue)",
+        NULL, 0, ret, reterr);
 }
 
 int dead_remove_hook(struct db *db, struct rows **ret, struct err *reterr)

@@ -5,6 +5,9 @@
 
 #include "store/array.h"
 
+#define TEXT_OF(macro) TEXT_OF_NUMBER(macro)
+#define TEXT_OF_NUMBER(number) #number
+
 /* A worker that has not beaten for this long is not counted as live, nor one that takes no jobs because it is drained. */
 #define LIVE "drain_at IS NULL AND beat_at > clock_timestamp() - interval '15 seconds'"
 
@@ -12,18 +15,20 @@ int queues_list(struct db *db, struct rows **ret, struct err *reterr)
 {
     return db_query(
         db,
-        "WITH waiting AS (SELECT queue, sum(n)::bigint AS n, jsonb_object_agg(reason, n)::text AS reasons"
-        " FROM (SELECT queue, reason, count(*) AS n FROM job.pending GROUP BY queue, reason) p GROUP BY queue),"
-        " leased AS (SELECT queue, count(*) AS n FROM job.lease GROUP BY queue),"
-        " dead AS (SELECT queue, count(*) AS n FROM job.dead GROUP BY queue),"
-        " served AS (SELECT q.queue, count(*) AS n FROM job.worker w, unnest(w.queues) AS q (queue)"
-        " WHERE " LIVE " GROUP BY q.queue),"
-        " paused AS (SELECT name AS queue, true AS held FROM job.queue WHERE paused_at IS NOT NULL)"
-        " SELECT queue, coalesce(waiting.n, 0), waiting.reasons, coalesce(leased.n, 0), coalesce(dead.n, 0),"
-        " coalesce(served.n, 0), coalesce(paused.held, false)"
-        " FROM waiting FULL JOIN leased USING (queue) FULL JOIN dead USING (queue) FULL JOIN served USING (queue)"
-        " FULL JOIN paused USING (queue)"
-        " ORDER BY queue",
+        "WITH waiting AS (SELECT w.queue, sum(c.n)::bigint AS n, jsonb_object_agg(c.reason, c.n)::text AS reasons"
+        " FROM job.pending_queues() AS w (queue), LATERAL (SELECT reason, count(*) AS n FROM (SELECT p.reason"
+        "  FROM job.pending p WHERE p.queue = w.queue ORDER BY p.run_at, p.id LIMIT " TEXT_OF(
+            QUEUES_COUNT_MAX) ") x GROUP BY reason) c GROUP BY w.queue),"
+                              " leased AS (SELECT queue, count(*) AS n FROM job.lease GROUP BY queue),"
+                              " dead AS (SELECT queue, sum(n)::bigint AS n FROM job.dead_count GROUP BY queue HAVING sum(n) > 0),"
+                              " served AS (SELECT q.queue, count(*) AS n FROM job.worker w, unnest(w.queues) AS q (queue)"
+                              " WHERE " LIVE " GROUP BY q.queue),"
+                              " paused AS (SELECT name AS queue, true AS held FROM job.queue WHERE paused_at IS NOT NULL)"
+                              " SELECT queue, coalesce(waiting.n, 0), waiting.reasons, coalesce(leased.n, 0), coalesce(dead.n, 0),"
+                              " coalesce(served.n, 0), coalesce(paused.held, false)"
+                              " FROM waiting FULL JOIN leased USING (queue) FULL JOIN dead USING (queue) FULL JOIN served USING (queue)"
+                              " FULL JOIN paused USING (queue)"
+                              " ORDER BY queue",
         NULL, 0, ret, reterr);
 }
 
@@ -43,8 +48,6 @@ int queues_find_cursor(struct db *db, const char *topic, int partition, struct r
                     params, 2, ret, reterr);
 }
 
-#define TEXT_OF(macro) TEXT_OF_NUMBER(macro)
-#define TEXT_OF_NUMBER(number) #number
 /* By the index on (queue, run_at): the first ones, and no more than a person waits for. */
 #define PENDING_ROWS                                                                                           \
     "(SELECT p.reason, p.run_at FROM job.pending p WHERE p.queue = $1 ORDER BY p.run_at, p.id LIMIT " TEXT_OF( \

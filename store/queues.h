@@ -5,7 +5,8 @@
 #include "store/db.h"
 
 /*
- * One row per queue that has a job waiting, running or dead, or a live worker, or is paused. Columns: queue text; pending bigint;
+ * One row per queue that has a job waiting, running or dead, or a live worker, or is paused. Columns: queue text; pending bigint (no more than
+ * QUEUES_COUNT_MAX are counted);
  * pending_by_reason text (a JSON object of counts; NULL: none); leases, dead, workers bigint; paused boolean. Return: as db_query().
  */
 int queues_list(struct db *db, struct rows **ret, struct err *reterr);

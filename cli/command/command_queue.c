@@ -191,10 +191,15 @@ static int print_survey(struct survey *s, struct err *reterr)
     if (r)
         return r;
     qsort(s->queues, s->n, sizeof(*s->queues), compare);
+    bool is_capped = false;
     for (size_t i = 0; i < s->n; i++) {
         fill(s, &s->queues[i], cells);
+        is_capped |= cells[4].kind == CELL_INT && cells[4].number == QUEUES_COUNT_MAX;
         output_add(o, cells);
     }
+    if (is_capped)
+        dialog_say_later(s->in, "pending is counted up to %d for each queue; there may be more",
+                         QUEUES_COUNT_MAX);
     return output_end(o, reterr);
 }
 

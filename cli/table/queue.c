@@ -27,7 +27,9 @@ const struct command table_queue[] = {
       .max_arguments = 0,
       .run = command_queue_list,
       .summary = "List the queues with what waits, runs and died in them",
-      .details = "Works with PostgreSQL or Kafka alone, and says what it cannot know then.",
+      .details =
+          "Works with PostgreSQL or Kafka alone, and says what it cannot know then. Of the jobs that wait in PostgreSQL no more than\n"
+          "50,000 of a queue are counted.",
       .examples = EXAMPLES("jobctl queue list -o json", "as JSON") },
     { .path = "queue show",
       .arguments = "QUEUE",
