@@ -136,7 +136,8 @@ static int time_steps(struct site *s, const struct kind *kind, struct times *ret
             return 1;
         }
         int64_t took_us = clock_mono_us() - begun_us;
-        n_read = listing_pace(n_read, took_us);
+        if (n < PAGE && !at.odd && !at.ended) /* all that it was to read */
+            n_read = listing_pace(n_read, took_us);
         if (i >= 0) {
             ret->ms[i] = (double)took_us / MS;
             rows += step.n_read;

@@ -80,7 +80,7 @@ struct listing_step {
     int n_wanted; /* matches that are wanted, at most */
 };
 
-/* How many rows the first step reads when the filter picks, and the next one, after one that has taken so long: few enough for a step to take some milliseconds. */
+/* How many rows the first step reads when the filter picks, and the next one, after one that has read as many in so long: few enough for a step to take some milliseconds. */
 #define LISTING_READ_FIRST 1000
 int listing_pace(int n_read, int64_t took_us);
 

@@ -166,11 +166,14 @@ static int read_step(struct listing *l, struct err *reterr)
 {
     _cleanup_(rows_free_cleanup) struct rows *rows = NULL;
     size_t n;
+    struct listing_step step = choose_step(l);
+    bool was_odd = l->place.odd;
     int64_t begun_us = clock_mono_us();
-    int r = listing_read(l->in->db, l->filter, &l->place, choose_step(l), &rows, &n, reterr);
+    int r = listing_read(l->in->db, l->filter, &l->place, step, &rows, &n, reterr);
     if (r)
         return invocation_judge_store(l->in, r, reterr);
-    l->n_read = listing_pace(l->n_read, clock_mono_us() - begun_us);
+    if (n < (size_t)step.n_wanted && l->place.odd == was_odd && !l->place.ended)
+        l->n_read = listing_pace(l->n_read, clock_mono_us() - begun_us);
     print_rows(l, rows, n);
     return STATUS_DONE;
 }
