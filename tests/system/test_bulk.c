@@ -251,14 +251,14 @@ START_TEST(what_it_had_died_of_is_kept)
                  id),
         1);
     control_expect(0, "job show %s", id);
-    control_prints("failed: E1");
+    control_prints("E1");
     control_expect(0, "job show %s -o json", id);
     json_t *job = control_json(), *event;
     size_t at, n_seen = 0;
     json_array_foreach(json_object_get(job, "timeline"), at, event)
     {
         n_seen += strcmp(control_member(event, "event"), "dead") == 0 &&
-                  strcmp(control_member(event, "detail"), "failed: E1") == 0;
+                  strcmp(control_member(event, "detail"), "E1") == 0;
         n_seen += strcmp(control_member(event, "event"), "replay") == 0 &&
                   strchr(control_member(event, "actor"), '@');
     }
