@@ -10,6 +10,7 @@
 #include "cli/dead/dead_filter.h"
 #include "cli/dead/dead_walk.h"
 #include "cli/dialog.h"
+#include "cli/line/again.h"
 #include "cli/print/present.h"
 
 /* As dead_page_list() has them. */
@@ -39,34 +40,15 @@ static int print(void *userdata, const struct rows *rows, size_t row, struct err
     return STATUS_DONE;
 }
 
-static void append_quoted(struct buf *b, const char *text)
-{
-    buf_append_char(b, '\'');
-    for (; *text; text++)
-        buf_append_string(b, *text == '\'' ? "'\\''" : (char[]){ *text, 0 });
-    buf_append_char(b, '\'');
-}
-
 /* The same command line, going on behind @last. */
 static void say_next(const struct invocation *in, const struct uuid *last)
 {
     _cleanup_buf_ struct buf line = { 0 };
-    char text[UUID_TEXT_SIZE];
-    const struct arguments *a = &in->arguments;
     if (!isatty(STDERR_FILENO) || !in->style.terminal)
         return;
-    for (size_t i = 0; i < a->n_values; i++) {
-        const struct argument_value *v = &a->values[i];
-        if (strcmp(v->option->name, "after") == 0)
-            continue;
-        buf_append_format(&line, " --%s", v->option->name);
-        buf_append_string(&line, v->text ? " " : "");
-        if (v->text)
-            append_quoted(&line, v->text);
-    }
+    again_append(&line, &in->arguments, last);
     if (!line.failed)
-        dialog_say("there are more: jobctl %s%s --after %s", a->command->path, line.size ? line.data : "",
-                   uuid_format(last, text));
+        dialog_say("there are more: %s", line.data);
 }
 
 int command_dead_list(struct invocation *in, struct err *reterr)

@@ -12,6 +12,7 @@
 #include "cli/dialog.h"
 #include "cli/interrupt.h"
 #include "cli/job/job_filter.h"
+#include "cli/line/again.h"
 #include "cli/print/present.h"
 
 #define LIMIT_DEFAULT 50
@@ -85,48 +86,12 @@ static void wipe_remark(const struct listing *l)
         fputs("\r\033[K", stderr);
 }
 
-/* In the shell's words. */
-static void append_quoted(struct buf *b, const char *text)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,=@%+";
-    if (*text && strspn(text, plain) == strlen(text)) {
-        buf_append_string(b, text);
-        return;
-    }
-    buf_append_char(b, '\'');
-    for (; *text; text++) {
-        if (*text == '\'')
-            buf_append_string(b, "'\\''");
-        else
-            buf_append_char(b, *text);
-    }
-    buf_append_char(b, '\'');
-}
-
-/* What goes on where this one stopped. */
-static void append_next(struct buf *b, const struct listing *l)
-{
-    char id[UUID_TEXT_SIZE];
-    const struct arguments *a = &l->in->arguments;
-    buf_append_format(b, "jobctl %s", a->command->path);
-    for (size_t i = 0; i < a->n_values; i++) {
-        if (strcmp(a->values[i].option->name, "after") == 0)
-            continue;
-        buf_append_format(b, " --%s", a->values[i].option->name);
-        if (a->values[i].text) {
-            buf_append_char(b, ' ');
-            append_quoted(b, a->values[i].text);
-        }
-    }
-    buf_append_format(b, " --after %s", uuid_format(&l->place.below, id));
-}
-
 static void offer_next(const struct listing *l)
 {
     _cleanup_buf_ struct buf next = { 0 };
     if (uuid_is_null(&l->place.below))
         return;
-    append_next(&next, l);
+    again_append(&next, &l->in->arguments, &l->place.below);
     if (!next.failed)
         dialog_say_later(l->in, "%s: `%s`", l->picks ? "there may be more" : "there are more", next.data);
 }
@@ -136,7 +101,7 @@ static int say_stopped(const struct listing *l, struct err *reterr)
     char text[RFC3339_SIZE];
     const char *time = format_place(&l->place, text);
     _cleanup_buf_ struct buf next = { 0 };
-    append_next(&next, l);
+    again_append(&next, &l->in->arguments, &l->place.below);
     if (next.failed || uuid_is_null(&l->place.below))
         return err_set(reterr, STATUS_INTERRUPTED, "interrupted");
     return err_set(reterr, STATUS_INTERRUPTED, "interrupted: looked back%s%s; `%s` goes on",
