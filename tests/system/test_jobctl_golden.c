@@ -209,6 +209,7 @@ static const struct golden changes[] = {
     { "each/queue_pause", "queue pause mail" },
     { "each/queue_resume", "queue resume mail" },
     { "each/queue_drain", "queue drain mail --timeout 5s" },
+    { "each/cron_add", "cron add hourly '0 * * * *' report --replace" },
     { "each/cron_run", "cron run nightly" },
     { "each/cron_enable", "cron enable nightly" },
     { "each/cron_disable", "cron disable nightly" },
@@ -226,6 +227,8 @@ static const struct golden changes[] = {
     { "each/dead_purge", "dead purge " DEAD_TOO " --yes" },
     { "each/dead_purge_all", "dead purge --all --reason malformed --yes" },
     { "each/worker_drain", "worker drain web-1/77/a1b2c3 --no-wait" },
+    { "each/db_grant", "db grant pg_monitor wait" },
+    { "each/db_revoke", "db revoke pg_monitor wait" },
     { "each/db_migrate", "db migrate --columns current" },
 };
 
@@ -254,6 +257,11 @@ START_TEST(help_and_refusals_are_as_they_were)
         { "each/unknown_job", "job show " NOBODY },
         { "each/unknown_dead", "dead show " NOBODY },
         { "each/unknown_cron", "cron run nobody" },
+        { "each/completion_bash", "completion bash" },
+        { "each/dead_import", "dead import /dev/null" },
+        { "each/refused_where", "job list --where 'payload.to == 1'" },
+        { "each/refused_time", "job list --since yesterday" },
+        { "each/refused_rate", "dead replay --all --rate fast" },
         { "each/purge_asks", "dead purge --all" },
     };
     setup();
